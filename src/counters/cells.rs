@@ -1,0 +1,137 @@
+//! One queue's counters: a local copy for the writer, a versioned group of words for readers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use super::table::{COUNTERS, Counter, DROP_REASONS, DropReason};
+
+/// The memory of one group, wherever it lies. At least [`GROUP_WORDS`] words, zero at first.
+pub type CellBlock = Arc<dyn AsRef<[AtomicU64]> + Send + Sync>;
+
+/// Words of a group: a version, the counters, the drop reasons.
+pub const GROUP_WORDS: usize = 1 + VALUES;
+
+pub(super) const VALUES: usize = COUNTERS.len() + DROP_REASONS.len();
+
+/// The numbers of a group, without its version.
+pub(super) type Values = [u64; VALUES];
+
+/// The writer's side of one queue's counters.
+pub struct QueueCounters {
+    local: Values,
+    cells: CellBlock,
+}
+
+impl fmt::Debug for QueueCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueCounters").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl QueueCounters {
+    /// Goes on from what `cells` holds: zero for a new queue, the last group for a taken-over one.
+    pub fn resume(cells: CellBlock) -> Self {
+        Self { local: read_group(&cells).unwrap_or([0; VALUES]), cells }
+    }
+
+    /// Adds `n`.
+    pub fn add(&mut self, counter: Counter, n: u64) {
+        self.local[counter.index()] += n;
+    }
+
+    /// Sets a gauge.
+    pub fn set(&mut self, gauge: Counter, value: u64) {
+        self.local[gauge.index()] = value;
+    }
+
+    /// Counts one lost frame.
+    pub fn lose(&mut self, reason: DropReason) {
+        self.local[COUNTERS.len() + reason.index()] += 1;
+    }
+
+    /// The writer's own value, published or not.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.local[counter.index()]
+    }
+
+    /// Lets readers see all that was counted since the last call, as one group.
+    pub fn publish(&mut self) {
+        let words: &[AtomicU64] = (*self.cells).as_ref();
+        let version = words[0].load(Ordering::Relaxed);
+        // Odd while the words are being written. The fence keeps the words behind the odd version.
+        words[0].store(version.wrapping_add(1) | 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        for (word, value) in words[1..].iter().zip(self.local) {
+            word.store(value, Ordering::Relaxed);
+        }
+        words[0].store((version | 1).wrapping_add(1), Ordering::Release);
+    }
+}
+
+/// Reads one group whole; `None` if the writer was inside it for the whole attempt (it died there).
+pub fn read_group(cells: &CellBlock) -> Option<Values> {
+    let words: &[AtomicU64] = (**cells).as_ref();
+    for _ in 0..100_000 {
+        let before = words[0].load(Ordering::Acquire);
+        if before & 1 == 1 {
+            std::hint::spin_loop();
+            continue;
+        }
+        let mut values = [0; VALUES];
+        for (value, word) in values.iter_mut().zip(&words[1..]) {
+            *value = word.load(Ordering::Relaxed);
+        }
+        fence(Ordering::Acquire);
+        if words[0].load(Ordering::Relaxed) == before {
+            return Some(values);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block() -> CellBlock {
+        let words: Vec<AtomicU64> = (0..GROUP_WORDS).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(words)
+    }
+
+    #[test]
+    fn a_reader_never_sees_half_a_group() {
+        let cells = block();
+        let theirs = Arc::clone(&cells);
+        let stop = Arc::new(AtomicU64::new(0));
+        let stopped = Arc::clone(&stop);
+        let writer = std::thread::spawn(move || {
+            let mut counters = QueueCounters::resume(theirs);
+            while stopped.load(Ordering::Relaxed) == 0 {
+                counters.add(Counter::Offered, 1);
+                counters.add(Counter::Enqueued, 1);
+                counters.publish();
+            }
+        });
+        let mut last = 0;
+        for _ in 0..20_000 {
+            let group = read_group(&cells).unwrap();
+            assert_eq!(group[Counter::Offered.index()], group[Counter::Enqueued.index()]);
+            assert!(group[Counter::Offered.index()] >= last);
+            last = group[Counter::Offered.index()];
+        }
+        stop.store(1, Ordering::Relaxed);
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_taken_over_queue_goes_on_counting_where_it_stood() {
+        let cells = block();
+        let mut first = QueueCounters::resume(Arc::clone(&cells));
+        first.add(Counter::Packets, 7);
+        first.lose(DropReason::Oversize);
+        first.publish();
+        let second = QueueCounters::resume(cells);
+        assert_eq!(second.get(Counter::Packets), 7);
+    }
+}

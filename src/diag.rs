@@ -1,0 +1,153 @@
+//! What is said when something cannot be done: who was asked, on what object, what the answer
+//! was, and what the user can do about it.
+//!
+//! One type serves every layer outside the frame path. The command's own words (`create tap:`)
+//! are put in front by whoever read the command; a [`Failure`] never contains them.
+
+use std::fmt;
+use std::io;
+
+use nix::errno::Errno;
+use serde::Serialize;
+
+/// How a command ended, as its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Code {
+    /// A call failed.
+    Failed = 1,
+    /// The words are not a command, or a value is not of its form.
+    Usage = 2,
+    /// No such interface, namespace, bridge or device.
+    NotFound = 3,
+    /// It exists already, or is in use.
+    Exists = 4,
+    /// Not permitted.
+    NotPermitted = 5,
+    /// Something listens but does not answer.
+    NoAnswer = 6,
+    /// The backend or /dev/net/tun is missing.
+    NoBackend = 7,
+}
+
+impl From<Code> for std::process::ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// One thing that could not be done.
+///
+/// Displays as `on: doing: cause`, then the hint on a line of its own, indented by two spaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What was being done: the call by its name (`ioctl(TUNSETIFF) on /dev/net/tun`). May be empty.
+    pub doing: String,
+    /// The object in the user's words (`tap0`, `host-bridge br7`). May be empty.
+    pub on: String,
+    /// The answer; a system error with its symbol: `Operation not permitted (EPERM)`.
+    pub cause: String,
+    /// What to do about it: one sentence, lower case, no full stop.
+    pub hint: Option<String>,
+    /// The exit code it leads to.
+    pub code: Code,
+}
+
+impl Failure {
+    /// A refusal of ours: `on: cause`.
+    pub fn new(code: Code, on: impl Into<String>, cause: impl Into<String>) -> Self {
+        Self { doing: String::new(), on: on.into(), cause: cause.into(), hint: None, code }
+    }
+
+    /// A value or word that cannot be: exit code 2.
+    pub fn usage(on: impl Into<String>, cause: impl Into<String>) -> Self {
+        Self::new(Code::Usage, on, cause)
+    }
+
+    /// A system call's refusal. The exit code follows the errno.
+    pub fn sys(doing: impl Into<String>, on: impl Into<String>, errno: Errno) -> Self {
+        let code = match errno {
+            Errno::EPERM | Errno::EACCES => Code::NotPermitted,
+            Errno::EEXIST | Errno::EBUSY | Errno::EADDRINUSE => Code::Exists,
+            Errno::ENODEV | Errno::ESRCH => Code::NotFound,
+            _ => Code::Failed,
+        };
+        Self { doing: doing.into(), on: on.into(), cause: errno_text(errno), hint: None, code }
+    }
+
+    /// As [`Failure::sys`], from an [`io::Error`].
+    pub fn io(doing: impl Into<String>, on: impl Into<String>, error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(n) => Self::sys(doing, on, Errno::from_raw(n)),
+            None => Self {
+                doing: doing.into(),
+                on: on.into(),
+                cause: error.to_string(),
+                hint: None,
+                code: Code::Failed,
+            },
+        }
+    }
+
+    /// Adds what the user can do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Sets the exit code.
+    #[must_use]
+    pub fn code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// Names the object, where the layer below did not know it.
+    #[must_use]
+    pub fn on(mut self, on: impl Into<String>) -> Self {
+        self.on = on.into();
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [&self.on, &self.doing, &self.cause];
+        let parts: Vec<&str> = parts.iter().filter(|p| !p.is_empty()).map(|p| p.as_str()).collect();
+        f.write_str(&parts.join(": "))?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  {}", hint.replace('\n', "\n  "))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// `Operation not permitted (EPERM)`: the C library's sentence and the symbol.
+pub fn errno_text(errno: Errno) -> String {
+    if errno == Errno::UnknownErrno {
+        return "unknown error".into();
+    }
+    // `Errno`'s Debug is the symbol, its `desc` the sentence.
+    format!("{} ({errno:?})", errno.desc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_reads_object_call_cause_then_the_hint_on_its_own_line() {
+        let f = Failure::sys("ioctl(TUNSETIFF) on /dev/net/tun", "tap0", Errno::EPERM)
+            .hint("run it with sudo");
+        assert_eq!(
+            f.to_string(),
+            "tap0: ioctl(TUNSETIFF) on /dev/net/tun: Operation not permitted (EPERM)\n  run it with sudo"
+        );
+        assert_eq!(f.code, Code::NotPermitted);
+        assert_eq!(Failure::usage("id 9000", "too big").to_string(), "id 9000: too big");
+    }
+}

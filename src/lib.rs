@@ -1,0 +1,4 @@
+//! taptool.
+pub mod counters;
+pub mod diag;
+pub mod units;
