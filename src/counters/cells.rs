@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
 
 use super::table::{COUNTERS, Counter, DROP_REASONS, DropReason};
 
@@ -69,25 +70,33 @@ impl QueueCounters {
     }
 }
 
-/// Reads one group whole; `None` if the writer was inside it for the whole attempt (it died there).
+/// Reads one group whole; `None` if no attempt of a whole second met it whole: its writer died
+/// inside it.
 pub fn read_group(cells: &CellBlock) -> Option<Values> {
     let words: &[AtomicU64] = (**cells).as_ref();
-    for _ in 0..100_000 {
+    let begin = Instant::now();
+    let mut attempts = 0_u32;
+    loop {
         let before = words[0].load(Ordering::Acquire);
-        if before & 1 == 1 {
-            std::hint::spin_loop();
-            continue;
+        if before & 1 == 0 {
+            let mut values = [0; VALUES];
+            for (value, word) in values.iter_mut().zip(&words[1..]) {
+                *value = word.load(Ordering::Relaxed);
+            }
+            fence(Ordering::Acquire);
+            if words[0].load(Ordering::Relaxed) == before {
+                return Some(values);
+            }
         }
-        let mut values = [0; VALUES];
-        for (value, word) in values.iter_mut().zip(&words[1..]) {
-            *value = word.load(Ordering::Relaxed);
-        }
-        fence(Ordering::Acquire);
-        if words[0].load(Ordering::Relaxed) == before {
-            return Some(values);
+        attempts += 1;
+        if attempts % 64 == 0 {
+            // The writer may be off its core in the middle of a group: give it the time.
+            if begin.elapsed() > Duration::from_secs(1) {
+                return None;
+            }
+            std::thread::yield_now();
         }
     }
-    None
 }
 
 #[cfg(test)]
@@ -111,6 +120,10 @@ mod tests {
                 counters.add(Counter::Offered, 1);
                 counters.add(Counter::Enqueued, 1);
                 counters.publish();
+                // A poller moves frames between two groups.
+                for _ in 0..1_000 {
+                    std::hint::spin_loop();
+                }
             }
         });
         let mut last = 0;
