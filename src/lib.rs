@@ -1,4 +1,5 @@
 //! taptool.
+pub mod api;
 pub mod counters;
 pub mod diag;
 pub mod units;

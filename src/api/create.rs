@@ -1,0 +1,118 @@
+//! `create tap`: request, and the steps that `dry-run` answers with.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::Serialize;
+
+use super::Namespace;
+use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
+
+/// Which device serves the rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BackendChoice {
+    /// vhost-net where it works, else userspace.
+    #[default]
+    Auto,
+    /// The kernel's /dev/vhost-net or nothing.
+    VhostNet,
+    /// The embedded device.
+    Userspace,
+}
+
+/// Everything `create` can be told. Defaults are [`CreateRequest::new`]'s.
+#[derive(Debug)]
+pub struct CreateRequest {
+    /// Tap or tun.
+    pub kind: Kind,
+    /// NAME: names both sides unless they are named apart.
+    pub name: Option<IfName>,
+    /// `id N`; none: the first free one whose name is free.
+    pub id: Option<InterfaceId>,
+    /// `if-name`: our side's name.
+    pub if_name: Option<IfName>,
+    /// `hw-addr`: our side's MAC; none: random.
+    pub mac_addr: Option<MacAddr>,
+    /// `host-if-name`.
+    pub host_if_name: Option<IfName>,
+    /// `host-ns`, open; the caller's own namespace when none was named.
+    pub host_ns: Namespace,
+    /// `host-mac-addr`; none: the kernel's choice.
+    pub host_mac_addr: Option<MacAddr>,
+    /// `host-bridge`: must exist in the namespace. Excludes addresses and gateways.
+    pub host_bridge: Option<IfName>,
+    /// `host-ip4-addr`, in order.
+    pub host_ip4_addr: Vec<Ipv4Net>,
+    /// `host-ip6-addr`, in order.
+    pub host_ip6_addr: Vec<Ipv6Net>,
+    /// `host-ip4-gw`: default route through our device.
+    pub host_ip4_gw: Option<Ipv4Addr>,
+    /// `host-ip6-gw`.
+    pub host_ip6_gw: Option<Ipv6Addr>,
+    /// `host-mtu-size`; none: the kernel's 1500.
+    pub host_mtu_size: Option<Mtu>,
+    /// `host-txqueuelen`, packets; none: the kernel's.
+    pub host_txqueuelen: Option<u32>,
+    /// `host-down`: leave the host side down.
+    pub host_down: bool,
+    /// `rx-ring-size`.
+    pub rx_ring_size: RingSize,
+    /// `tx-ring-size`.
+    pub tx_ring_size: RingSize,
+    /// `gso`: CSUM, TSO4, TSO6, and USO where the kernel has it.
+    pub gso: bool,
+    /// `respond A/L`: our side's addresses.
+    pub respond: Vec<IpNet>,
+    /// `backend`.
+    pub backend: BackendChoice,
+    /// `owner UID` of the tap (`TUNSETOWNER`).
+    pub owner: Option<u32>,
+    /// `group GID` of the tap (`TUNSETGROUP`).
+    pub group: Option<u32>,
+    /// `admin-down`: the interface starts down.
+    pub admin_down: bool,
+    /// `dry-run`: check, and answer with the steps.
+    pub dry_run: bool,
+}
+
+impl CreateRequest {
+    /// A request with nothing asked for.
+    pub fn new(kind: Kind, host_ns: Namespace) -> Self {
+        Self {
+            kind,
+            name: None,
+            id: None,
+            if_name: None,
+            mac_addr: None,
+            host_if_name: None,
+            host_ns,
+            host_mac_addr: None,
+            host_bridge: None,
+            host_ip4_addr: Vec::new(),
+            host_ip6_addr: Vec::new(),
+            host_ip4_gw: None,
+            host_ip6_gw: None,
+            host_mtu_size: None,
+            host_txqueuelen: None,
+            host_down: false,
+            rx_ring_size: RingSize::default(),
+            tx_ring_size: RingSize::default(),
+            gso: false,
+            respond: Vec::new(),
+            backend: BackendChoice::default(),
+            owner: None,
+            group: None,
+            admin_down: false,
+            dry_run: false,
+        }
+    }
+}
+
+/// A step of a create, as `dry-run` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedStep {
+    /// What it does, with its values.
+    pub step: String,
+    /// What takes it back; none where the undo of an earlier step covers it.
+    pub undo: Option<String>,
+}
