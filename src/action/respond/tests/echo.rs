@@ -103,9 +103,11 @@ fn a_partial_request_is_taken_and_its_reply_is_whole() {
     assert_eq!(visit_with(Kind::Tap, &gso, &frame).0, Verdict::Drop(DropReason::Malformed));
 }
 
+type Edit = fn(&mut Vec<u8>);
+
 #[test]
 fn what_is_for_others_or_asks_nothing_is_consumed() {
-    let edits: [(&str, fn(&mut Vec<u8>)); 10] = [
+    let edits: [(&str, Edit); 10] = [
         ("other MAC", |f| f[5] = 7),
         ("broadcast MAC", |f| f[..6].fill(0xff)),
         ("group source", |f| f[6] = 1),
