@@ -115,7 +115,7 @@ mod tests {
             action.visit(Kind::Tap, &NetHdr::plain(), frame, reply)
         };
         assert_eq!(visit(Action::Sink, &mut reply), Verdict::Consume);
-        let peer = PeerKey::new(3, 9);
+        let peer = PeerKey { slot: 3, generation: 9 };
         assert_eq!(visit(Action::Xconnect(peer), &mut reply), Verdict::Forward(peer));
         assert!(reply.is_empty());
     }

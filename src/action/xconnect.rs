@@ -8,25 +8,10 @@ use super::Verdict;
 /// outlived its interface is then recognised instead of meaning a stranger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerKey {
-    slot: u32,
-    generation: u32,
-}
-
-impl PeerKey {
-    /// The key of the `generation`th interface in `slot`.
-    pub const fn new(slot: u32, generation: u32) -> Self {
-        Self { slot, generation }
-    }
-
-    /// Place in the table of interfaces.
-    pub const fn slot(self) -> u32 {
-        self.slot
-    }
-
-    /// Which of the interfaces that have had this place.
-    pub const fn generation(self) -> u32 {
-        self.generation
-    }
+    /// Place in the table of queues.
+    pub slot: u32,
+    /// Which of the queues that have had this place.
+    pub generation: u32,
 }
 
 /// Sends the frame to `peer`.
