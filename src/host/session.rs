@@ -124,7 +124,7 @@ impl Session {
         Ok(all)
     }
 
-    fn link(&self, doing: &str, message: LinkMessage) -> Result<(), Failure> {
+    pub(super) fn link(&self, doing: &str, message: LinkMessage) -> Result<(), Failure> {
         self.ask(doing, self.handle.link().set(message).execute())
     }
 
@@ -298,7 +298,7 @@ impl Session {
 }
 
 /// A message that changes the link and nothing else of it.
-fn change(ifindex: u32) -> LinkMessageBuilder<LinkUnspec> {
+pub(super) fn change(ifindex: u32) -> LinkMessageBuilder<LinkUnspec> {
     LinkUnspec::new_with_index(ifindex)
 }
 

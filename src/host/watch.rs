@@ -128,6 +128,14 @@ impl Watch {
     }
 }
 
+#[cfg(test)]
+impl Watch {
+    /// Leaves room for a few events only.
+    pub(super) fn shrink(&self) {
+        setsockopt(self.socket.get_ref(), RcvBuf, &4096).unwrap();
+    }
+}
+
 fn subscribed() -> std::io::Result<OwnedFd> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
