@@ -121,10 +121,11 @@ pub fn facts(tap: BorrowedFd<'_>) -> Result<HostFacts, Absent> {
             Some(fd) => namespace::identity(fd.as_fd())? == id,
             None => false,
         };
-        if same_place && after.name == before.name {
-            if let Some((link, addresses, bridge)) = found? {
-                return Ok(HostFacts::new(id, link, addresses, bridge));
-            }
+        if same_place
+            && after.name == before.name
+            && let Some((link, addresses, bridge)) = found?
+        {
+            return Ok(HostFacts::new(id, link, addresses, bridge));
         }
     }
     Err(Absent::Failed(Failure::new(

@@ -13,6 +13,8 @@
 //! Undoing everything is closing the tun files: the kernel takes device, addresses and routes with
 //! the last of them.
 //
+mod address;
+mod birth;
 pub mod facts;
 pub mod link;
 pub mod namespace;

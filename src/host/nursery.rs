@@ -3,7 +3,7 @@
 //! # Theory of operation
 //! A tun file holds the namespace it was opened in for life, so a device for another namespace is
 //! born here and moved there: then nothing of ours keeps that namespace. Everyone who gives birth
-//! has the place to himself ([`Nursery::berth`]) until his device has left or died, since two
+//! has the place to himself (a berth) until his device has left or died, since two
 //! devices for different namespaces may have one name. The namespace lives as long as this value
 //! and the tun files opened in it; nobody else can reach it, and nothing runs in it.
 

@@ -51,7 +51,7 @@ impl Offloads {
 /// # Errors
 /// The kernel's refusal; the device is then back at `before`.
 pub fn set_offloads<F: AsFd>(fds: &[F], gso: bool, before: Offloads) -> Result<Offloads, Failure> {
-    set_with(fds, gso, before, |fd, bits| tun::set_offload(fd, bits))
+    set_with(fds, gso, before, tun::set_offload)
 }
 
 fn set_with<F: AsFd>(

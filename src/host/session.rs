@@ -10,20 +10,14 @@
 
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
-use ipnet::IpNet;
 use nix::errno::Errno;
-use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-};
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
-};
 use rtnetlink::packet_route::link::LinkMessage;
 use rtnetlink::sys::{AsyncSocket, TokioSocket, protocols::NETLINK_ROUTE};
 use rtnetlink::{Error, Handle, LinkMessageBuilder, LinkUnspec};
@@ -34,7 +28,8 @@ use super::{namespace, refusal};
 use crate::diag::{Code, Failure};
 use crate::units::{IfName, MacAddr, Mtu};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(1);
+const WAITS: u32 = 10;
 
 /// An open conversation with the kernel about one namespace.
 #[derive(Debug)]
@@ -96,11 +91,20 @@ impl Session {
         doing: &str,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>, Failure> {
-        let timed = async { tokio::time::timeout(PATIENCE, request).await };
-        self.runtime.block_on(timed).map_err(|_| {
+        let timed = async {
+            let mut request = pin!(request);
+            // Several short waits, not a long one: the kernel works on a request while it is being
+            // sent, which blocks this thread for as long as others hold the rtnl lock. That uses up
+            // one wait, and the answer is there in the next.
+            for _ in 0..WAITS {
+                if let Ok(answer) = tokio::time::timeout(WAIT, request.as_mut()).await {
+                    return Ok(answer);
+                }
+            }
             let error = io::Error::other("no answer from netlink within 10 s");
-            Failure::io(doing, self.on.clone(), &error)
-        })
+            Err(Failure::io(doing, self.on.clone(), &error))
+        };
+        self.runtime.block_on(timed)
     }
 
     /// Sends one message and collects what comes back up to the acknowledgement or the end of the dump.
@@ -156,22 +160,6 @@ impl Session {
             Err(e) if refusal::errno(&e) == Some(Errno::ENODEV) => Ok(None),
             Err(e) => Err(refusal::failure(doing, &self.on, &e)),
         }
-    }
-
-    /// Addresses of a link, in the kernel's order.
-    ///
-    /// # Errors
-    /// The kernel's refusal.
-    pub fn addresses(&self, ifindex: u32) -> Result<Vec<IpNet>, Failure> {
-        let mut message = AddressMessage::default();
-        message.header.index = ifindex;
-        let request = RouteNetlinkMessage::GetAddress(message);
-        let answers = self.ask("list addresses", self.exchange(request, NLM_F_DUMP))?;
-        let address = |answer| match answer {
-            RouteNetlinkMessage::NewAddress(m) if m.header.index == ifindex => read_address(&m),
-            _ => None,
-        };
-        Ok(answers.into_iter().filter_map(address).collect())
     }
 
     /// Sets the MAC address.
@@ -260,37 +248,6 @@ impl Session {
         self.link("move into the namespace", message)
     }
 
-    /// Adds an address. An IPv6 one answers at once: it is added without duplicate address
-    /// detection (`IFA_F_NODAD`), which would keep it silent for a second or two.
-    ///
-    /// # Errors
-    /// Exit code 4: the link has it.
-    pub fn add_address(&self, ifindex: u32, address: IpNet) -> Result<(), Failure> {
-        let mut request = self.handle.address().add(ifindex, address.addr(), address.prefix_len());
-        if address.addr().is_ipv6() {
-            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
-        }
-        self.ask(&format!("add address {address}"), request.execute())
-    }
-
-    /// Removes an address.
-    ///
-    /// # Errors
-    /// `EADDRNOTAVAIL`: the link has it not.
-    pub fn del_address(&self, ifindex: u32, address: IpNet) -> Result<(), Failure> {
-        let mut message = AddressMessage::default();
-        message.header.index = ifindex;
-        message.header.prefix_len = address.prefix_len();
-        message.header.scope = AddressScope::Universe;
-        message.header.family = super::route::family(address.addr());
-        message.attributes = vec![
-            AddressAttribute::Local(address.addr()),
-            AddressAttribute::Address(address.addr()),
-        ];
-        let request = self.handle.address().del(message).execute();
-        self.ask(&format!("delete address {address}"), request)
-    }
-
     /// Gives the file's namespace a number in the session's namespace, or says the one it has.
     pub(super) fn nsid(&self, namespace: BorrowedFd<'_>) -> Result<i32, Failure> {
         super::nsid::assign(self, namespace)
@@ -300,19 +257,6 @@ impl Session {
 /// A message that changes the link and nothing else of it.
 pub(super) fn change(ifindex: u32) -> LinkMessageBuilder<LinkUnspec> {
     LinkUnspec::new_with_index(ifindex)
-}
-
-fn read_address(message: &AddressMessage) -> Option<IpNet> {
-    let mut address: Option<IpAddr> = None;
-    for attribute in &message.attributes {
-        match attribute {
-            // Of a point-to-point address, the local end; `Address` is then the peer's.
-            AddressAttribute::Local(local) => address = Some(*local),
-            AddressAttribute::Address(other) if address.is_none() => address = Some(*other),
-            _ => {}
-        }
-    }
-    IpNet::new(address?, message.header.prefix_len).ok()
 }
 
 /// Asks for the kernel's acknowledgement.

@@ -207,10 +207,10 @@ fn parse(mut datagram: &[u8], nsid: Option<i32>, heard: &mut VecDeque<WatchEvent
             }
             _ => None,
         };
-        if let Some(event) = event {
-            if heard.back() != Some(&event) {
-                heard.push_back(event);
-            }
+        if let Some(event) = event
+            && heard.back() != Some(&event)
+        {
+            heard.push_back(event);
         }
         datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
