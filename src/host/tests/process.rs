@@ -22,6 +22,15 @@ fn a_session_on_a_runtime_thread_is_refused_instead_of_blocking_it() {
 }
 
 #[test]
+fn what_is_made_on_a_host_thread_can_be_handed_to_another() {
+    fn handed<T: Send>() {}
+    handed::<Nursery>();
+    handed::<Tap>();
+    handed::<Session>();
+    handed::<crate::host::watch::Watch>();
+}
+
+#[test]
 fn what_is_no_network_namespace_is_refused_by_its_kind() {
     let refusal =
         |path: &str| namespace::verify(fs::File::open(path).unwrap().as_fd()).unwrap_err();

@@ -210,8 +210,11 @@ fn gso_goes_on_and_off_on_every_queue() {
         })
         .unwrap()
     };
-    if let Some(features) = large() {
-        assert!(features.contains("tcp-segmentation-offload: on"), "{features}");
+    match large() {
+        Some(features) => {
+            assert!(features.contains("tcp-segmentation-offload: on"), "{features}");
+        }
+        None => skip("no ethtool: what the kernel made of the offloads is not looked at"),
     }
     let off = set_offloads(tap.fds(), false, tap.offloads()).unwrap();
     assert_eq!(off, Offloads::NONE);
