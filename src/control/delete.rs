@@ -131,7 +131,8 @@ impl Torn {
         let removed = shared.registry().get_mut(self.index).map(|i| std::mem::take(&mut i.taps));
         let closed = thread::run("close", move || drop(removed)).await;
         failures.extend(closed.err());
-        if let Some(interface) = shared.registry().remove(self.index) {
+        let removed = shared.registry().remove(self.index);
+        if let Some(interface) = removed {
             failures.extend(forget(shared, resources, interface).await);
         }
         Deleted { name, not_undone: failures.iter().map(ToString::to_string).collect() }

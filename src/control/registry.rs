@@ -159,11 +159,6 @@ impl Registry {
     pub(super) fn all(&self) -> impl Iterator<Item = &Interface> {
         self.interfaces.values()
     }
-
-    /// All of them, to be changed.
-    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Interface> {
-        self.interfaces.values_mut()
-    }
 }
 
 #[cfg(test)]

@@ -28,3 +28,10 @@ pub mod tap;
 #[cfg(test)]
 mod tests;
 pub mod watch;
+
+pub use facts::{Absent, HostFacts, facts, is_gone, locate};
+pub use nursery::Nursery;
+pub use offloads::{Offloads, set_offloads};
+pub use session::Session;
+pub use tap::{HostName, Tap, TapSpec, open};
+pub use watch::{Watch, WatchEvent, nsid_of};
