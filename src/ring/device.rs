@@ -1,0 +1,201 @@
+//! The device's side of a split virtqueue, for the device that is embedded in the poller.
+
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+
+use super::layout::RingLayout;
+use super::notify::{NO_NOTIFICATION, passed};
+use super::shared::{AtomicArray, MemoryMap, OutOfRange};
+use super::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, MAX_SEGMENTS};
+
+/// A piece of a chain as the device reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceSegment {
+    /// Offset into the shared file, not yet checked against its size.
+    pub addr: u64,
+    /// Bytes.
+    pub len: u32,
+    /// The device may write it.
+    pub writable: bool,
+}
+
+/// A chain that was taken from the available ring.
+#[derive(Debug, Clone, Copy)]
+pub struct Chain {
+    /// Number of its head entry.
+    pub head: u16,
+    /// How many segments [`DeviceRing::pop`] stored.
+    pub segments: usize,
+    /// The descriptors break a rule (a loop, a bad link, too many): use the chain unread.
+    pub malformed: bool,
+}
+
+/// The device's side of one queue.
+#[derive(Debug)]
+pub struct DeviceRing {
+    map: MemoryMap,
+    size: u16,
+    event_idx: bool,
+    desc: AtomicArray<AtomicU64>,
+    avail: AtomicArray<AtomicU16>,
+    used: AtomicArray<AtomicU16>,
+    used_elements: AtomicArray<AtomicU32>,
+    last_avail_idx: u16,
+    used_idx: u16,
+    signalled_idx: u16,
+}
+
+impl DeviceRing {
+    /// The ring at `layout`, both indices where they are in the file.
+    ///
+    /// # Errors
+    /// When a part lies outside the file.
+    pub fn attach(
+        map: &MemoryMap,
+        layout: &RingLayout,
+        event_idx: bool,
+    ) -> Result<Self, OutOfRange> {
+        let n = usize::from(layout.size.get());
+        let used = AtomicArray::<AtomicU16>::new(map, layout.used, 4 * n + 3)?;
+        let used_idx = u16::from_le(used[1].load(Ordering::Acquire));
+        Ok(Self {
+            map: map.clone(),
+            size: layout.size.get(),
+            event_idx,
+            desc: AtomicArray::new(map, layout.desc, 2 * n)?,
+            avail: AtomicArray::new(map, layout.avail, n + 3)?,
+            used,
+            used_elements: AtomicArray::new(map, layout.used + 4, 2 * n)?,
+            last_avail_idx: used_idx,
+            used_idx,
+            signalled_idx: used_idx,
+        })
+    }
+
+    /// How many chains wait. A driver that claims more than the ring holds is taken for an idle one.
+    pub fn available(&self) -> u16 {
+        let avail_idx = u16::from_le(self.avail[1].load(Ordering::Acquire));
+        let waiting = avail_idx.wrapping_sub(self.last_avail_idx);
+        if waiting > self.size { 0 } else { waiting }
+    }
+
+    /// Takes the next chain and stores its segments into `into`. Call [`DeviceRing::available`]
+    /// first: its acquire makes the entries visible.
+    pub fn pop(&mut self, into: &mut [DeviceSegment; MAX_SEGMENTS]) -> Chain {
+        let chain = self.peek(0, into);
+        self.advance(1);
+        chain
+    }
+
+    /// The chain `ahead` places from the front, left in the ring.
+    pub fn peek(&self, ahead: u16, into: &mut [DeviceSegment; MAX_SEGMENTS]) -> Chain {
+        let slot = self.last_avail_idx.wrapping_add(ahead) & (self.size - 1);
+        let head = u16::from_le(self.avail[2 + usize::from(slot)].load(Ordering::Relaxed));
+        let mut chain = Chain { head, segments: 0, malformed: true };
+        if head >= self.size {
+            return chain;
+        }
+        let (addr, rest) = load_desc(&self.desc, usize::from(head));
+        let (len, flags, _) = unpack(rest);
+        if flags & DESC_F_INDIRECT == 0 {
+            chain.malformed = !walk(&self.desc, usize::from(head), into, &mut chain.segments);
+            return chain;
+        }
+        let entries = (len / 16) as usize;
+        if len % 16 != 0 || entries == 0 || entries > MAX_SEGMENTS || flags & DESC_F_NEXT != 0 {
+            return chain;
+        }
+        if let Ok(table) = AtomicArray::<AtomicU64>::new(&self.map, addr, 2 * entries) {
+            chain.malformed = !walk(&table, 0, into, &mut chain.segments);
+        }
+        chain
+    }
+
+    /// Steps over `chains` that were peeked.
+    pub fn advance(&mut self, chains: u16) {
+        self.last_avail_idx = self.last_avail_idx.wrapping_add(chains);
+    }
+
+    /// Puts a chain into the used ring; the driver sees it with the next [`DeviceRing::publish`].
+    pub fn push_used(&mut self, head: u16, written: u32) {
+        let at = 2 * usize::from(self.used_idx & (self.size - 1));
+        self.used_elements[at].store(u32::from(head).to_le(), Ordering::Relaxed);
+        self.used_elements[at + 1].store(written.to_le(), Ordering::Relaxed);
+        self.used_idx = self.used_idx.wrapping_add(1);
+    }
+
+    /// Makes every used chain visible to the driver. Returns `true` when a call is due.
+    pub fn publish(&mut self) -> bool {
+        let (new, old) = (self.used_idx, self.signalled_idx);
+        if new == old {
+            return false;
+        }
+        self.used[1].store(new.to_le(), Ordering::Release);
+        self.signalled_idx = new;
+        fence(Ordering::SeqCst);
+        if self.event_idx {
+            let event =
+                u16::from_le(self.avail[usize::from(self.size) + 2].load(Ordering::Relaxed));
+            passed(event, new, old)
+        } else {
+            u16::from_le(self.avail[0].load(Ordering::Relaxed)) & NO_NOTIFICATION == 0
+        }
+    }
+
+    /// Asks for a kick at the next available chain. Returns `true` if there is one already.
+    pub fn arm(&mut self) -> bool {
+        if self.event_idx {
+            let tail = 4 * usize::from(self.size) + 2;
+            self.used[tail].store(self.last_avail_idx.to_le(), Ordering::Relaxed);
+        } else {
+            self.used[0].store(0, Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst);
+        self.available() > 0
+    }
+
+    /// Asks for no kicks for now.
+    pub fn disarm(&mut self) {
+        if self.event_idx {
+            let tail = 4 * usize::from(self.size) + 2;
+            let behind = self.last_avail_idx.wrapping_sub(1);
+            self.used[tail].store(behind.to_le(), Ordering::Relaxed);
+        } else {
+            self.used[0].store(NO_NOTIFICATION.to_le(), Ordering::Relaxed);
+        }
+    }
+}
+
+fn load_desc(table: &[AtomicU64], entry: usize) -> (u64, u64) {
+    let addr = u64::from_le(table[2 * entry].load(Ordering::Relaxed));
+    (addr, u64::from_le(table[2 * entry + 1].load(Ordering::Relaxed)))
+}
+
+const fn unpack(rest: u64) -> (u32, u16, u16) {
+    ((rest & 0xffff_ffff) as u32, ((rest >> 32) & 0xffff) as u16, (rest >> 48) as u16)
+}
+
+/// Follows a chain from `entry`; `false` when it leaves the table, nests or is too long.
+fn walk(
+    table: &[AtomicU64],
+    mut entry: usize,
+    into: &mut [DeviceSegment; MAX_SEGMENTS],
+    stored: &mut usize,
+) -> bool {
+    for slot in into.iter_mut() {
+        let (addr, rest) = load_desc(table, entry);
+        let (len, flags, next) = unpack(rest);
+        if flags & DESC_F_INDIRECT != 0 {
+            return false;
+        }
+        *slot = DeviceSegment { addr, len, writable: flags & DESC_F_WRITE != 0 };
+        *stored += 1;
+        if flags & DESC_F_NEXT == 0 {
+            return true;
+        }
+        entry = usize::from(next);
+        if 2 * entry + 1 >= table.len() {
+            return false;
+        }
+    }
+    false
+}

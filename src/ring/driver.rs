@@ -1,0 +1,438 @@
+//! The driver's side of a split virtqueue.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+
+use super::layout::{RingLayout, SHADOW_WORDS, ShadowLayout};
+use super::notify::{NO_NOTIFICATION, passed};
+use super::shared::{AtomicArray, MemoryMap, OutOfRange};
+use super::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, MAX_SEGMENTS, pack};
+
+/// A piece of memory that a chain is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Offset into the shared file.
+    pub addr: u64,
+    /// Bytes, at least 1.
+    pub len: u32,
+}
+
+/// Who writes the memory of a queue's chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// The driver wrote it; the device reads (transmit).
+    Driver,
+    /// The device (receive).
+    Device,
+}
+
+/// The ring has no room for the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// A chain that the device has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// What [`DriverRing::post`] was given.
+    pub token: u64,
+    /// Number of its head entry.
+    pub head: u16,
+    /// Bytes that the device wrote; never more than were posted. 0 for a chain that it only read.
+    pub written: u32,
+    /// Bytes of the chain as posted.
+    pub posted: u32,
+}
+
+/// Which rule of the ring the device broke. A broken ring moves nothing until it is reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BrokenReason {
+    /// `used_idx` moved by more than there are chains in flight.
+    UsedIndexJumped = 1,
+    /// A used element's `id` is no entry of the ring.
+    UsedIdOutOfRange = 2,
+    /// A used element's `id` is no chain in flight.
+    UsedIdNotInFlight = 3,
+    /// A used element's `len` is more than the chain holds.
+    UsedLengthTooLong = 4,
+    /// A received frame is shorter than its virtio header.
+    FrameWithoutHeader = 5,
+    /// A received frame's `num_buffers` is zero or more than there are posted.
+    BadBufferCount = 6,
+    /// The device reported an error on the queue (vhost's error eventfd).
+    DeviceError = 7,
+    /// The device has the tap but its file says nothing can be read from it.
+    ReadFailed = 8,
+}
+
+impl BrokenReason {
+    /// A sentence for `show`.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::UsedIndexJumped => "used idx moved past the chains in flight",
+            Self::UsedIdOutOfRange => "used id is no entry of the ring",
+            Self::UsedIdNotInFlight => "used id is no chain in flight",
+            Self::UsedLengthTooLong => "used len is more than was posted",
+            Self::FrameWithoutHeader => "received frame is shorter than its header",
+            Self::BadBufferCount => "num_buffers of a received frame is impossible",
+            Self::DeviceError => "the backend reported an error on the queue",
+            Self::ReadFailed => "reading from the tap failed",
+        }
+    }
+
+    /// The reason that was stored as `code`; none for 0.
+    pub const fn from_code(code: u64) -> Option<Self> {
+        Some(match code {
+            1 => Self::UsedIndexJumped,
+            2 => Self::UsedIdOutOfRange,
+            3 => Self::UsedIdNotInFlight,
+            4 => Self::UsedLengthTooLong,
+            5 => Self::FrameWithoutHeader,
+            6 => Self::BadBufferCount,
+            7 => Self::DeviceError,
+            8 => Self::ReadFailed,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for BrokenReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+/// Where both sides stand, for `show`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Positions {
+    /// Chains made available, modulo 2^16.
+    pub avail_idx: u16,
+    /// What the device last wrote.
+    pub used_idx: u16,
+    /// Used entries taken.
+    pub last_used_idx: u16,
+    /// Descriptors in the device's hands.
+    pub desc_in_use: u16,
+    /// Flag word of the available ring.
+    pub avail_flags: u16,
+    /// Flag word of the used ring.
+    pub used_flags: u16,
+}
+
+// Words of the shadow.
+const AVAIL_IDX: usize = 0;
+const LAST_USED_IDX: usize = 1;
+const FREE_HEAD: usize = 2;
+const FREE_COUNT: usize = 3;
+const IN_FLIGHT: usize = 4;
+const PUBLISHED_IDX: usize = 5;
+
+/// The driver's side of one queue.
+#[derive(Debug)]
+pub struct DriverRing {
+    size: u16,
+    writer: Writer,
+    event_idx: bool,
+    desc: AtomicArray<AtomicU64>,
+    avail: AtomicArray<AtomicU16>,
+    used: AtomicArray<AtomicU16>,
+    used_elements: AtomicArray<AtomicU32>,
+    indirect: Option<(u64, AtomicArray<AtomicU64>)>,
+    words: AtomicArray<AtomicU32>,
+    tokens: AtomicArray<AtomicU64>,
+    lengths: AtomicArray<AtomicU32>,
+    links: AtomicArray<AtomicU16>,
+    counts: AtomicArray<AtomicU16>,
+    /// `used_idx` as read at the last look.
+    used_seen: u16,
+}
+
+impl DriverRing {
+    /// A view of the ring at `layout` and its shadow, both as they are in the files.
+    ///
+    /// # Errors
+    /// When a part lies outside its file.
+    pub fn attach(
+        shared: &MemoryMap,
+        layout: &RingLayout,
+        private: &MemoryMap,
+        shadow: &ShadowLayout,
+        writer: Writer,
+        event_idx: bool,
+    ) -> Result<Self, OutOfRange> {
+        let n = usize::from(layout.size.get());
+        let indirect = match layout.indirect {
+            None => None,
+            Some(at) => Some((at, AtomicArray::new(shared, at, 2 * n * MAX_SEGMENTS)?)),
+        };
+        let mut ring = Self {
+            size: layout.size.get(),
+            writer,
+            event_idx,
+            desc: AtomicArray::new(shared, layout.desc, 2 * n)?,
+            avail: AtomicArray::new(shared, layout.avail, n + 3)?,
+            used: AtomicArray::new(shared, layout.used, 4 * n + 3)?,
+            used_elements: AtomicArray::new(shared, layout.used + 4, 2 * n)?,
+            indirect,
+            words: AtomicArray::new(private, shadow.words, SHADOW_WORDS)?,
+            tokens: AtomicArray::new(private, shadow.tokens, n)?,
+            lengths: AtomicArray::new(private, shadow.lengths, n)?,
+            links: AtomicArray::new(private, shadow.links, n)?,
+            counts: AtomicArray::new(private, shadow.counts, n)?,
+            used_seen: 0,
+        };
+        ring.used_seen = ring.word(LAST_USED_IDX);
+        Ok(ring)
+    }
+
+    /// An empty ring: nothing available, nothing used. The device must not be running.
+    pub fn reset(&mut self) {
+        for entry in 0..self.size {
+            self.links[usize::from(entry)].store(entry.wrapping_add(1), Ordering::Relaxed);
+            self.tokens[usize::from(entry)].store(0, Ordering::Relaxed);
+        }
+        for word in self.words.iter() {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.set_word(FREE_COUNT, self.size);
+        for word in [&self.avail[0], &self.avail[1], &self.used[0], &self.used[1]] {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.avail[usize::from(self.size) + 2].store(0, Ordering::Relaxed);
+        self.used[4 * usize::from(self.size) + 2].store(0, Ordering::Relaxed);
+        self.used_seen = 0;
+        fence(Ordering::SeqCst);
+    }
+
+    fn word(&self, index: usize) -> u16 {
+        // Every word of the shadow is stored from a u16.
+        (self.words[index].load(Ordering::Relaxed) & 0xffff) as u16
+    }
+
+    fn set_word(&self, index: usize, value: u16) {
+        self.words[index].store(u32::from(value), Ordering::Relaxed);
+    }
+
+    /// Entries of the ring.
+    pub const fn size(&self) -> u16 {
+        self.size
+    }
+
+    /// Chains that can still be posted, if each is one segment or the ring has indirect tables.
+    pub fn free(&self) -> u16 {
+        self.word(FREE_COUNT)
+    }
+
+    /// Chains posted and not taken back.
+    pub fn in_flight(&self) -> u16 {
+        self.word(IN_FLIGHT)
+    }
+
+    /// Puts a chain into the ring; the device sees it with the next [`DriverRing::publish`].
+    ///
+    /// `token` comes back with [`Used`]; it is not zero. One segment takes one entry; more take one
+    /// entry and its indirect table, or an entry each in a ring without tables.
+    ///
+    /// # Errors
+    /// [`Full`] when there are not enough free entries, or more segments than [`MAX_SEGMENTS`].
+    pub fn post(&mut self, segments: &[Segment], token: u64) -> Result<(), Full> {
+        let write = if self.writer == Writer::Device { DESC_F_WRITE } else { 0 };
+        let table = self.indirect.as_ref().filter(|_| segments.len() > 1);
+        let entries = if table.is_some() { 1 } else { segments.len() };
+        if segments.is_empty()
+            || segments.len() > MAX_SEGMENTS
+            || entries > usize::from(self.free())
+        {
+            return Err(Full);
+        }
+        let head = self.word(FREE_HEAD);
+        let mut bytes = 0_u32;
+        let mut last = head;
+        if let Some((base, table)) = table {
+            let first = usize::from(head) * MAX_SEGMENTS;
+            for (i, segment) in segments.iter().enumerate() {
+                let more = i + 1 < segments.len();
+                let flags = if more { DESC_F_NEXT | write } else { write };
+                // MAX_SEGMENTS bounds `i`.
+                let next = if more { (i + 1) as u16 } else { 0 };
+                store_desc(table, first + i, segment.addr, pack(segment.len, flags, next));
+                bytes = bytes.saturating_add(segment.len);
+            }
+            let len = (16 * segments.len()) as u32;
+            let addr = base + 16 * first as u64;
+            store_desc(&self.desc, usize::from(head), addr, pack(len, DESC_F_INDIRECT, 0));
+        } else {
+            let mut entry = head;
+            for (i, segment) in segments.iter().enumerate() {
+                let next = self.links[usize::from(entry)].load(Ordering::Relaxed);
+                let more = i + 1 < segments.len();
+                let flags = if more { DESC_F_NEXT | write } else { write };
+                let link = if more { next } else { 0 };
+                store_desc(
+                    &self.desc,
+                    usize::from(entry),
+                    segment.addr,
+                    pack(segment.len, flags, link),
+                );
+                bytes = bytes.saturating_add(segment.len);
+                last = entry;
+                entry = next;
+            }
+        }
+        let after = self.links[usize::from(last)].load(Ordering::Relaxed);
+        // `entries` is at most the ring's size.
+        let entries = entries as u16;
+        self.set_word(FREE_HEAD, after);
+        self.set_word(FREE_COUNT, self.free() - entries);
+        self.set_word(IN_FLIGHT, self.in_flight() + 1);
+        self.counts[usize::from(head)].store(entries, Ordering::Relaxed);
+        self.lengths[usize::from(head)].store(bytes, Ordering::Relaxed);
+        self.tokens[usize::from(head)].store(token, Ordering::Relaxed);
+        let avail_idx = self.word(AVAIL_IDX);
+        self.avail[2 + usize::from(avail_idx & (self.size - 1))]
+            .store(head.to_le(), Ordering::Relaxed);
+        self.set_word(AVAIL_IDX, avail_idx.wrapping_add(1));
+        Ok(())
+    }
+
+    /// Makes every chain posted since the last call visible to the device.
+    ///
+    /// Returns `true` when a kick is due. Costs one full fence, so call it once per burst. Order:
+    /// entries, release, `avail_idx`, fence, suppression check ([VIRTIO-1.3 §2.7.13] "Supplying
+    /// Buffers to The Device").
+    pub fn publish(&mut self) -> bool {
+        let new = self.word(AVAIL_IDX);
+        let old = self.word(PUBLISHED_IDX);
+        if new == old {
+            return false;
+        }
+        self.avail[1].store(new.to_le(), Ordering::Release);
+        self.set_word(PUBLISHED_IDX, new);
+        fence(Ordering::SeqCst);
+        if self.event_idx {
+            let event =
+                u16::from_le(self.used[4 * usize::from(self.size) + 2].load(Ordering::Relaxed));
+            passed(event, new, old)
+        } else {
+            u16::from_le(self.used[0].load(Ordering::Relaxed)) & NO_NOTIFICATION == 0
+        }
+    }
+
+    /// Looks at `used_idx` once and says how many used chains can be taken.
+    ///
+    /// # Errors
+    /// When the device claims more than are in flight.
+    pub fn look(&mut self) -> Result<u16, BrokenReason> {
+        self.used_seen = u16::from_le(self.used[1].load(Ordering::Acquire));
+        let ready = self.used_seen.wrapping_sub(self.word(LAST_USED_IDX));
+        if ready > self.in_flight() { Err(BrokenReason::UsedIndexJumped) } else { Ok(ready) }
+    }
+
+    /// The next used chain within the last [`DriverRing::look`], left in the ring.
+    ///
+    /// # Errors
+    /// When the element breaks a rule of the ring.
+    pub fn peek(&self) -> Result<Option<Used>, BrokenReason> {
+        let last = self.word(LAST_USED_IDX);
+        if last == self.used_seen {
+            return Ok(None);
+        }
+        let at = 2 * usize::from(last & (self.size - 1));
+        let id = u32::from_le(self.used_elements[at].load(Ordering::Relaxed));
+        let written = u32::from_le(self.used_elements[at + 1].load(Ordering::Relaxed));
+        let head = match u16::try_from(id) {
+            Ok(head) if head < self.size => head,
+            _ => return Err(BrokenReason::UsedIdOutOfRange),
+        };
+        let token = self.tokens[usize::from(head)].load(Ordering::Relaxed);
+        if token == 0 {
+            return Err(BrokenReason::UsedIdNotInFlight);
+        }
+        let posted = self.lengths[usize::from(head)].load(Ordering::Relaxed);
+        // A device has nothing to write into a transmit chain; vhost's zero copy leaves marks there.
+        let written = if self.writer == Writer::Device { written } else { 0 };
+        if written > posted {
+            return Err(BrokenReason::UsedLengthTooLong);
+        }
+        Ok(Some(Used { token, head, written, posted }))
+    }
+
+    /// Takes the next used chain within the last [`DriverRing::look`]; its entries are free again.
+    ///
+    /// # Errors
+    /// When the element breaks a rule of the ring.
+    pub fn take(&mut self) -> Result<Option<Used>, BrokenReason> {
+        let Some(used) = self.peek()? else { return Ok(None) };
+        self.release(used.head);
+        let last = self.word(LAST_USED_IDX);
+        self.set_word(LAST_USED_IDX, last.wrapping_add(1));
+        Ok(Some(used))
+    }
+
+    /// Gives the entries of a chain back.
+    fn release(&self, head: u16) {
+        let entries = self.counts[usize::from(head)].load(Ordering::Relaxed);
+        let mut last = head;
+        for _ in 1..entries {
+            last = self.links[usize::from(last)].load(Ordering::Relaxed);
+        }
+        self.links[usize::from(last)].store(self.word(FREE_HEAD), Ordering::Relaxed);
+        self.set_word(FREE_HEAD, head);
+        self.set_word(FREE_COUNT, self.free() + entries);
+        self.set_word(IN_FLIGHT, self.in_flight() - 1);
+        self.tokens[usize::from(head)].store(0, Ordering::Relaxed);
+    }
+
+    /// Takes every chain in flight back, used or not, and calls `each` with its token. The device
+    /// must have stopped; afterwards the ring needs [`DriverRing::reset`] before it runs again.
+    pub fn drain(&mut self, mut each: impl FnMut(u64)) {
+        for head in 0..self.size {
+            let token = self.tokens[usize::from(head)].load(Ordering::Relaxed);
+            if token != 0 {
+                self.release(head);
+                each(token);
+            }
+        }
+    }
+
+    /// Asks for a call at the next used chain. Returns `true` if there is one already: then do not
+    /// sleep.
+    pub fn arm(&mut self) -> bool {
+        let last = self.word(LAST_USED_IDX);
+        if self.event_idx {
+            self.avail[usize::from(self.size) + 2].store(last.to_le(), Ordering::Relaxed);
+        } else {
+            self.avail[0].store(0, Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst);
+        u16::from_le(self.used[1].load(Ordering::Acquire)) != last
+    }
+
+    /// Asks for no calls for now. With EVENT_IDX this lasts for one lap of the ring, so call it
+    /// once per visit.
+    pub fn disarm(&mut self) {
+        if self.event_idx {
+            let behind = self.word(LAST_USED_IDX).wrapping_sub(1);
+            self.avail[usize::from(self.size) + 2].store(behind.to_le(), Ordering::Relaxed);
+        } else {
+            self.avail[0].store(NO_NOTIFICATION.to_le(), Ordering::Relaxed);
+        }
+    }
+
+    /// Where both sides stand.
+    pub fn positions(&self) -> Positions {
+        Positions {
+            avail_idx: self.word(PUBLISHED_IDX),
+            used_idx: u16::from_le(self.used[1].load(Ordering::Relaxed)),
+            last_used_idx: self.word(LAST_USED_IDX),
+            desc_in_use: self.size - self.free(),
+            avail_flags: u16::from_le(self.avail[0].load(Ordering::Relaxed)),
+            used_flags: u16::from_le(self.used[0].load(Ordering::Relaxed)),
+        }
+    }
+}
+
+fn store_desc(table: &[AtomicU64], entry: usize, addr: u64, rest: u64) {
+    table[2 * entry].store(addr.to_le(), Ordering::Relaxed);
+    table[2 * entry + 1].store(rest.to_le(), Ordering::Relaxed);
+}
