@@ -90,12 +90,13 @@ pub fn live(test: impl FnOnce(&World) + Send + 'static) {
     if let Err(why) = possible() {
         assert!(std::env::var_os("TAPTOOL_REQUIRE_LIVE").is_none_or(|v| v != "1"), "{why}");
         // Past libtest's capture, which would hide it.
-        let name = thread::current().name().unwrap_or("?").to_owned();
-        writeln!(io::stderr(), "SKIP {name}: {why}").unwrap();
+        let mut stderr = io::stderr();
+        writeln!(stderr, "SKIP {}: {why}", thread::current().name().unwrap_or("?")).unwrap();
         return;
     }
     // With --test-threads=1 libtest runs tests on the main thread, which must stay where it is.
-    let world = thread::spawn(move || test(&World::enter()));
+    let name = thread::current().name().unwrap_or("?").to_owned();
+    let world = thread::Builder::new().name(name).spawn(move || test(&World::enter())).unwrap();
     if let Err(panic) = world.join() {
         std::panic::resume_unwind(panic);
     }
@@ -173,24 +174,14 @@ impl World {
         self.must(&format!("ip netns exec {netns} sh -c 'echo {value} >/proc/sys/{path}'"));
     }
 
-    /// Runs a shell line here and gives what came of it.
-    pub fn shell(&self, line: &str) -> Output {
-        self.shell_within(line, 30.0)
-    }
-
-    /// As [`World::shell`], for a line that takes up to `seconds` on an ordinary machine.
-    pub fn shell_within(&self, line: &str, seconds: f64) -> Output {
-        self.start(line).output(seconds)
-    }
-
-    /// Starts a shell line.
+    /// Starts a program: words as a shell would split them, without a shell.
     pub fn start(&self, line: &str) -> Process {
-        Process::spawn(line, Command::new("sh").arg("-c").arg(format!("exec {line}")))
+        Process::spawn(line, "")
     }
 
-    /// As [`World::shell`], and fails the test if the line fails. Gives its stdout.
+    /// Runs a program, which must succeed, and gives its stdout.
     pub fn must(&self, line: &str) -> String {
-        let out = self.shell(line);
+        let out = self.start(line).output(30.0);
         assert!(out.status.success(), "{line}: {}\n{}", out.status, text(&out.stderr));
         text(&out.stdout)
     }
@@ -239,11 +230,19 @@ impl World {
             places.push((name.to_owned(), format!("-n {name} ")));
         }
         for (name, option) in places {
-            for what in ["-d link", "-d addr", "-4 route show table all", "-6 route show table all"]
-            {
-                let mut said = self.ip_json(&format!("{option}{what}"));
-                without_clocks(&mut said);
-                state.insert(format!("{name}: ip {what}"), said.to_string());
+            for (family, questions) in [
+                ("-4", "link\naddr\nroute show table all\n"),
+                ("-6", "addr\nroute show table all\n"),
+            ] {
+                let line = format!("ip {option}{family} -j -d -batch -");
+                let out = Process::spawn(&line, questions).output(30.0);
+                assert!(out.status.success(), "{line}: {}", text(&out.stderr));
+                let answers = serde_json::Deserializer::from_slice(&out.stdout).into_iter();
+                for (i, answer) in answers.enumerate() {
+                    let mut answer: Value = answer.unwrap();
+                    without_clocks(&mut answer);
+                    state.insert(format!("{name} {family} {i}"), answer.to_string());
+                }
             }
         }
         MachineState(state)
@@ -254,7 +253,7 @@ impl World {
     pub fn ping(&self, netns: &str, args: &str, count: u32) -> u32 {
         let wait = patience(2.0).as_secs();
         let line = format!("ip netns exec {netns} ping -n -q -c {count} -i 0.02 -W {wait} {args}");
-        let out = self.shell_within(&line, 10.0 + f64::from(count) * 0.1);
+        let out = self.start(&line).output(10.0 + f64::from(count) * 0.1);
         let said = text(&out.stdout);
         let received = said
             .lines()
@@ -271,7 +270,7 @@ impl World {
     /// Sends two echo requests; none may be answered.
     pub fn ping_unanswered(&self, netns: &str, args: &str) {
         let line = format!("ip netns exec {netns} ping -n -q -c 2 -i 0.2 -W 1 {args}");
-        let out = self.shell(&line);
+        let out = self.start(&line).output(10.0);
         let said = text(&out.stdout);
         assert!(said.contains(" 0 received"), "{line}: {said}{}", text(&out.stderr));
     }
@@ -347,13 +346,16 @@ pub struct Process {
 }
 
 impl Process {
-    fn spawn(line: &str, command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
+    fn spawn(line: &str, input: &str) -> Self {
+        let words = shlex::split(line).unwrap();
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|e| panic!("{line}: {e}"));
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let stdout = Some(collect(child.stdout.take().unwrap()));
         let stderr = Some(collect(child.stderr.take().unwrap()));
         Self { line: line.to_owned(), child, stdout, stderr }
@@ -418,9 +420,7 @@ pub fn text(bytes: &[u8]) -> String {
 
 /// `taptool ARGS` outside any holder: exit code, stdout, stderr.
 pub fn one_shot(_here: &World, args: &str) -> (i32, String, String) {
-    let line = format!("{} {args}", taptool().display());
-    let out = Process::spawn(&line, Command::new("sh").arg("-c").arg(format!("exec {line}")))
-        .output(20.0);
+    let out = Process::spawn(&format!("{} {args}", taptool().display()), "").output(20.0);
     (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
 }
 

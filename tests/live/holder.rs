@@ -160,17 +160,11 @@ fn a_script_of_vpp_runs_as_it_is() {
         hold.run("show interface");
         hold.run("set interface l3 tap0");
         hold.run("delete tap tap0");
-        hold.run(&format!(
-            "delete tap sw_if_index {}",
-            number(&hold_tap(&mut hold, "tap1"), "sw_if_index")
-        ));
+        let index = number(&hold.tap("tap1"), "sw_if_index");
+        hold.run(&format!("delete tap sw_if_index {index}"));
         assert_eq!(world.links("b"), ["br0"]);
         hold.close();
     });
-}
-
-fn hold_tap(hold: &mut Hold, name: &str) -> Value {
-    hold.tap(name)
 }
 
 #[test]

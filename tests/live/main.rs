@@ -5,6 +5,13 @@
 //! `vhost-net`. What a kernel lacks is asserted to be refused or shown as absent; nothing is left
 //! out. `tests/run` runs it here and, on the kernel's device, in virtual machines.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails; the lints' own exception ends at helper functions"
+)]
+
 #[path = "../common/mod.rs"]
 mod common;
 
