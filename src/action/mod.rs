@@ -1,1 +1,133 @@
-//! To be written.
+//! What an interface does with the frames it received, one at a time.
+//!
+//! # Theory of operation
+//! The poller that owns a receive queue calls [`Action::visit`] for every frame, with its own
+//! [`Reply`] buffer. The action decides and returns a [`Verdict`]; the poller carries it out and
+//! counts it. An action knows neither rings nor file descriptors nor threads: it reads the frame
+//! through [`FrameBytes`], which may be scattered over several buffers, writes at most one frame
+//! into the reply, allocates nothing, never waits, and never fails otherwise than by
+//! [`Verdict::Drop`].
+#![forbid(unsafe_code)]
+
+mod reply;
+pub mod respond;
+pub mod sink;
+pub mod xconnect;
+
+pub use reply::Reply;
+pub use respond::Responder;
+pub use xconnect::PeerKey;
+
+use crate::counters::DropReason;
+use crate::frame::NetHdr;
+use crate::units::Kind;
+
+/// The bytes of one received frame, the virtio header not included.
+///
+/// They may change while they are read, where the sender shares the memory: what was read once
+/// is to be decided on, not read again.
+pub trait FrameBytes {
+    /// Length of the frame.
+    fn len(&self) -> usize;
+
+    /// Whether the frame has no bytes.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies from `offset` on into `into`; returns how many bytes there were to copy.
+    fn copy_to(&self, offset: usize, into: &mut [u8]) -> usize;
+}
+
+impl FrameBytes for [u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    fn copy_to(&self, offset: usize, into: &mut [u8]) -> usize {
+        let rest = self.get(offset..).unwrap_or_default();
+        let bytes = rest.len().min(into.len());
+        into[..bytes].copy_from_slice(&rest[..bytes]);
+        bytes
+    }
+}
+
+/// What becomes of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It ends here.
+    Consume,
+    /// It ends here, and the [`Reply`] holds a frame to send on the same interface.
+    Reply,
+    /// It goes to this peer as it is.
+    Forward(PeerKey),
+    /// It is lost for this reason.
+    Drop(DropReason),
+}
+
+/// What an interface does with received frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Takes all frames and does nothing with them.
+    Sink,
+    /// Answers ARP, neighbour discovery and echo requests for its addresses.
+    Respond(Responder),
+    /// Hands every frame to one peer.
+    Xconnect(PeerKey),
+}
+
+impl Action {
+    /// The action's name, as `show` spells it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Sink => "sink",
+            Self::Respond(_) => "respond",
+            Self::Xconnect(_) => "xconnect",
+        }
+    }
+
+    /// Decides about one frame. What `reply` held before is gone.
+    pub fn visit<F: FrameBytes + ?Sized>(
+        &mut self,
+        kind: Kind,
+        hdr: &NetHdr,
+        frame: &F,
+        reply: &mut Reply,
+    ) -> Verdict {
+        reply.clear();
+        match self {
+            Self::Sink => sink::visit(),
+            Self::Respond(responder) => responder.visit(kind, hdr, frame, reply),
+            Self::Xconnect(peer) => xconnect::visit(*peer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sink_consumes_and_xconnect_names_its_peer() {
+        let mut reply = Reply::new();
+        let frame: &[u8] = &[0; 60];
+        let visit = |mut action: Action, reply: &mut Reply| {
+            action.visit(Kind::Tap, &NetHdr::plain(), frame, reply)
+        };
+        assert_eq!(visit(Action::Sink, &mut reply), Verdict::Consume);
+        let peer = PeerKey { slot: 3, generation: 9 };
+        assert_eq!(visit(Action::Xconnect(peer), &mut reply), Verdict::Forward(peer));
+        assert!(reply.is_empty());
+    }
+
+    #[test]
+    fn copying_from_a_slice_stops_at_its_end() {
+        let frame: &[u8] = &[1, 2, 3, 4];
+        let mut into = [0; 3];
+        assert_eq!(frame.copy_to(0, &mut into), 3);
+        assert_eq!(frame.copy_to(3, &mut into), 1);
+        assert_eq!(into, [4, 2, 3]);
+        assert_eq!(frame.copy_to(4, &mut into), 0);
+        assert_eq!(frame.copy_to(usize::MAX, &mut into), 0);
+    }
+}

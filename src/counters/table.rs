@@ -123,10 +123,11 @@ drops! {
     Fragment "fragment" Rx false "IP fragment, which the responder does not reassemble";
     PeerStalled "peer_stalled" Rx false "peer holds all buffers that may be lent";
     PeerGone "peer_gone" Rx false "peer was deleted";
+    NoBuffer "no_buffer" Rx false "no free buffer for the reply";
     HandoffFull "handoff_full" Rx false "handoff ring to the peer's poller is full";
-    NoBuffer "no_buffer" Tx false "no free buffer for a reply";
     NoFreeTxSlots "no_free_tx_slots" Tx false "no free tx slots";
     QueueBroken "queue_broken" Tx false "queue is broken";
+    NoHost "no_host" Tx false "host side went away before";
     WriteEinval "write_einval" Tx true "host side refused the frame (EINVAL)";
     WriteEio "write_eio" Tx true "host side is down (EIO)";
     WriteEnomem "write_enomem" Tx true "kernel had no memory for the frame (ENOMEM, ENOBUFS)";

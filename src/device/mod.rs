@@ -1,1 +1,22 @@
-//! To be written.
+//! What one interface is made of below its action: memory, rings, and the backend that serves them.
+//!
+//! The driver side of every ring is ours ([`crate::ring::DriverRing`]); the device side is a
+//! [`Backend`], the kernel's or the embedded one. They meet only in the shared memory file.
+
+mod backend;
+mod features;
+mod memory;
+mod pool;
+mod queue;
+mod record;
+mod userspace;
+mod vhost_net;
+
+pub use backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Wait};
+pub use features::{FEATURES, FeatureRow, feature_names, wanted_features};
+pub use memory::{Extent, MEMORY_BYTES, Memory, MemorySize};
+pub use pool::{BufferClass, Frame, Pool, PoolSlot};
+pub use queue::{QueueMemory, RxMemory};
+pub use record::{QueueRecord, RECORDS};
+pub use userspace::Userspace;
+pub use vhost_net::VhostNet;

@@ -1,1 +1,345 @@
-//! To be written.
+//! The data plane: poller threads, and the handle through which control places queues on them.
+//!
+//! # Theory of operation
+//! Control builds queues and gives them to a poller; from then on the poller alone touches their
+//! rings. Every change (an action, admin state, taking a queue away) is a command that the poller
+//! carries out between two rounds and acknowledges, so a change that was acknowledged holds for
+//! every later frame, and quiescing one interface stops no other. What pollers find out (a broken
+//! queue, a host side that may be gone) they tell on one event channel.
+//!
+//! A transmit queue is known to all pollers by a *route*. A frame for a queue of another poller
+//! crosses a handoff ring; its buffers come home the same way. Buffers of an interface that was
+//! deleted live until the last of them is home.
+
+mod burst;
+mod handoff;
+mod inbox;
+mod poller;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
+
+use crate::action::{Action, PeerKey};
+use crate::device::{Frame, Pool, PoolSlot};
+use crate::diag::{Code, Failure};
+use crate::ring::BrokenReason;
+use crate::units::{PollerIndex, SwIfIndex};
+
+use handoff::Handoff;
+use inbox::{Command, Inbox, Route};
+use poller::{Network, Poller};
+
+pub use queue::{RxParts, RxQueue, StopReason, TxParts, TxQueue};
+
+/// Names a queue to the engine. A slot is used again with another generation.
+pub type QueueKey = PeerKey;
+
+/// A queue's key in epoll: 32 bits of slot, 31 of generation.
+fn event_key(key: QueueKey) -> u64 {
+    u64::from(key.slot) | u64::from(key.generation & 0x7fff_ffff) << 32
+}
+
+fn key_of(event: u64) -> Option<QueueKey> {
+    let slot = u32::try_from(event & 0xffff_ffff).ok()?;
+    Some(QueueKey { slot, generation: u32::try_from(event >> 32).ok()? })
+}
+
+/// What pollers find out.
+#[derive(Debug)]
+pub enum Event {
+    /// A queue was stopped because the device broke a rule.
+    QueueBroken {
+        /// The interface.
+        interface: SwIfIndex,
+        /// The rule.
+        reason: BrokenReason,
+    },
+    /// The device signalled an error on a queue, which still runs.
+    DeviceError {
+        /// The interface.
+        interface: SwIfIndex,
+        /// The queue.
+        queue: QueueKey,
+    },
+    /// The tap's file says that the Linux device may be gone; the queue was stopped.
+    HostSuspect {
+        /// The interface.
+        interface: SwIfIndex,
+    },
+    /// All buffers of a deleted interface's pool are home; drop it to free them.
+    PoolHome(Arc<Pool>),
+}
+
+/// Queue and pool slots in use.
+#[derive(Debug, Default)]
+struct Slots {
+    /// Per slot its generation, and whether it is in use.
+    queues: Vec<(u32, bool)>,
+    pools: Vec<bool>,
+}
+
+/// The running pollers. Dropping it stops them.
+#[derive(Debug)]
+pub struct Engine {
+    network: Arc<Network>,
+    threads: Vec<JoinHandle<()>>,
+    slots: Mutex<Slots>,
+}
+
+fn gone() -> Failure {
+    Failure::new(Code::Failed, "poller", "the thread has ended; this is a bug")
+}
+
+impl Engine {
+    /// Starts `pollers` threads, at least one.
+    ///
+    /// # Errors
+    /// When the kernel refuses a thread or a file.
+    pub fn start(pollers: u16) -> Result<(Self, UnboundedReceiver<Event>), Failure> {
+        let n = pollers.max(1);
+        let failed = |what: &'static str| move |e| Failure::sys(what, "poller", e);
+        let inboxes: Result<Vec<_>, _> = (0..n).map(|_| Inbox::new()).collect();
+        let handoffs = (0..usize::from(n) * usize::from(n)).map(|_| Handoff::new()).collect();
+        let network = Arc::new(Network { inboxes: inboxes.map_err(failed("eventfd"))?, handoffs });
+        let (events, receiver) = unbounded_channel();
+        let mut engine =
+            Self { network: Arc::clone(&network), threads: Vec::new(), slots: Mutex::default() };
+        for i in 0..n {
+            let poller = Poller::new(PollerIndex(i), Arc::clone(&network), events.clone())
+                .map_err(failed("epoll"))?;
+            let thread = std::thread::Builder::new()
+                .name(format!("poller-{i}"))
+                .spawn(move || poller.run())
+                .map_err(|e| Failure::io("start a thread", "poller", &e))?;
+            engine.threads.push(thread);
+        }
+        Ok((engine, receiver))
+    }
+
+    /// How many pollers there are.
+    pub fn pollers(&self) -> u16 {
+        u16::try_from(self.threads.len()).unwrap_or(u16::MAX)
+    }
+
+    async fn ask(&self, poller: PollerIndex, command: Command) -> Result<(), Failure> {
+        let (done, answer) = oneshot::channel();
+        self.inbox(poller)?.send(command, Some(done));
+        answer.await.map_err(|_| gone())
+    }
+
+    async fn ask_all(&self, command: impl Fn() -> Command) -> Result<(), Failure> {
+        for i in 0..self.pollers() {
+            self.ask(PollerIndex(i), command()).await?;
+        }
+        Ok(())
+    }
+
+    fn inbox(&self, poller: PollerIndex) -> Result<&Inbox, Failure> {
+        self.network.inboxes.get(usize::from(poller.0)).ok_or_else(gone)
+    }
+
+    /// A free key for a queue.
+    pub fn reserve_queue(&self) -> QueueKey {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = slots.queues.iter().position(|(_, used)| !used).unwrap_or_else(|| {
+            slots.queues.push((0, false));
+            slots.queues.len() - 1
+        });
+        let (generation, used) = &mut slots.queues[at];
+        // Bit 31 is left to the event key's error mark.
+        *generation = (*generation + 1) & 0x7fff_ffff;
+        *used = true;
+        QueueKey { slot: u32::try_from(at).unwrap_or(u32::MAX), generation: *generation }
+    }
+
+    /// Gives a key back. Its queue is with no poller.
+    pub fn release_queue(&self, key: QueueKey) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.queues.get_mut(key.slot as usize)
+            && slot.0 == key.generation
+        {
+            slot.1 = false;
+        }
+    }
+
+    /// A free number for a pool.
+    ///
+    /// # Errors
+    /// When all 32768 are in use.
+    pub fn reserve_pool(&self) -> Result<PoolSlot, Failure> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = slots.pools.iter().position(|used| !used).unwrap_or(slots.pools.len());
+        if at >= 1 << 15 {
+            return Err(Failure::new(Code::Failed, "", "more receive queues than 32768"));
+        }
+        if at == slots.pools.len() {
+            slots.pools.push(false);
+        }
+        slots.pools[at] = true;
+        Ok(PoolSlot(u16::try_from(at).unwrap_or(u16::MAX)))
+    }
+
+    /// Gives a number back. Its pool is known to no poller.
+    pub fn release_pool(&self, slot: PoolSlot) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(used) = slots.pools.get_mut(usize::from(slot.0)) {
+            *used = false;
+        }
+    }
+
+    /// Places a transmit queue on a poller and makes it known to all.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn add_tx(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        parts: TxParts,
+    ) -> Result<(), Failure> {
+        self.ask(poller, Command::AddTx(Box::new(TxQueue::new(key, parts)))).await?;
+        self.ask_all(|| Command::SetRoute(Route { key, poller })).await
+    }
+
+    /// Places a receive queue on a poller; it starts as a sink. Replies go to `own_tx`.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn add_rx(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        parts: RxParts,
+        own_tx: QueueKey,
+        action: Action,
+    ) -> Result<(), Failure> {
+        let pool = Arc::clone(&parts.pool);
+        self.ask_all(|| Command::AddPool(Arc::clone(&pool), poller)).await?;
+        let mut queue = Box::new(RxQueue::new(key, parts, own_tx));
+        queue.action = action;
+        self.ask(poller, Command::AddRx(queue)).await
+    }
+
+    /// Takes a receive queue off the data path. Posted buffers are still the device's.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn take_rx(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+    ) -> Result<Option<Box<RxQueue>>, Failure> {
+        let (answer, queue) = oneshot::channel();
+        self.inbox(poller)?.send(Command::TakeRx(key, answer), None);
+        queue.await.map_err(|_| gone())
+    }
+
+    /// Takes a transmit queue off the data path: no poller offers it a frame any more.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn take_tx(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+    ) -> Result<Option<Box<TxQueue>>, Failure> {
+        self.ask_all(|| Command::RemoveRoute(key)).await?;
+        let (answer, queue) = oneshot::channel();
+        self.inbox(poller)?.send(Command::TakeTx(key, answer), None);
+        queue.await.map_err(|_| gone())
+    }
+
+    /// Sends the buffers of a retired transmit queue home. Its device has stopped.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn settle(&self, frames: Vec<Frame>) -> Result<(), Failure> {
+        for frame in frames {
+            self.ask(PollerIndex(0), Command::Settle(frame)).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the pollers forget a pool; [`Event::PoolHome`] comes when nothing of it is lent.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn retire_pool(&self, owner: PollerIndex, slot: PoolSlot) -> Result<(), Failure> {
+        self.ask(owner, Command::RetirePool(slot)).await
+    }
+
+    /// Lets all pollers drop what they know of a pool that is home.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn forget_pool(&self, slot: PoolSlot) -> Result<(), Failure> {
+        self.ask_all(|| Command::ForgetPool(slot)).await
+    }
+
+    /// Sets what happens to the frames that a queue receives from now on.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_action(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        action: Action,
+    ) -> Result<(), Failure> {
+        self.ask(poller, Command::SetAction(key, action)).await
+    }
+
+    /// Sets a queue administratively up or down.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_admin(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        up: bool,
+    ) -> Result<(), Failure> {
+        self.ask(poller, Command::SetAdmin(key, up)).await
+    }
+
+    /// Stops a queue. With [`StopReason::HostGone`] its backend has been stopped before.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn stop(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        reason: StopReason,
+    ) -> Result<(), Failure> {
+        self.ask(poller, Command::Stop(key, reason)).await
+    }
+
+    /// Lets a queue run again that was stopped on suspicion.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn resume(&self, poller: PollerIndex, key: QueueKey) -> Result<(), Failure> {
+        self.ask(poller, Command::Resume(key)).await
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for inbox in &self.network.inboxes {
+            inbox.send(Command::Shutdown, None);
+        }
+        for thread in self.threads.drain(..) {
+            // A poller that panicked has said so on stderr.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,1 +1,14 @@
-//! To be written.
+//! The bytes of a frame: the virtio header in front of it, the check before a backend sees it,
+//! and the internet checksum.
+//!
+//! A *frame* is one Ethernet frame (tap) or IP packet (tun). All lengths and offsets here count
+//! from its first byte, the virtio header not included, as `csum_start` does.
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod checksum;
+pub mod extensions;
+pub mod net_hdr;
+
+pub use check::{HEAD_BYTES, check};
+pub use net_hdr::NetHdr;

@@ -1,0 +1,50 @@
+//! Answers to ARP requests ([RFC 826], [RFC 5227]).
+
+use std::net::Ipv4Addr;
+
+use etherparse::{
+    ArpEthIpv4Packet, ArpHardwareId, ArpOperation, ArpPacketSlice, EtherType, ether_type,
+};
+
+use crate::action::FrameBytes;
+
+use super::link::{BROADCAST, Link, is_other_host, put};
+use super::{MALFORMED, NotOurs, Request, Responder, Unanswered};
+
+/// Answers a request for one of our addresses; a probe, whose sender has no address yet, too.
+pub(super) fn answer<F: FrameBytes + ?Sized>(
+    us: &Responder,
+    request: &Request<'_, F>,
+    room: &mut [u8],
+) -> Result<usize, Unanswered> {
+    let Link::Ethernet { ours, destination, .. } = request.link else { return Err(NotOurs) };
+    let arp = ArpPacketSlice::from_slice(request.packet_head()).map_err(|_| MALFORMED)?;
+    let known = arp.hw_addr_type() == ArpHardwareId::ETHERNET
+        && arp.proto_addr_type() == EtherType::IPV4
+        && arp.operation() == ArpOperation::REQUEST;
+    if !known || !(request.link.is_to_us_alone() || destination == BROADCAST) {
+        return Err(NotOurs);
+    }
+    // Sizes other than those of Ethernet and IPv4 contradict the types.
+    let sender_mac: [u8; 6] = arp.sender_hw_addr().try_into().map_err(|_| MALFORMED)?;
+    let sender: [u8; 4] = arp.sender_protocol_addr().try_into().map_err(|_| MALFORMED)?;
+    let target: [u8; 4] = arp.target_protocol_addr().try_into().map_err(|_| MALFORMED)?;
+
+    let probe = sender == [0; 4];
+    // A sender that names itself as the target announces, and one with our address is a
+    // conflict; neither asks.
+    let asks = probe || us.is_other_host_v4(Ipv4Addr::from(sender));
+    if !asks || !us.has_v4(Ipv4Addr::from(target)) || !is_other_host(ours, sender_mac) {
+        return Err(NotOurs);
+    }
+    let reply = ArpEthIpv4Packet {
+        operation: ArpOperation::REPLY,
+        sender_mac: ours.bytes(),
+        sender_ipv4: target,
+        target_mac: sender_mac,
+        target_ipv4: sender,
+    };
+    request.link.write(sender_mac, ether_type::ARP, room)?;
+    put(room, request.link.bytes(), &reply.to_bytes())?;
+    Ok(request.link.bytes() + ArpEthIpv4Packet::LEN)
+}

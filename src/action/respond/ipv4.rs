@@ -1,0 +1,75 @@
+//! Answers to ICMP echo requests ([RFC 792], [RFC 1122] §3.2.2.6).
+
+use etherparse::{IpEcn, Ipv4Header, Ipv4HeaderSlice, Ipv4Options, ether_type, icmpv4, ip_number};
+
+use crate::action::FrameBytes;
+use crate::counters::DropReason;
+use crate::frame::checksum::internet;
+
+use super::link::put;
+use super::{HOPS, Lost, MALFORMED, NotOurs, Request, Responder, Unanswered};
+
+/// Bytes before the data of an echo message.
+const ECHO_HEADER_BYTES: usize = 8;
+
+/// Answers an echo request to one of our addresses.
+pub(super) fn answer<F: FrameBytes + ?Sized>(
+    us: &Responder,
+    request: &Request<'_, F>,
+    room: &mut [u8],
+) -> Result<usize, Unanswered> {
+    let header = Ipv4HeaderSlice::from_slice(request.packet_head()).map_err(|_| MALFORMED)?;
+    let header_bytes = header.slice().len();
+    let packet_bytes = usize::from(header.total_len());
+    // What follows the packet pads the frame.
+    if packet_bytes < header_bytes
+        || packet_bytes > request.packet_bytes()
+        || internet(header.slice()) != 0
+    {
+        return Err(MALFORMED);
+    }
+    // A packet for one host in a frame for many is nobody's ([RFC 1122] §3.3.6).
+    if !us.has_v4(header.destination_addr())
+        || !us.is_other_host_v4(header.source_addr())
+        || !request.link.is_to_us_alone()
+    {
+        return Err(NotOurs);
+    }
+    if header.is_fragmenting_payload() {
+        return Err(Lost(DropReason::Fragment));
+    }
+    if header.protocol() != ip_number::ICMP {
+        return Err(NotOurs);
+    }
+
+    let message_bytes = packet_bytes - header_bytes;
+    if message_bytes < ECHO_HEADER_BYTES {
+        return Err(MALFORMED);
+    }
+    let partial = request.is_partial(header_bytes)?;
+    let network = request.link.bytes();
+    let start = network + Ipv4Header::MIN_LEN;
+    let message = room.get_mut(start..start + message_bytes).ok_or(Lost(DropReason::Oversize))?;
+    request.read(header_bytes, message)?;
+    if !partial && internet(message) != 0 {
+        return Err(MALFORMED);
+    }
+    if message[..2] != [icmpv4::TYPE_ECHO_REQUEST, 0] {
+        return Err(NotOurs);
+    }
+    message[..4].copy_from_slice(&[icmpv4::TYPE_ECHO_REPLY, 0, 0, 0]);
+    let checksum = internet(message);
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+
+    let mut reply = header.to_header();
+    reply.options = Ipv4Options::default();
+    reply.set_payload_len(message_bytes).map_err(|_| MALFORMED)?;
+    (reply.source, reply.destination) = (reply.destination, reply.source);
+    reply.time_to_live = HOPS;
+    // Nothing reacts to congestion here ([RFC 3168] §6.1.4).
+    reply.ecn = IpEcn::ZERO;
+    reply.header_checksum = reply.calc_header_checksum();
+    put(room, network, &reply.to_bytes())?;
+    request.link.write_back(ether_type::IPV4, room)?;
+    Ok(start + message_bytes)
+}

@@ -1,0 +1,116 @@
+//! Answers to ICMPv6 echo requests ([RFC 4443] §4), and the way to neighbour discovery.
+
+use std::net::Ipv6Addr;
+
+use etherparse::{Ipv6FlowLabel, Ipv6Header, Ipv6HeaderSlice, ether_type, icmpv6, ip_number};
+
+use crate::action::FrameBytes;
+use crate::counters::DropReason;
+use crate::frame::checksum::Sum;
+use crate::frame::extensions::{Upper, upper_layer};
+
+use super::link::{Link, put};
+use super::{HOPS, Lost, MALFORMED, NotOurs, Request, Responder, Unanswered, neighbor};
+
+/// Bytes of the shortest ICMPv6 message that there is.
+const MESSAGE_BYTES_MIN: usize = 8;
+
+/// Answers an echo request to one of our addresses, or a neighbour solicitation.
+pub(super) fn answer<F: FrameBytes + ?Sized>(
+    us: &Responder,
+    request: &Request<'_, F>,
+    room: &mut [u8],
+) -> Result<usize, Unanswered> {
+    let head = request.packet_head();
+    let header = Ipv6HeaderSlice::from_slice(head).map_err(|_| MALFORMED)?;
+    let payload_bytes = usize::from(header.payload_length());
+    let (source, destination) = (header.source_addr(), header.destination_addr());
+    if Ipv6Header::LEN + payload_bytes > request.packet_bytes() || source.is_multicast() {
+        return Err(MALFORMED);
+    }
+    let unicast = us.has_v6(destination) && request.link.is_to_us_alone();
+    if !unicast && !is_for_our_group(us, request.link, destination) {
+        return Err(NotOurs);
+    }
+
+    let seen = &head[Ipv6Header::LEN..head.len().min(Ipv6Header::LEN + payload_bytes)];
+    let offset = match upper_layer(header.next_header(), seen) {
+        Upper::At { protocol: ip_number::IPV6_ICMP, offset } => offset,
+        Upper::At { .. } => return Err(NotOurs),
+        Upper::Fragment => return Err(Lost(DropReason::Fragment)),
+        Upper::Beyond { .. } if seen.len() == payload_bytes => return Err(MALFORMED),
+        Upper::Beyond { .. } => return Err(NotOurs),
+    };
+    let message_bytes = payload_bytes.checked_sub(offset).ok_or(MALFORMED)?;
+    if message_bytes < MESSAGE_BYTES_MIN {
+        return Err(MALFORMED);
+    }
+    let partial = request.is_partial(Ipv6Header::LEN + offset)?;
+    let network = request.link.bytes();
+    let start = network + Ipv6Header::LEN;
+    let message = room.get_mut(start..start + message_bytes).ok_or(Lost(DropReason::Oversize))?;
+    request.read(Ipv6Header::LEN + offset, message)?;
+    if !partial && checksum(source, destination, message)? != 0 {
+        return Err(MALFORMED);
+    }
+    match message[0] {
+        icmpv6::TYPE_NEIGHBOR_SOLICITATION => {
+            neighbor::answer(us, request.link, &header, message_bytes, room)
+        }
+        icmpv6::TYPE_ECHO_REQUEST if unicast && message[1] == 0 && us.is_other_host_v6(source) => {
+            message[..4].copy_from_slice(&[icmpv6::TYPE_ECHO_REPLY, 0, 0, 0]);
+            write_checksum(destination, source, message)?;
+            let reply = Ipv6Header {
+                traffic_class: header.traffic_class() & 0xfc,
+                flow_label: Ipv6FlowLabel::ZERO,
+                payload_length: u16::try_from(message_bytes).map_err(|_| MALFORMED)?,
+                next_header: ip_number::IPV6_ICMP,
+                hop_limit: HOPS,
+                source: destination.octets(),
+                destination: source.octets(),
+            };
+            put(room, network, &reply.to_bytes())?;
+            request.link.write_back(ether_type::IPV6, room)?;
+            Ok(start + message_bytes)
+        }
+        _ => Err(NotOurs),
+    }
+}
+
+/// The checksum over `message` as it is; 0 when it contains a right one.
+fn checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> Result<u16, Unanswered> {
+    let bytes = u32::try_from(message.len()).map_err(|_| MALFORMED)?;
+    Ok(Sum::new()
+        .add_pseudo_v6(source.octets(), destination.octets(), ip_number::IPV6_ICMP.0, bytes)
+        .add_slice(message)
+        .checksum())
+}
+
+/// Completes `message`, whose checksum field must be 0.
+pub(super) fn write_checksum(
+    source: Ipv6Addr,
+    destination: Ipv6Addr,
+    message: &mut [u8],
+) -> Result<(), Unanswered> {
+    let sum = checksum(source, destination, message)?;
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    Ok(())
+}
+
+/// Whether the packet is for the solicited-node group of one of our addresses, in a frame for
+/// that group ([RFC 2464] §7) or for us alone.
+fn is_for_our_group(us: &Responder, link: Link, destination: Ipv6Addr) -> bool {
+    let Link::Ethernet { destination: mac, .. } = link else { return false };
+    let [.., a, b, c, d] = destination.octets();
+    let group = us.addresses.iter().any(|net| match net.addr() {
+        std::net::IpAddr::V6(ours) => solicited_node(ours) == destination,
+        std::net::IpAddr::V4(_) => false,
+    });
+    group && (mac == [0x33, 0x33, a, b, c, d] || link.is_to_us_alone())
+}
+
+/// The group that everyone with `address` listens to ([RFC 4291] §2.7.1).
+pub(super) const fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    let [_, _, _, _, _, _, g, h] = address.segments();
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | (g & 0xff), h)
+}

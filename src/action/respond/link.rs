@@ -1,0 +1,126 @@
+//! The link header of requests and replies: Ethernet on a tap, nothing on a tun.
+
+use etherparse::{EtherType, Ethernet2Header, Ethernet2HeaderSlice, ether_type};
+
+use crate::counters::DropReason;
+use crate::units::{Kind, MacAddr};
+
+use super::{Lost, MALFORMED, NotOurs, Unanswered};
+
+/// Bytes of an Ethernet header.
+const ETHERNET_BYTES: usize = Ethernet2Header::LEN;
+
+pub(super) const BROADCAST: [u8; 6] = [0xff; 6];
+
+/// Who sent a request, and to whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Link {
+    Ethernet {
+        ours: MacAddr,
+        source: [u8; 6],
+        destination: [u8; 6],
+    },
+    /// There are only the two ends.
+    Direct,
+}
+
+/// What follows the link header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Arp,
+    Ipv4,
+    Ipv6,
+}
+
+/// Reads the link header, and returns it with the offset and the protocol of what follows.
+pub(super) fn parse(
+    kind: Kind,
+    ours: Option<MacAddr>,
+    head: &[u8],
+) -> Result<(Link, usize, Protocol), Unanswered> {
+    match kind {
+        Kind::Tun => match head.first().map(|b| b >> 4) {
+            Some(4) => Ok((Link::Direct, 0, Protocol::Ipv4)),
+            Some(6) => Ok((Link::Direct, 0, Protocol::Ipv6)),
+            Some(_) => Err(MALFORMED),
+            None => Err(Lost(DropReason::ShortFrame)),
+        },
+        Kind::Tap => {
+            let header =
+                Ethernet2HeaderSlice::from_slice(head).map_err(|_| Lost(DropReason::ShortFrame))?;
+            let ours = ours.ok_or(NotOurs)?;
+            let (source, destination) = (header.source(), header.destination());
+            let for_us = destination == ours.bytes() || is_group(destination);
+            if !for_us || !is_other_host(ours, source) {
+                return Err(NotOurs);
+            }
+            let protocol = match header.ether_type() {
+                ether_type::ARP => Protocol::Arp,
+                ether_type::IPV4 => Protocol::Ipv4,
+                ether_type::IPV6 => Protocol::Ipv6,
+                _ => return Err(NotOurs),
+            };
+            Ok((Link::Ethernet { ours, source, destination }, ETHERNET_BYTES, protocol))
+        }
+    }
+}
+
+/// Whether a frame may be sent to `mac`: it is no group, not nobody, and not us.
+pub(super) fn is_other_host(ours: MacAddr, mac: [u8; 6]) -> bool {
+    MacAddr::new(mac).is_ok_and(|mac| mac != ours)
+}
+
+pub(super) const fn is_group(mac: [u8; 6]) -> bool {
+    mac[0] & 1 != 0
+}
+
+impl Link {
+    /// Whether the request was sent to us alone.
+    pub(super) fn is_to_us_alone(&self) -> bool {
+        match self {
+            Self::Direct => true,
+            Self::Ethernet { ours, destination, .. } => *destination == ours.bytes(),
+        }
+    }
+
+    /// Bytes of the header of a reply.
+    pub(super) const fn bytes(&self) -> usize {
+        match self {
+            Self::Direct => 0,
+            Self::Ethernet { .. } => ETHERNET_BYTES,
+        }
+    }
+
+    /// Writes the header of a reply to the sender of the request.
+    pub(super) fn write_back(
+        &self,
+        ether_type: EtherType,
+        room: &mut [u8],
+    ) -> Result<(), Unanswered> {
+        match self {
+            Self::Direct => Ok(()),
+            Self::Ethernet { source, .. } => self.write(*source, ether_type, room),
+        }
+    }
+
+    /// Writes the header of a reply to `destination`.
+    pub(super) fn write(
+        &self,
+        destination: [u8; 6],
+        ether_type: EtherType,
+        room: &mut [u8],
+    ) -> Result<(), Unanswered> {
+        if let Self::Ethernet { ours, .. } = self {
+            let header = Ethernet2Header { source: ours.bytes(), destination, ether_type };
+            put(room, 0, &header.to_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes `bytes` at `offset` of `room`, which is made to hold the longest reply.
+pub(super) fn put(room: &mut [u8], offset: usize, bytes: &[u8]) -> Result<(), Unanswered> {
+    let place = room.get_mut(offset..offset + bytes.len()).ok_or(Lost(DropReason::Oversize))?;
+    place.copy_from_slice(bytes);
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! The responder: makes our side of an interface answer ARP, neighbour discovery and echo
+//! requests for its addresses.
+//!
+//! # Theory of operation
+//! A frame's first bytes are copied once and decide, in this order, whether it can be parsed,
+//! whether it is for us, and what it asks. Only a message for us is read whole, straight to its
+//! place in the reply, where it is verified and turned into the answer.
+//!
+//! * A frame that contradicts itself (lengths, checksums, rules of its protocol that its receiver
+//!   must check) is lost as [`DropReason::Malformed`], a piece of a packet for us as
+//!   [`DropReason::Fragment`]; everything else that is not answered is consumed.
+//! * VLAN-tagged frames are not for us. IPv4 options and IPv6 options headers are passed over and
+//!   not sent back.
+//! * Nothing is sent in answer to an answer or an error ([RFC 1122] §3.2.2), to a group, or to
+//!   ourselves.
+//! * A request whose checksum Linux left to the hardware (`NEEDS_CSUM`) cannot be verified and is
+//!   taken; its reply has a whole checksum. The transmit side needs no offload.
+//! * There is no link-local address of ours but a configured one, no duplicate address detection
+//!   and no neighbour table: a reply goes back where its request came from.
+
+mod arp;
+mod ipv4;
+mod ipv6;
+mod link;
+mod neighbor;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::counters::DropReason;
+use crate::frame::{HEAD_BYTES, NetHdr};
+use crate::units::{Kind, MacAddr};
+
+use super::{FrameBytes, Reply, Verdict};
+use link::Link;
+
+/// Hop limit of replies; neighbour advertisements have 255.
+const HOPS: u8 = 64;
+
+/// Answers for a set of addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Responder {
+    /// Our Ethernet address. A tap without one answers nothing; a tun needs none.
+    pub mac: Option<MacAddr>,
+    /// Our addresses, each with the prefix of its subnet.
+    pub addresses: Vec<IpNet>,
+}
+
+/// Why a frame is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unanswered {
+    /// It asks nothing of us.
+    NotOurs,
+    /// It is lost.
+    Lost(DropReason),
+}
+
+use Unanswered::{Lost, NotOurs};
+
+const MALFORMED: Unanswered = Lost(DropReason::Malformed);
+
+/// A frame on its way to being answered.
+#[derive(Debug)]
+struct Request<'a, F: ?Sized> {
+    hdr: &'a NetHdr,
+    frame: &'a F,
+    /// The first bytes, read once.
+    head: &'a [u8],
+    link: Link,
+    /// Offset of what the link header precedes.
+    network: usize,
+}
+
+impl Responder {
+    /// Decides about one frame; the answer is in `reply` when it says so.
+    pub fn visit<F: FrameBytes + ?Sized>(
+        &self,
+        kind: Kind,
+        hdr: &NetHdr,
+        frame: &F,
+        reply: &mut Reply,
+    ) -> Verdict {
+        match self.answer(kind, hdr, frame, reply.room(kind)) {
+            Ok(frame_bytes) => {
+                reply.commit(NetHdr::plain(), frame_bytes);
+                Verdict::Reply
+            }
+            Err(NotOurs) => Verdict::Consume,
+            Err(Lost(reason)) => Verdict::Drop(reason),
+        }
+    }
+
+    /// Builds the answer at the start of `room` and returns its length.
+    fn answer<F: FrameBytes + ?Sized>(
+        &self,
+        kind: Kind,
+        hdr: &NetHdr,
+        frame: &F,
+        room: &mut [u8],
+    ) -> Result<usize, Unanswered> {
+        let mut head = [0; HEAD_BYTES];
+        let head_bytes = frame.copy_to(0, &mut head).min(HEAD_BYTES);
+        let head = &head[..head_bytes];
+        let (link, network, protocol) = link::parse(kind, self.mac, head)?;
+        let request = Request { hdr, frame, head, link, network };
+        match protocol {
+            link::Protocol::Arp => arp::answer(self, &request, room),
+            link::Protocol::Ipv4 => ipv4::answer(self, &request, room),
+            link::Protocol::Ipv6 => ipv6::answer(self, &request, room),
+        }
+    }
+
+    fn has_v4(&self, address: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|net| net.addr() == IpAddr::V4(address))
+    }
+
+    fn has_v6(&self, address: Ipv6Addr) -> bool {
+        self.addresses.iter().any(|net| net.addr() == IpAddr::V6(address))
+    }
+
+    /// Whether a host can have `address`, and it is not ours.
+    fn is_other_host_v4(&self, address: Ipv4Addr) -> bool {
+        let group = address.is_multicast() || address.is_broadcast() || address.octets()[0] == 0;
+        let directed = self.addresses.iter().any(|net| match net {
+            IpNet::V4(net) => net.prefix_len() < 31 && net.broadcast() == address,
+            IpNet::V6(_) => false,
+        });
+        !(group || directed || address.is_loopback() || self.has_v4(address))
+    }
+
+    /// As [`Responder::is_other_host_v4`].
+    fn is_other_host_v6(&self, address: Ipv6Addr) -> bool {
+        let nobody = address.is_unspecified() || address.is_multicast() || address.is_loopback();
+        !(nobody || self.has_v6(address))
+    }
+}
+
+impl<F: FrameBytes + ?Sized> Request<'_, F> {
+    /// The head from the network header on.
+    fn packet_head(&self) -> &[u8] {
+        self.head.get(self.network..).unwrap_or_default()
+    }
+
+    /// Bytes of the frame from the network header on, padding included.
+    fn packet_bytes(&self) -> usize {
+        self.frame.len().saturating_sub(self.network)
+    }
+
+    /// Reads `into.len()` bytes, beginning `offset` bytes into the packet.
+    fn read(&self, offset: usize, into: &mut [u8]) -> Result<(), Unanswered> {
+        let wanted = into.len();
+        let read = self.frame.copy_to(self.network + offset, into);
+        if read == wanted { Ok(()) } else { Err(MALFORMED) }
+    }
+
+    /// Whether the checksum of the ICMP message that begins `offset` bytes into the packet is
+    /// still to be completed. The header must mean that message and nothing else.
+    fn is_partial(&self, offset: usize) -> Result<bool, Unanswered> {
+        /// Of the checksum in an ICMP or ICMPv6 header.
+        const CSUM_OFFSET: u16 = 2;
+        if self.hdr.is_gso() {
+            return Err(MALFORMED);
+        }
+        if !self.hdr.needs_csum() {
+            return Ok(false);
+        }
+        let here = usize::from(self.hdr.csum_start) == self.network + offset;
+        if here && self.hdr.csum_offset == CSUM_OFFSET { Ok(true) } else { Err(MALFORMED) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! What serves the rings: one trait for the kernel's device and the embedded one.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::epoll::Epoll;
+
+use crate::api::BackendKind;
+use crate::counters::Direction;
+use crate::diag::Failure;
+use crate::ring::{MemoryMap, RingLayout};
+use crate::units::QueueIndex;
+
+/// A queue of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueId {
+    /// Direction.
+    pub direction: Direction,
+    /// Number within it.
+    pub index: QueueIndex,
+}
+
+impl fmt::Display for QueueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.direction {
+            Direction::Rx => "rx",
+            Direction::Tx => "tx",
+        };
+        write!(f, "{word} queue {}", self.index)
+    }
+}
+
+/// The control half of a device. Methods in the order in which they are called.
+pub trait Backend: Send + fmt::Debug {
+    /// Which one it is.
+    fn kind(&self) -> BackendKind;
+
+    /// Feature bits that it offers.
+    fn offered_features(&self) -> u64;
+
+    /// Acknowledges feature bits.
+    ///
+    /// # Errors
+    /// When it refuses them.
+    fn set_features(&mut self, acknowledged: u64) -> Result<(), Failure>;
+
+    /// Shows it the shared memory.
+    ///
+    /// # Errors
+    /// When it refuses the memory.
+    fn set_memory(&mut self, shared: &MemoryMap) -> Result<(), Failure>;
+
+    /// Says where a ring lies. The ring is empty.
+    ///
+    /// # Errors
+    /// When it refuses the ring.
+    fn set_ring(&mut self, queue: QueueId, layout: &RingLayout) -> Result<(), Failure>;
+
+    /// Puts the tap's files behind the rings, pair `i` on file `i` modulo their number, starts it,
+    /// and hands out the data halves.
+    ///
+    /// # Errors
+    /// When it cannot start; it is stopped then.
+    fn start(&mut self, taps: &[Arc<OwnedFd>]) -> Result<QueueDevices, Failure>;
+
+    /// Stops using rings, buffers and tap; returns when it has. All that could not be done is told.
+    fn stop(&mut self) -> Vec<Failure>;
+
+    /// Its files, for `show`.
+    fn fds(&self) -> Vec<i32> {
+        Vec::new()
+    }
+
+    /// vhost-net: `kthread` or `task`, where the kernel says.
+    fn worker_mode(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The data halves of a started backend, queue 0 first.
+#[derive(Debug, Default)]
+pub struct QueueDevices {
+    /// Receive queues.
+    pub rx: Vec<Box<dyn QueueDevice>>,
+    /// Transmit queues.
+    pub tx: Vec<Box<dyn QueueDevice>>,
+}
+
+/// What [`QueueDevice::serve`] met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Served {
+    /// The tap's file says that the device may be gone.
+    pub host_suspect: bool,
+    /// A call is due: used buffers were published and the driver asked to hear of it.
+    pub call: bool,
+    /// It stopped at the end of its budget, not of its work.
+    pub more: bool,
+}
+
+/// Whether a queue may sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// An event will wake it.
+    Armed,
+    /// There is work already.
+    Ready,
+}
+
+/// The data half of a device for one queue. It belongs to the poller that owns the driver's side.
+pub trait QueueDevice: Send + fmt::Debug {
+    /// Registers what wakes the queue, under `key`. A device with an error file registers it under
+    /// `key | ERROR_KEY`.
+    ///
+    /// # Errors
+    /// `epoll_ctl`'s.
+    fn register(&mut self, epoll: &Epoll, key: u64) -> Result<(), Errno>;
+
+    /// Takes that back. Not being registered is fine.
+    fn unregister(&mut self, epoll: &Epoll);
+
+    /// Tells the device that buffers are available.
+    fn kick(&mut self);
+
+    /// Lets a device without a thread of its own work through its side of the ring.
+    fn serve(&mut self) -> Served;
+
+    /// Prepares for sleeping.
+    ///
+    /// # Errors
+    /// `epoll_ctl`'s.
+    fn sleep(&mut self, epoll: &Epoll, key: u64) -> Result<Wait, Errno>;
+
+    /// Why the host side refused the frame that was at `head`, if it did. Asked once per used
+    /// transmit chain.
+    fn refusal(&mut self, head: u16) -> Option<Errno>;
+
+    /// Kick and call files for `show`, -1 where there is none.
+    fn notify_fds(&self) -> (i32, i32);
+}
+
+/// Added to a queue's key in events of its error file.
+pub const ERROR_KEY: u64 = 1 << 63;

@@ -1,0 +1,77 @@
+//! Feature bits: who offers what, and what we acknowledge ([VIRTIO-1.3 §6] "Reserved Feature Bits",
+//! `linux/virtio_net.h`, `linux/vhost.h`).
+
+use virtio_bindings::virtio_config::{
+    VIRTIO_F_ACCESS_PLATFORM, VIRTIO_F_IN_ORDER, VIRTIO_F_VERSION_1,
+};
+use virtio_bindings::virtio_net::VIRTIO_NET_F_MRG_RXBUF;
+use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
+
+/// One bit.
+#[derive(Debug)]
+pub struct FeatureRow {
+    /// Its number.
+    pub bit: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether we acknowledge it when it is offered.
+    pub wanted: bool,
+}
+
+const fn row(bit: u32, name: &'static str, wanted: bool) -> FeatureRow {
+    FeatureRow { bit, name, wanted }
+}
+
+/// The bits that backends are known to offer.
+///
+/// Never acknowledged: LOG_ALL (needs a log), VHOST_NET_F_VIRTIO_NET_HDR (vhost would strip the
+/// header that the tap itself carries), ACCESS_PLATFORM (turns an IOTLB on), IN_ORDER (vhost then
+/// ignores the ids of the available ring).
+pub const FEATURES: &[FeatureRow] = &[
+    row(VIRTIO_NET_F_MRG_RXBUF, "VIRTIO_NET_F_MRG_RXBUF", true),
+    row(24, "VIRTIO_F_NOTIFY_ON_EMPTY", false),
+    row(26, "VHOST_F_LOG_ALL", false),
+    row(27, "VHOST_NET_F_VIRTIO_NET_HDR", false),
+    row(VIRTIO_RING_F_INDIRECT_DESC, "VIRTIO_RING_F_INDIRECT_DESC", true),
+    row(VIRTIO_RING_F_EVENT_IDX, "VIRTIO_RING_F_EVENT_IDX", true),
+    row(VIRTIO_F_VERSION_1, "VIRTIO_F_VERSION_1", true),
+    row(VIRTIO_F_ACCESS_PLATFORM, "VIRTIO_F_ACCESS_PLATFORM", false),
+    row(VIRTIO_F_IN_ORDER, "VIRTIO_F_IN_ORDER", false),
+    row(40, "VIRTIO_F_RING_RESET", false),
+];
+
+/// The bits that every backend must offer; each is acknowledged.
+pub fn wanted_features() -> u64 {
+    FEATURES.iter().filter(|row| row.wanted).map(|row| 1 << row.bit).sum()
+}
+
+/// Whether EVENT_IDX is among `features`.
+pub(crate) const fn has_event_idx(features: u64) -> bool {
+    features & (1 << VIRTIO_RING_F_EVENT_IDX) != 0
+}
+
+/// The names of the bits of `word`, lowest first: `VIRTIO_F_VERSION_1(32)`, `unknown(50)`.
+pub fn feature_names(word: u64) -> Vec<String> {
+    (0..64)
+        .filter(|bit| word & (1 << bit) != 0)
+        .map(|bit| match FEATURES.iter().find(|row| row.bit == bit) {
+            Some(row) => format!("{}({bit})", row.name),
+            None => format!("unknown({bit})"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_bits_15_28_29_and_32_are_acknowledged() {
+        assert_eq!(wanted_features(), 1 << 15 | 1 << 28 | 1 << 29 | 1 << 32);
+    }
+
+    #[test]
+    fn a_bit_without_a_name_is_shown_by_its_number() {
+        assert_eq!(feature_names(1 << 50 | 1 << 32), ["VIRTIO_F_VERSION_1(32)", "unknown(50)"]);
+    }
+}

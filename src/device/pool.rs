@@ -1,0 +1,374 @@
+//! Buffers of one receive queue: who has which, and their bytes.
+//!
+//! # Theory of operation
+//! A pool belongs to one receive queue and so to one poller, the only one that takes buffers from
+//! it and gives them back. A buffer is free, posted in the receive ring, or *lent*: part of a
+//! [`Frame`] that lies in some transmit ring. Lists and lengths are in the private file; the bytes
+//! are in the shared one and may change at any time, so they are copied, never borrowed.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use vm_memory::bitmap::BitmapSlice;
+use vm_memory::{GuestAddress, GuestMemoryBackend, VolatileSlice};
+
+use super::memory::{Extent, Memory};
+use crate::diag::Failure;
+use crate::ring::{AtomicArray, MAX_SEGMENTS, MemoryMap, OutOfRange, Segment};
+
+/// Size of a pool's buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BufferClass {
+    /// 2 KiB: frames are spread over several (MRG_RXBUF). vhost-net.
+    Small = 0,
+    /// 68 KiB: header and a maximal frame in one piece, one read or write each. userspace.
+    Large = 1,
+}
+
+impl BufferClass {
+    /// Bytes of a buffer, virtio header included.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::Small => 2048,
+            // 12 of header, 65553 of frame, rounded up to pages.
+            Self::Large => 17 * 4096,
+        }
+    }
+
+    pub(super) const fn from_code(one_more: u64) -> Option<Self> {
+        match one_more {
+            1 => Some(Self::Small),
+            2 => Some(Self::Large),
+            _ => None,
+        }
+    }
+}
+
+/// Number of a pool within the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PoolSlot(pub u16);
+
+/// A frame somewhere in a pool: a chain of its buffers, virtio header first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// The pool.
+    pub pool: PoolSlot,
+    /// First buffer.
+    pub head: u32,
+    /// Buffers in the chain.
+    pub buffers: u16,
+    /// Bytes in all, virtio header included.
+    pub bytes: u32,
+}
+
+impl Frame {
+    /// As the token of a transmit chain, which is never zero; the byte count is kept by the ring.
+    pub const fn token(self) -> u64 {
+        1 << 63 | (self.pool.0 as u64) << 48 | (self.buffers as u64) << 32 | self.head as u64
+    }
+
+    /// Back from a token, with the byte count of the chain. Pool slots are below 2^15.
+    pub const fn from_token(token: u64, bytes: u32) -> Self {
+        Self {
+            pool: PoolSlot((token >> 48) as u16 & 0x7fff),
+            head: (token & 0xffff_ffff) as u32,
+            buffers: (token >> 32 & 0xffff) as u16,
+            bytes,
+        }
+    }
+}
+
+const TOP: usize = 0;
+const LENT: usize = 1;
+const LIST_WORDS: usize = 16;
+
+/// The buffers of one receive queue.
+#[derive(Debug)]
+pub struct Pool {
+    map: MemoryMap,
+    slot: PoolSlot,
+    class: BufferClass,
+    count: u32,
+    /// Most buffers that may be lent; the others stay for receiving.
+    lendable: u32,
+    base: u64,
+    words: AtomicArray<AtomicU32>,
+    /// A stack of free buffers: the one given back last is the next taken, still in cache.
+    free: AtomicArray<AtomicU32>,
+    /// Per buffer: the next of its chain.
+    next: AtomicArray<AtomicU32>,
+    /// Per buffer: bytes in it.
+    lengths: AtomicArray<AtomicU32>,
+    extents: Option<(Extent, Extent)>,
+}
+
+impl Pool {
+    /// A pool of `count` free buffers, `lendable` of which may be lent at a time.
+    ///
+    /// # Errors
+    /// When the memory has no room.
+    pub fn new(
+        memory: &Memory,
+        slot: PoolSlot,
+        class: BufferClass,
+        count: u32,
+        lendable: u32,
+    ) -> Result<Self, Failure> {
+        let buffers = memory.shared_extent(u64::from(count) * u64::from(class.bytes()))?;
+        let lists = memory.private_extent(Self::list_bytes(count))?;
+        let (at, base) = (lists.offset(), buffers.offset());
+        let mut pool = Self::attach(
+            memory.shared(),
+            memory.private(),
+            slot,
+            (at, base, count, class),
+            lendable,
+        )
+        .map_err(|e| Failure::new(crate::diag::Code::Failed, "buffer pool", e.to_string()))?;
+        pool.extents = Some((buffers, lists));
+        for buffer in 0..count {
+            pool.free[buffer as usize].store(count - 1 - buffer, Ordering::Relaxed);
+        }
+        pool.words[TOP].store(count, Ordering::Relaxed);
+        Ok(pool)
+    }
+
+    /// A view of a pool as it is in the files: `(lists, buffers, count, class)` of its record.
+    ///
+    /// # Errors
+    /// When a part lies outside its file.
+    pub fn attach(
+        shared: &MemoryMap,
+        private: &MemoryMap,
+        slot: PoolSlot,
+        (lists, base, count, class): (u64, u64, u32, BufferClass),
+        lendable: u32,
+    ) -> Result<Self, OutOfRange> {
+        let n = count as usize;
+        let list =
+            |i: u64| AtomicArray::new(private, lists + 4 * LIST_WORDS as u64 + 4 * i * n as u64, n);
+        let bytes = n * class.bytes() as usize;
+        let refused = OutOfRange { offset: base, bytes: bytes as u64 };
+        shared.get_slice(GuestAddress(base), bytes).map_err(|_| refused)?;
+        Ok(Self {
+            map: shared.clone(),
+            slot,
+            class,
+            count,
+            lendable,
+            base,
+            words: AtomicArray::new(private, lists, LIST_WORDS)?,
+            free: list(0)?,
+            next: list(1)?,
+            lengths: list(2)?,
+            extents: None,
+        })
+    }
+
+    fn list_bytes(count: u32) -> u64 {
+        4 * LIST_WORDS as u64 + 12 * u64::from(count)
+    }
+
+    /// Where it lies, as its record wants it.
+    pub fn place(&self) -> Option<(u64, u64, u32, BufferClass)> {
+        let (_, lists) = self.extents.as_ref()?;
+        Some((lists.offset(), self.base, self.count, self.class))
+    }
+
+    /// Its number.
+    pub const fn slot(&self) -> PoolSlot {
+        self.slot
+    }
+
+    /// Size of its buffers.
+    pub const fn class(&self) -> BufferClass {
+        self.class
+    }
+
+    /// Free buffers.
+    pub fn free(&self) -> u32 {
+        self.words[TOP].load(Ordering::Relaxed)
+    }
+
+    /// Lent buffers.
+    pub fn lent(&self) -> u32 {
+        self.words[LENT].load(Ordering::Relaxed)
+    }
+
+    /// Takes a free buffer.
+    pub fn take(&self) -> Option<u32> {
+        let top = self.free().checked_sub(1)?;
+        self.words[TOP].store(top, Ordering::Relaxed);
+        Some(self.free[top as usize].load(Ordering::Relaxed))
+    }
+
+    /// Gives a buffer back.
+    pub fn give(&self, buffer: u32) {
+        let top = self.free();
+        debug_assert!(top < self.count);
+        self.free[top as usize].store(buffer, Ordering::Relaxed);
+        self.words[TOP].store(top + 1, Ordering::Relaxed);
+    }
+
+    /// Lends the buffers of a frame; `false` when that would be more than may be lent.
+    pub fn lend(&self, frame: &Frame) -> bool {
+        let lent = self.lent() + u32::from(frame.buffers);
+        if lent > self.lendable {
+            return false;
+        }
+        self.words[LENT].store(lent, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes the buffers of a lent frame back.
+    pub fn settle(&self, frame: &Frame) {
+        self.words[LENT]
+            .store(self.lent().saturating_sub(u32::from(frame.buffers)), Ordering::Relaxed);
+        self.give_frame(frame);
+    }
+
+    /// Gives all buffers of a frame back.
+    pub fn give_frame(&self, frame: &Frame) {
+        let mut buffer = frame.head;
+        for _ in 0..frame.buffers {
+            let next = self.next(buffer);
+            self.give(buffer);
+            buffer = next;
+        }
+    }
+
+    /// The buffer behind `buffer` in its chain.
+    pub fn next(&self, buffer: u32) -> u32 {
+        self.next[buffer as usize].load(Ordering::Relaxed)
+    }
+
+    /// Chains `next` behind `buffer`.
+    pub fn link(&self, buffer: u32, next: u32) {
+        self.next[buffer as usize].store(next, Ordering::Relaxed);
+    }
+
+    /// Notes how many bytes of a buffer are in use.
+    pub fn set_length(&self, buffer: u32, bytes: u32) {
+        self.lengths[buffer as usize].store(bytes, Ordering::Relaxed);
+    }
+
+    /// A whole buffer as a ring segment.
+    pub fn segment(&self, buffer: u32) -> Segment {
+        let addr = self.base + u64::from(buffer) * u64::from(self.class.bytes());
+        Segment { addr, len: self.class.bytes() }
+    }
+
+    /// Stores the used parts of a frame's buffers into `into`, and says how many there are.
+    pub fn segments(&self, frame: &Frame, into: &mut [Segment; MAX_SEGMENTS]) -> usize {
+        let mut buffer = frame.head;
+        let n = usize::from(frame.buffers).min(MAX_SEGMENTS);
+        for slot in &mut into[..n] {
+            let len = self.lengths[buffer as usize].load(Ordering::Relaxed);
+            *slot = Segment { len, ..self.segment(buffer) };
+            buffer = self.next(buffer);
+        }
+        n
+    }
+
+    fn slice(&self, segment: Segment) -> Option<VolatileSlice<'_, impl BitmapSlice>> {
+        self.map.get_slice(GuestAddress(segment.addr), segment.len as usize).ok()
+    }
+
+    /// Copies bytes of a frame from `offset` (0 is the virtio header's first) into `into`; says how
+    /// many there were.
+    pub fn copy_from(&self, frame: &Frame, offset: usize, into: &mut [u8]) -> usize {
+        let (mut skip, mut done) = (offset, 0);
+        let mut buffer = frame.head;
+        for _ in 0..frame.buffers {
+            let len = self.lengths[buffer as usize].load(Ordering::Relaxed) as usize;
+            if skip < len && done < into.len() {
+                let slice = self.slice(self.segment(buffer)).and_then(|s| s.offset(skip).ok());
+                let n = (len - skip).min(into.len() - done);
+                if let Some(slice) = slice {
+                    slice.copy_to(&mut into[done..done + n]);
+                }
+                done += n;
+            }
+            skip = skip.saturating_sub(len);
+            buffer = self.next(buffer);
+        }
+        done
+    }
+
+    /// Overwrites bytes of a frame's first buffer from `offset`.
+    pub fn patch(&self, frame: &Frame, offset: usize, bytes: &[u8]) {
+        if let Some(slice) =
+            self.slice(self.segment(frame.head)).and_then(|s| s.offset(offset).ok())
+        {
+            slice.copy_from(bytes);
+        }
+    }
+
+    /// Makes a frame of `parts`, one behind the other, in free buffers; none when there are too few.
+    pub fn compose(&self, parts: &[&[u8]]) -> Option<Frame> {
+        let bytes: usize = parts.iter().map(|p| p.len()).sum();
+        let capacity = self.class.bytes() as usize;
+        let buffers = bytes.div_ceil(capacity);
+        if buffers > self.free() as usize || buffers > MAX_SEGMENTS || buffers == 0 {
+            return None;
+        }
+        let head = self.take()?;
+        let frame = Frame {
+            pool: self.slot,
+            head,
+            buffers: u16::try_from(buffers).ok()?,
+            bytes: u32::try_from(bytes).ok()?,
+        };
+        let (mut buffer, mut filled) = (head, 0);
+        for part in parts {
+            let mut rest = *part;
+            while !rest.is_empty() {
+                if filled == capacity {
+                    // Counted before: there is a free one.
+                    let next = self.take()?;
+                    self.set_length(buffer, self.class.bytes());
+                    self.link(buffer, next);
+                    (buffer, filled) = (next, 0);
+                }
+                let n = rest.len().min(capacity - filled);
+                if let Some(slice) =
+                    self.slice(self.segment(buffer)).and_then(|s| s.offset(filled).ok())
+                {
+                    slice.copy_from(&rest[..n]);
+                }
+                filled += n;
+                rest = &rest[n..];
+            }
+        }
+        // At most one buffer's size.
+        self.set_length(buffer, u32::try_from(filled).ok()?);
+        Some(frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_composed_frame_reads_back_across_buffers_and_its_buffers_return() {
+        let memory = Memory::new("16M".parse().unwrap()).unwrap();
+        let pool = Pool::new(&memory, PoolSlot(3), BufferClass::Small, 40, 36).unwrap();
+        let body: Vec<u8> = (0..65_000_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        let frame = pool.compose(&[&[7; 12], &body]).unwrap();
+        assert_eq!((frame.buffers, frame.bytes, pool.free()), (32, 65_012, 8));
+        let mut read = vec![0; 70_000];
+        assert_eq!(pool.copy_from(&frame, 12, &mut read), 65_000);
+        assert_eq!(read[..65_000], body);
+        let mut some = [0; 5];
+        assert_eq!(pool.copy_from(&frame, 2046, &mut some), 5);
+        assert_eq!(some, body[2034..2039]);
+        assert_eq!(Frame::from_token(frame.token(), frame.bytes), frame);
+        assert!(pool.lend(&frame));
+        assert!(!pool.lend(&frame));
+        pool.settle(&frame);
+        assert_eq!((pool.free(), pool.lent()), (40, 0));
+        assert!(pool.compose(&[&vec![0; 41 * 2048]]).is_none());
+        assert_eq!(pool.free(), 40);
+    }
+}

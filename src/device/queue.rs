@@ -1,0 +1,138 @@
+//! The memory of one queue: ring, shadow, counters, and the record that says where they are.
+
+use std::sync::Arc;
+
+use super::backend::QueueId;
+use super::memory::{Extent, Memory};
+use super::pool::Pool;
+use super::record::QueueRecord;
+use crate::counters::{CellBlock, Direction, GROUP_WORDS};
+use crate::diag::{Code, Failure};
+use crate::ring::{AtomicArray, DriverRing, OutOfRange, RingLayout, ShadowLayout, Writer};
+use crate::units::{RingSize, SwIfIndex};
+
+/// Ring, shadow and counters of a queue, with their records. Dropping it forgets and frees all.
+#[derive(Debug)]
+pub struct QueueMemory {
+    id: QueueId,
+    layout: RingLayout,
+    shadow: ShadowLayout,
+    counters: ShownCells,
+    record: usize,
+    memory: Arc<Memory>,
+    _ring: Extent,
+    _private: Extent,
+}
+
+/// A [`CellBlock`] that can be shown.
+struct ShownCells(CellBlock);
+
+impl std::fmt::Debug for ShownCells {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CellBlock")
+    }
+}
+
+/// The memory of a receive queue.
+#[derive(Debug)]
+pub struct RxMemory {
+    /// Ring, shadow, counters.
+    pub queue: QueueMemory,
+    /// Its buffers.
+    pub pool: Arc<Pool>,
+}
+
+fn misplaced(e: OutOfRange) -> Failure {
+    Failure::new(Code::Failed, "memory of a queue", e.to_string())
+}
+
+impl QueueMemory {
+    /// Makes an empty ring of `size` entries as record number `record`.
+    ///
+    /// # Errors
+    /// When the memory has no room.
+    pub fn new(
+        memory: &Arc<Memory>,
+        record: usize,
+        interface: SwIfIndex,
+        id: QueueId,
+        size: RingSize,
+        event_idx: bool,
+        pool: Option<&Pool>,
+    ) -> Result<Self, Failure> {
+        let indirect = id.direction == Direction::Tx;
+        let ring = memory.shared_extent(RingLayout::bytes(size, indirect))?;
+        let shadow_bytes = ShadowLayout::bytes(size);
+        let private = memory.private_extent(shadow_bytes + 8 * GROUP_WORDS as u64)?;
+        let layout = RingLayout::new(ring.offset(), size, indirect);
+        let shadow = ShadowLayout::new(private.offset(), size);
+        let counters_at = private.offset() + shadow_bytes;
+        let counters =
+            AtomicArray::new(memory.private(), counters_at, GROUP_WORDS).map_err(misplaced)?;
+        let entry = QueueRecord {
+            interface,
+            direction: id.direction,
+            queue: id.index,
+            size,
+            event_idx,
+            ring: ring.offset(),
+            shadow: private.offset(),
+            counters: counters_at,
+            pool: pool.and_then(Pool::place),
+        };
+        let writer = Self::writer_of(id.direction);
+        DriverRing::attach(memory.shared(), &layout, memory.private(), &shadow, writer, event_idx)
+            .map_err(misplaced)?
+            .reset();
+        entry.write(memory.private(), record).map_err(misplaced)?;
+        Ok(Self {
+            id,
+            layout,
+            shadow,
+            counters: ShownCells(Arc::new(counters)),
+            record,
+            memory: Arc::clone(memory),
+            _ring: ring,
+            _private: private,
+        })
+    }
+
+    const fn writer_of(direction: Direction) -> Writer {
+        match direction {
+            Direction::Rx => Writer::Device,
+            Direction::Tx => Writer::Driver,
+        }
+    }
+
+    /// The driver's side of the ring as it stands. One at a time may be used.
+    ///
+    /// # Errors
+    /// When the ring lies outside the memory, which `new` has ruled out.
+    pub fn driver_ring(&self, event_idx: bool) -> Result<DriverRing, Failure> {
+        let (shared, private) = (self.memory.shared(), self.memory.private());
+        let writer = Self::writer_of(self.id.direction);
+        DriverRing::attach(shared, &self.layout, private, &self.shadow, writer, event_idx)
+            .map_err(misplaced)
+    }
+
+    /// Which queue it is.
+    pub const fn id(&self) -> QueueId {
+        self.id
+    }
+
+    /// Where its ring lies.
+    pub const fn layout(&self) -> &RingLayout {
+        &self.layout
+    }
+
+    /// Its counters.
+    pub fn counters(&self) -> CellBlock {
+        Arc::clone(&self.counters.0)
+    }
+}
+
+impl Drop for QueueMemory {
+    fn drop(&mut self) {
+        QueueRecord::erase(self.memory.private(), self.record);
+    }
+}

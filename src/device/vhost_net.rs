@@ -1,0 +1,260 @@
+//! The kernel's device: one /dev/vhost-net file a queue pair, index 0 receives, index 1 transmits
+//! (`linux/vhost.h`; both indices of one file share a worker).
+
+use std::fs::OpenOptions;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use vm_memory::GuestAddress;
+
+use super::backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Wait};
+use super::features::{feature_names, wanted_features};
+use crate::api::BackendKind;
+use crate::counters::Direction;
+use crate::diag::{Code, Failure};
+use crate::ring::{MemoryMap, RingLayout};
+use crate::sys::ioctl::Refused;
+use crate::sys::vhost::{PATH, RingAddresses, VhostFile, VringIndex, Worker};
+
+/// The eventfds of one ring.
+#[derive(Debug)]
+struct Notify {
+    kick: EventFd,
+    call: EventFd,
+    error: EventFd,
+}
+
+impl Notify {
+    fn new() -> Result<Self, Errno> {
+        let make =
+            || EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        Ok(Self { kick: make()?, call: make()?, error: make()? })
+    }
+}
+
+/// The control half.
+#[derive(Debug)]
+pub struct VhostNet {
+    files: Vec<VhostFile>,
+    offered: u64,
+    worker: Option<Worker>,
+    rings: Vec<(QueueId, Arc<Notify>)>,
+    started: Vec<QueueId>,
+}
+
+const fn vring(direction: Direction) -> VringIndex {
+    match direction {
+        Direction::Rx => VringIndex::Rx,
+        Direction::Tx => VringIndex::Tx,
+    }
+}
+
+impl VhostNet {
+    /// Opens `pairs` files and becomes their owner: call it on a thread that is in the holder's own
+    /// namespace and not pinned, in the process that polls.
+    ///
+    /// # Errors
+    /// [`Code::NoBackend`] when there is no /dev/vhost-net or it lacks a feature, [`Code::NotPermitted`]
+    /// when it may not be opened.
+    pub fn open(pairs: u16) -> Result<Self, Failure> {
+        let mut files = Vec::new();
+        let mut worker = None;
+        for _ in 0..pairs {
+            let fd: OwnedFd = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(nix::libc::O_NONBLOCK)
+                .open(PATH)
+                .map_err(|e| open_failure(&e))?
+                .into();
+            let file = VhostFile::from(fd);
+            // The worker as a kernel thread where the kernel offers the choice: it then belongs to
+            // no cgroup or namespace of ours. Kernels without the request refuse it, and go on.
+            worker = match file.set_fork_from_owner(Worker::Kthread) {
+                Ok(()) => file.get_fork_from_owner().ok(),
+                Err(_) => None,
+            };
+            file.set_owner()?;
+            files.push(file);
+        }
+        let offered = match files.first() {
+            Some(file) => file.get_features()?,
+            None => 0,
+        };
+        let missing = wanted_features() & !offered;
+        if missing != 0 {
+            let names = feature_names(missing).join(", ");
+            return Err(Failure::new(Code::NoBackend, PATH, format!("it lacks {names}")));
+        }
+        Ok(Self { files, offered, worker, rings: Vec::new(), started: Vec::new() })
+    }
+
+    fn file(&mut self, queue: QueueId) -> Result<&mut VhostFile, Failure> {
+        self.files.get_mut(usize::from(queue.index.0)).ok_or_else(|| {
+            Failure::new(Code::Failed, queue.to_string(), "there is no vhost file for it")
+        })
+    }
+
+    /// Says which queue and file a request failed on.
+    fn named(&self, queue: QueueId, refused: Refused) -> Failure {
+        let fd = self.files.get(usize::from(queue.index.0)).map_or(-1, |f| f.as_fd().as_raw_fd());
+        refused.failure(format!("{queue} (vhost fd {fd})"))
+    }
+}
+
+fn open_failure(error: &std::io::Error) -> Failure {
+    let failure = Failure::io(format!("open {PATH}"), "", error);
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) => failure
+            .code(Code::NoBackend)
+            .hint("load the vhost_net module (modprobe vhost_net), or use `backend userspace'"),
+        Some(Errno::EACCES | Errno::EPERM) => failure.hint(
+            "run it as root, give this user read and write on it, or use `backend userspace'",
+        ),
+        _ => failure.code(Code::NoBackend),
+    }
+}
+
+impl Backend for VhostNet {
+    fn kind(&self) -> BackendKind {
+        BackendKind::VhostNet
+    }
+
+    fn offered_features(&self) -> u64 {
+        self.offered
+    }
+
+    fn set_features(&mut self, acknowledged: u64) -> Result<(), Failure> {
+        for file in &self.files {
+            file.set_features(acknowledged)?;
+        }
+        Ok(())
+    }
+
+    fn set_memory(&mut self, shared: &MemoryMap) -> Result<(), Failure> {
+        for file in &mut self.files {
+            file.set_mem_table(shared)?;
+        }
+        Ok(())
+    }
+
+    fn set_ring(&mut self, queue: QueueId, layout: &RingLayout) -> Result<(), Failure> {
+        let notify = Notify::new().map_err(|e| Failure::sys("eventfd", queue.to_string(), e))?;
+        let index = vring(queue.direction);
+        let file = self.file(queue)?;
+        let addresses = RingAddresses {
+            desc: GuestAddress(layout.desc),
+            avail: GuestAddress(layout.avail),
+            used: GuestAddress(layout.used),
+        };
+        file.set_vring_num(index, layout.size)
+            .and_then(|()| file.set_vring_base(index, 0))
+            .and_then(|()| file.set_vring_addr(index, addresses))
+            .and_then(|()| file.set_vring_call(index, Some(notify.call.as_fd())))
+            .and_then(|()| file.set_vring_kick(index, Some(notify.kick.as_fd())))
+            .and_then(|()| file.set_vring_err(index, Some(notify.error.as_fd())))
+            .map_err(|refused| self.named(queue, refused))?;
+        self.rings.push((queue, Arc::new(notify)));
+        Ok(())
+    }
+
+    fn start(&mut self, taps: &[Arc<OwnedFd>]) -> Result<QueueDevices, Failure> {
+        let mut devices = QueueDevices::default();
+        for at in 0..self.rings.len() {
+            let (queue, notify) = (self.rings[at].0, Arc::clone(&self.rings[at].1));
+            let tap = taps.get(usize::from(queue.index.0) % taps.len().max(1));
+            let started =
+                self.file(queue)?.net_set_backend(vring(queue.direction), tap.map(|t| t.as_fd()));
+            if let Err(refused) = started {
+                let failure = self.named(queue, refused);
+                self.stop();
+                return Err(if refused.errno == Errno::EFAULT {
+                    failure.hint("the kernel refused the memory table: try a smaller --memory")
+                } else {
+                    failure
+                });
+            }
+            self.started.push(queue);
+            let device: Box<dyn QueueDevice> = Box::new(Vring { notify, registered: false });
+            match queue.direction {
+                Direction::Rx => devices.rx.push(device),
+                Direction::Tx => devices.tx.push(device),
+            }
+        }
+        Ok(devices)
+    }
+
+    fn stop(&mut self) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for queue in std::mem::take(&mut self.started) {
+            let stopped = match self.file(queue) {
+                Ok(file) => file.net_set_backend(vring(queue.direction), None),
+                Err(_) => continue,
+            };
+            if let Err(refused) = stopped {
+                failures.push(self.named(queue, refused));
+            }
+        }
+        failures
+    }
+
+    fn fds(&self) -> Vec<i32> {
+        self.files.iter().map(|f| f.as_fd().as_raw_fd()).collect()
+    }
+
+    fn worker_mode(&self) -> Option<&'static str> {
+        self.worker.map(|worker| match worker {
+            Worker::Kthread => "kthread",
+            Worker::Task => "task",
+        })
+    }
+}
+
+/// The data half of a queue: three eventfds.
+#[derive(Debug)]
+struct Vring {
+    notify: Arc<Notify>,
+    registered: bool,
+}
+
+impl QueueDevice for Vring {
+    fn register(&mut self, epoll: &Epoll, key: u64) -> Result<(), Errno> {
+        // Edge-triggered: every call is an event of its own and nobody has to read the counter.
+        let wake = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        epoll.add(&self.notify.call, EpollEvent::new(wake, key))?;
+        self.registered = true;
+        epoll.add(&self.notify.error, EpollEvent::new(wake, key | ERROR_KEY))
+    }
+
+    fn unregister(&mut self, epoll: &Epoll) {
+        if std::mem::take(&mut self.registered) {
+            let _ = epoll.delete(&self.notify.call);
+            let _ = epoll.delete(&self.notify.error);
+        }
+    }
+
+    fn kick(&mut self) {
+        // EAGAIN: the counter is full, so the worker has more than enough kicks to see.
+        let _ = self.notify.kick.write(1);
+    }
+
+    fn serve(&mut self) -> Served {
+        Served::default()
+    }
+
+    fn sleep(&mut self, _epoll: &Epoll, _key: u64) -> Result<Wait, Errno> {
+        Ok(Wait::Armed)
+    }
+
+    fn refusal(&mut self, _head: u16) -> Option<Errno> {
+        None
+    }
+
+    fn notify_fds(&self) -> (i32, i32) {
+        (self.notify.kick.as_fd().as_raw_fd(), self.notify.call.as_fd().as_raw_fd())
+    }
+}

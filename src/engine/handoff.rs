@@ -1,0 +1,165 @@
+//! A ring from one poller to another: frames for a queue that the other owns, and buffers on their
+//! way home.
+//!
+//! # Theory of operation
+//! One writer, one reader, no locks and no unsafe: the messages are words. The writer publishes
+//! with a release of `tail`, the reader gives room back with a release of `head`. A reader that
+//! sleeps is woken by its inbox, after the writer's fence (see `inbox`).
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::action::PeerKey;
+use crate::device::Frame;
+
+/// Messages that fit.
+const SLOTS: usize = 1024;
+const WORDS: usize = 3;
+
+/// What one poller tells another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Message {
+    /// Offer this frame to a transmit queue.
+    Offer {
+        /// The queue.
+        to: PeerKey,
+        /// The frame; its buffers are lent.
+        frame: Frame,
+        /// It was made here, not received.
+        originated: bool,
+    },
+    /// A lent frame of one of your pools comes back.
+    Return(Frame),
+}
+
+/// Index on a cache line of its own.
+#[repr(align(64))]
+#[derive(Debug, Default)]
+struct Index(AtomicUsize);
+
+/// The ring.
+#[derive(Debug)]
+pub(super) struct Handoff {
+    words: Box<[AtomicU64]>,
+    head: Index,
+    tail: Index,
+}
+
+const OFFER: u64 = 0;
+const ORIGINATED: u64 = 1;
+const RETURN: u64 = 2;
+
+impl Handoff {
+    /// An empty ring.
+    pub(super) fn new() -> Self {
+        let words = (0..SLOTS * WORDS).map(|_| AtomicU64::new(0)).collect();
+        Self { words, head: Index::default(), tail: Index::default() }
+    }
+
+    /// Adds a message; `false` when there is no room. Only the writing poller calls it.
+    pub(super) fn push(&self, message: Message) -> bool {
+        let tail = self.tail.0.load(Ordering::Relaxed);
+        if tail.wrapping_sub(self.head.0.load(Ordering::Acquire)) == SLOTS {
+            return false;
+        }
+        let (kind, to, frame) = match message {
+            Message::Offer { to, frame, originated } => {
+                (if originated { ORIGINATED } else { OFFER }, to, frame)
+            }
+            Message::Return(frame) => (RETURN, PeerKey { slot: 0, generation: 0 }, frame),
+        };
+        let at = tail % SLOTS * WORDS;
+        self.words[at].store(frame.token(), Ordering::Relaxed);
+        self.words[at + 1].store(u64::from(frame.bytes) << 2 | kind, Ordering::Relaxed);
+        let to = u64::from(to.slot) | u64::from(to.generation) << 32;
+        self.words[at + 2].store(to, Ordering::Relaxed);
+        self.tail.0.store(tail.wrapping_add(1), Ordering::Release);
+        true
+    }
+
+    /// Whether there is nothing to read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.head.0.load(Ordering::Relaxed) == self.tail.0.load(Ordering::Acquire)
+    }
+
+    /// Takes the oldest message. Only the reading poller calls it.
+    pub(super) fn pop(&self) -> Option<Message> {
+        let head = self.head.0.load(Ordering::Relaxed);
+        if head == self.tail.0.load(Ordering::Acquire) {
+            return None;
+        }
+        let at = head % SLOTS * WORDS;
+        let token = self.words[at].load(Ordering::Relaxed);
+        let second = self.words[at + 1].load(Ordering::Relaxed);
+        let to = self.words[at + 2].load(Ordering::Relaxed);
+        self.head.0.store(head.wrapping_add(1), Ordering::Release);
+        let low = |word: u64| u32::try_from(word & 0xffff_ffff).unwrap_or(0);
+        let frame = Frame::from_token(token, low(second >> 2));
+        let to = PeerKey { slot: low(to), generation: low(to >> 32) };
+        Some(match second & 3 {
+            RETURN => Message::Return(frame),
+            kind => Message::Offer { to, frame, originated: kind == ORIGINATED },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::PoolSlot;
+    use std::sync::Arc;
+
+    fn frame(head: u32) -> Frame {
+        Frame { pool: PoolSlot(9), head, buffers: 33, bytes: 65_000 }
+    }
+
+    #[test]
+    fn messages_cross_two_threads_in_order_and_whole() {
+        let ring = Arc::new(Handoff::new());
+        let theirs = Arc::clone(&ring);
+        const COUNT: u32 = 200_000;
+        let writer = std::thread::spawn(move || {
+            for i in 0..COUNT {
+                let message = match i % 3 {
+                    0 => Message::Return(frame(i)),
+                    n => Message::Offer {
+                        to: PeerKey { slot: i, generation: i + 1 },
+                        frame: frame(i),
+                        originated: n == 1,
+                    },
+                };
+                while !theirs.push(message) {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let mut expected = 0;
+        while expected < COUNT {
+            match ring.pop() {
+                None => std::thread::yield_now(),
+                Some(Message::Return(f)) => {
+                    assert_eq!((f, expected % 3), (frame(expected), 0));
+                    expected += 1;
+                }
+                Some(Message::Offer { to, frame: f, originated }) => {
+                    assert_eq!(f, frame(expected));
+                    assert_eq!((to.slot, to.generation), (expected, expected + 1));
+                    assert_eq!(originated, expected % 3 == 1);
+                    expected += 1;
+                }
+            }
+        }
+        writer.join().unwrap();
+        assert!(ring.is_empty());
+    }
+
+    #[test]
+    fn a_full_ring_refuses() {
+        let ring = Handoff::new();
+        for i in 0..1024 {
+            assert!(ring.push(Message::Return(frame(i))));
+        }
+        assert!(!ring.push(Message::Return(frame(0))));
+        ring.pop();
+        assert!(ring.push(Message::Return(frame(0))));
+    }
+}

@@ -1,0 +1,104 @@
+//! How others reach a poller: commands, and a bell for when it sleeps.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::errno::Errno;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use tokio::sync::oneshot;
+
+use super::QueueKey;
+use super::queue::{RxQueue, StopReason, TxQueue};
+use crate::action::Action;
+use crate::device::{Frame, Pool, PoolSlot};
+use crate::units::PollerIndex;
+
+/// Where a transmit queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) key: QueueKey,
+    pub(super) poller: PollerIndex,
+}
+
+/// What control asks of a poller. Each is answered when it is done.
+#[derive(Debug)]
+pub(super) enum Command {
+    AddPool(Arc<Pool>, PollerIndex),
+    AddRx(Box<RxQueue>),
+    AddTx(Box<TxQueue>),
+    SetRoute(Route),
+    RemoveRoute(QueueKey),
+    TakeRx(QueueKey, oneshot::Sender<Option<Box<RxQueue>>>),
+    TakeTx(QueueKey, oneshot::Sender<Option<Box<TxQueue>>>),
+    /// The owner of the pool forgets it as soon as nothing of it is lent.
+    RetirePool(PoolSlot),
+    ForgetPool(PoolSlot),
+    SetAction(QueueKey, Action),
+    SetAdmin(QueueKey, bool),
+    Stop(QueueKey, StopReason),
+    Resume(QueueKey),
+    Settle(Frame),
+    Shutdown,
+}
+
+/// One poller's inbox.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    commands: Mutex<Vec<(Command, Option<oneshot::Sender<()>>)>>,
+    waiting: AtomicBool,
+    sleeping: AtomicBool,
+    bell: EventFd,
+}
+
+impl Inbox {
+    pub(super) fn new() -> Result<Self, Errno> {
+        Ok(Self {
+            commands: Mutex::new(Vec::new()),
+            waiting: AtomicBool::new(false),
+            sleeping: AtomicBool::new(false),
+            bell: EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
+        })
+    }
+
+    pub(super) fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    /// Leaves a command; `done` hears when it was carried out.
+    pub(super) fn send(&self, command: Command, done: Option<oneshot::Sender<()>>) {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push((command, done));
+        self.waiting.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Wakes the poller if it sleeps. Call it after what it should see was stored.
+    pub(super) fn ring(&self) {
+        // Pairs with the fence in `fall_asleep`: either we see it sleeping, or it sees our work.
+        fence(Ordering::SeqCst);
+        if self.sleeping.load(Ordering::Relaxed) {
+            // EAGAIN means that the bell rings already.
+            let _ = self.bell.write(1);
+        }
+    }
+
+    /// The poller says that it is about to sleep. It then looks at everything once more.
+    pub(super) fn fall_asleep(&self) {
+        self.sleeping.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// The poller is awake.
+    pub(super) fn wake_up(&self) {
+        self.sleeping.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_commands(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take(&self) -> Vec<(Command, Option<oneshot::Sender<()>>)> {
+        self.waiting.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,512 @@
+//! One data-plane thread.
+//!
+//! # Theory of operation
+//! A poller owns queues, both sides of them on userspace, and visits those that are *ready*. A
+//! queue becomes ready by an event of its file, by a command, or by a frame for it; it leaves the
+//! list when it moved nothing for [`SPIN`], after arming its notifications. With an empty list the
+//! poller sleeps in `epoll_wait` until an event, its inbox or another poller wakes it.
+//!
+//! Nothing in a visit allocates, locks or logs. Commands are carried out between two rounds, so a
+//! queue that control takes away is quiet from then on, while all others go on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::handoff::{Handoff, Message};
+use super::inbox::{Command, Inbox, Route};
+use super::queue::{RxQueue, StopReason, TxQueue};
+use super::{Event, QueueKey, event_key};
+use crate::action::Reply;
+use crate::counters::{Counter, DropReason};
+use crate::device::{ERROR_KEY, Frame, Pool, PoolSlot, Wait};
+use crate::units::PollerIndex;
+
+/// How long a queue that moves nothing is visited before it sleeps. A wake-up across cores costs
+/// 20 to 40 µs, so shorter pauses are cheaper to sit out.
+pub(super) const SPIN: Duration = Duration::from_micros(50);
+
+/// Rounds with work between two looks at the event files.
+const ROUNDS_PER_LOOK: u32 = 8;
+
+/// The key of the inbox's bell; no queue has slot 2^32 - 1.
+const BELL_KEY: u64 = 0xffff_ffff;
+
+/// The threads' common ground: everybody's inbox, and a handoff ring for every pair.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) inboxes: Vec<Inbox>,
+    /// `from * pollers + to`.
+    pub(super) handoffs: Vec<Handoff>,
+}
+
+impl Network {
+    fn handoff(&self, from: PollerIndex, to: PollerIndex) -> &Handoff {
+        &self.handoffs[usize::from(from.0) * self.inboxes.len() + usize::from(to.0)]
+    }
+}
+
+/// A pool and the poller that owns it.
+struct Lender {
+    pool: Arc<Pool>,
+    owner: PollerIndex,
+    /// Its queue is gone; forget it once nothing is lent.
+    retired: bool,
+}
+
+/// The state of one thread.
+pub(super) struct Poller {
+    pub(super) id: PollerIndex,
+    network: Arc<Network>,
+    epoll: Epoll,
+    events: UnboundedSender<Event>,
+    rx: Vec<Option<Box<RxQueue>>>,
+    pub(super) tx: Vec<Option<Box<TxQueue>>>,
+    routes: Vec<Option<Route>>,
+    pools: Vec<Option<Lender>>,
+    ready: VecDeque<QueueKey>,
+    /// Transmit queues with frames posted since the last flush.
+    pub(super) dirty: Vec<QueueKey>,
+    /// Frames on their way home that found their handoff ring full.
+    homeless: VecDeque<Frame>,
+    pub(super) reply: Reply,
+    born: Instant,
+    pub(super) now_ns: u64,
+    stopping: bool,
+}
+
+impl Poller {
+    pub(super) fn new(
+        id: PollerIndex,
+        network: Arc<Network>,
+        events: UnboundedSender<Event>,
+    ) -> Result<Self, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let bell = network.inboxes[usize::from(id.0)].bell();
+        epoll.add(bell, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, BELL_KEY))?;
+        Ok(Self {
+            id,
+            network,
+            epoll,
+            events,
+            rx: Vec::new(),
+            tx: Vec::new(),
+            routes: Vec::new(),
+            pools: Vec::new(),
+            ready: VecDeque::with_capacity(1024),
+            dirty: Vec::with_capacity(1024),
+            homeless: VecDeque::with_capacity(1024),
+            reply: Reply::new(),
+            born: Instant::now(),
+            now_ns: 0,
+            stopping: false,
+        })
+    }
+
+    fn inbox(&self) -> &Inbox {
+        &self.network.inboxes[usize::from(self.id.0)]
+    }
+
+    /// Runs until [`Command::Shutdown`].
+    pub(super) fn run(mut self) {
+        let mut rounds = 0;
+        let mut idle_since = 0;
+        while !self.stopping {
+            self.now_ns = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            if self.inbox().has_commands() {
+                self.obey();
+            }
+            let moved = self.exchange() | self.round();
+            rounds += 1;
+            if moved {
+                idle_since = self.now_ns;
+                if rounds % ROUNDS_PER_LOOK == 0 {
+                    self.look(EpollTimeout::ZERO);
+                }
+                continue;
+            }
+            let patient = self.now_ns.saturating_sub(idle_since) < SPIN.as_nanos() as u64;
+            if !self.ready.is_empty() || !self.homeless.is_empty() || patient {
+                self.look(EpollTimeout::ZERO);
+            } else {
+                self.sleep();
+                idle_since = self.now_ns;
+            }
+        }
+    }
+
+    fn sleep(&mut self) {
+        self.inbox().fall_asleep();
+        let others = (0..self.network.inboxes.len()).map(|i| PollerIndex(i as u16));
+        let pending = self.inbox().has_commands()
+            || others.into_iter().any(|from| !self.network.handoff(from, self.id).is_empty());
+        if !pending {
+            self.look(EpollTimeout::NONE);
+        }
+        self.inbox().wake_up();
+    }
+
+    /// Makes the queues ready that have an event.
+    fn look(&mut self, timeout: EpollTimeout) {
+        let mut events = [EpollEvent::empty(); 64];
+        // EINTR and the like: there is another round.
+        let n = self.epoll.wait(&mut events, timeout).unwrap_or(0);
+        for event in &events[..n] {
+            let data = event.data();
+            if data == BELL_KEY {
+                continue;
+            }
+            let Some(key) = super::key_of(data & !ERROR_KEY) else { continue };
+            if data & ERROR_KEY != 0 {
+                if let Some(interface) = self.interface_of(key) {
+                    self.tell(Event::DeviceError { interface, queue: key });
+                }
+            } else {
+                self.called(key);
+                self.wake(key);
+            }
+        }
+    }
+
+    /// Counts an event of a call file. A tap's file is none.
+    fn called(&mut self, key: QueueKey) {
+        self.change(key, |common| {
+            let has_call_file = common.device.notify_fds().1 >= 0;
+            common.counters.add(Counter::Calls, u64::from(has_call_file));
+        });
+    }
+
+    fn interface_of(&self, key: QueueKey) -> Option<crate::units::SwIfIndex> {
+        let rx = slot_of(&self.rx, key.slot).filter(|q| q.common.key == key);
+        let tx = slot_of(&self.tx, key.slot).filter(|q| q.common.key == key);
+        rx.map(|q| q.common.interface).or_else(|| tx.map(|q| q.common.interface))
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        // Nobody listens any more while the process ends.
+        let _ = self.events.send(event);
+    }
+
+    /// Puts a queue on the ready list.
+    pub(super) fn wake(&mut self, key: QueueKey) {
+        let now = self.now_ns;
+        let common = match (slot_mut(&mut self.rx, key.slot), slot_mut(&mut self.tx, key.slot)) {
+            (Some(q), _) if q.common.key == key => &mut q.common,
+            (_, Some(q)) if q.common.key == key => &mut q.common,
+            _ => return,
+        };
+        common
+            .counters
+            .add(Counter::Calls, u64::from(!common.ready && common.device.notify_fds().1 >= 0));
+        common.active_ns = now;
+        if !common.ready {
+            common.ready = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Puts a transmit queue on the ready list without counting it as called.
+    pub(super) fn ready_quietly(&mut self, key: QueueKey) {
+        let now = self.now_ns;
+        if let Some(queue) = slot_mut(&mut self.tx, key.slot)
+            && !queue.common.ready
+        {
+            queue.common.ready = true;
+            queue.common.active_ns = now;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Visits every ready queue once; `true` if anything moved.
+    fn round(&mut self) -> bool {
+        let mut moved = false;
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { break };
+            let stays = self.visit(key, &mut moved);
+            if stays {
+                self.ready.push_back(key);
+            }
+        }
+        moved
+    }
+
+    /// Visits one queue; `false` when it left the ready list.
+    fn visit(&mut self, key: QueueKey, moved: &mut bool) -> bool {
+        if let Some(mut queue) = take_slot(&mut self.rx, key) {
+            if self.visit_rx(&mut queue) {
+                queue.common.active_ns = self.now_ns;
+                *moved = true;
+            }
+            let stays = self.keep(&mut queue.common, false);
+            self.rx[key.slot as usize] = Some(queue);
+            return stays;
+        }
+        if let Some(mut queue) = take_slot(&mut self.tx, key) {
+            if self.visit_tx(&mut queue) {
+                queue.common.active_ns = self.now_ns;
+                *moved = true;
+            }
+            let nothing_to_wait_for = queue.common.ring.in_flight() == 0;
+            let stays = self.keep(&mut queue.common, nothing_to_wait_for);
+            self.tx[key.slot as usize] = Some(queue);
+            return stays;
+        }
+        false
+    }
+
+    /// Whether a queue stays on the ready list; if not, it was armed.
+    fn keep(&self, common: &mut super::queue::Common, may_leave_at_once: bool) -> bool {
+        let idle = self.now_ns.saturating_sub(common.active_ns) >= SPIN.as_nanos() as u64;
+        if common.stopped.is_some() || may_leave_at_once {
+            common.ready = false;
+            return false;
+        }
+        if !idle {
+            return true;
+        }
+        match common.sleep(&self.epoll) {
+            Ok(Wait::Armed) => {
+                common.ready = false;
+                false
+            }
+            Ok(Wait::Ready) => true,
+            Err(_) => {
+                // The file can no longer be watched: the host side is gone, or we have a bug.
+                common.stop(StopReason::HostSuspect);
+                common.ready = false;
+                self.tell(Event::HostSuspect { interface: common.interface });
+                false
+            }
+        }
+    }
+
+    /// Takes what other pollers handed over; `true` if there was anything.
+    fn exchange(&mut self) -> bool {
+        let pollers = self.network.inboxes.len();
+        if pollers == 1 {
+            return false;
+        }
+        let network = Arc::clone(&self.network);
+        let mut any = false;
+        for from in 0..pollers {
+            let ring = network.handoff(PollerIndex(from as u16), self.id);
+            // Bounded, so that one busy poller does not keep us from our own queues.
+            for _ in 0..256 {
+                let Some(message) = ring.pop() else { break };
+                any = true;
+                match message {
+                    Message::Return(frame) => self.release(&frame),
+                    Message::Offer { to, frame, originated } => self.offer(to, frame, originated),
+                }
+            }
+        }
+        self.flush();
+        for _ in 0..self.homeless.len() {
+            if let Some(frame) = self.homeless.pop_front() {
+                self.release(&frame);
+            }
+        }
+        any
+    }
+
+    /// The pool of a frame.
+    pub(super) fn pool(&self, slot: PoolSlot) -> Option<Arc<Pool>> {
+        self.pools.get(usize::from(slot.0))?.as_ref().map(|lender| Arc::clone(&lender.pool))
+    }
+
+    /// Sends a lent frame's buffers home.
+    pub(super) fn release(&mut self, frame: &Frame) {
+        let Some(lender) = slot_of(&self.pools, u32::from(frame.pool.0)) else { return };
+        if lender.owner != self.id {
+            let owner = lender.owner;
+            if self.network.handoff(self.id, owner).push(Message::Return(*frame)) {
+                self.network.inboxes[usize::from(owner.0)].ring();
+            } else {
+                self.homeless.push_back(*frame);
+            }
+            return;
+        }
+        lender.pool.settle(frame);
+        if lender.retired && lender.pool.lent() == 0 {
+            self.forget_pool(frame.pool);
+        }
+    }
+
+    /// Hands a retired pool whose buffers are all home back to control, which frees it.
+    fn forget_pool(&mut self, slot: PoolSlot) {
+        if let Some(lender) = self.pools.get_mut(usize::from(slot.0)).and_then(Option::take) {
+            self.tell(Event::PoolHome(lender.pool));
+        }
+    }
+
+    /// Gives a frame whose buffers are lent to a transmit queue, wherever that is. On failure the
+    /// frame is the caller's.
+    pub(super) fn dispatch(
+        &mut self,
+        to: QueueKey,
+        frame: Frame,
+        originated: bool,
+    ) -> Result<(), DropReason> {
+        let Some(route) = slot_of(&self.routes, to.slot).filter(|r| r.key == to).copied() else {
+            return Err(DropReason::PeerGone);
+        };
+        if route.poller == self.id {
+            self.offer(to, frame, originated);
+            return Ok(());
+        }
+        if !self.network.handoff(self.id, route.poller).push(Message::Offer {
+            to,
+            frame,
+            originated,
+        }) {
+            return Err(DropReason::HandoffFull);
+        }
+        self.network.inboxes[usize::from(route.poller.0)].ring();
+        Ok(())
+    }
+
+    fn obey(&mut self) {
+        for (command, done) in self.network.inboxes[usize::from(self.id.0)].take() {
+            self.carry_out(command);
+            if let Some(done) = done {
+                // Whoever asked has stopped waiting.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::AddPool(pool, owner) => {
+                let slot = usize::from(pool.slot().0);
+                put(&mut self.pools, slot, Lender { pool, owner, retired: false });
+            }
+            Command::AddRx(mut queue) => {
+                let key = queue.common.key;
+                let _ = queue.common.device.register(&self.epoll, event_key(key));
+                queue.refill();
+                queue.common.publish_ring();
+                queue.common.publish_counters();
+                put(&mut self.rx, key.slot as usize, queue);
+                self.wake(key);
+            }
+            Command::AddTx(mut queue) => {
+                let key = queue.common.key;
+                let _ = queue.common.device.register(&self.epoll, event_key(key));
+                queue.common.ring.disarm();
+                queue.common.publish_counters();
+                put(&mut self.tx, key.slot as usize, queue);
+            }
+            Command::SetRoute(route) => put(&mut self.routes, route.key.slot as usize, route),
+            Command::RemoveRoute(key) => {
+                if let Some(slot) = self.routes.get_mut(key.slot as usize)
+                    && slot.is_some_and(|route| route.key == key)
+                {
+                    *slot = None;
+                }
+            }
+            Command::TakeRx(key, answer) => {
+                let queue = take_slot(&mut self.rx, key).map(|mut queue| {
+                    queue.common.device.unregister(&self.epoll);
+                    queue
+                });
+                let _ = answer.send(queue);
+            }
+            Command::TakeTx(key, answer) => {
+                let queue = take_slot(&mut self.tx, key).map(|mut queue| {
+                    queue.common.device.unregister(&self.epoll);
+                    queue
+                });
+                let _ = answer.send(queue);
+            }
+            Command::RetirePool(slot) => {
+                if let Some(Some(lender)) = self.pools.get_mut(usize::from(slot.0)) {
+                    lender.retired = true;
+                    if lender.pool.lent() == 0 {
+                        self.forget_pool(slot);
+                    }
+                }
+            }
+            Command::ForgetPool(slot) => {
+                if let Some(place) = self.pools.get_mut(usize::from(slot.0)) {
+                    *place = None;
+                }
+            }
+            Command::SetAction(key, action) => {
+                if let Some(queue) =
+                    slot_mut(&mut self.rx, key.slot).filter(|q| q.common.key == key)
+                {
+                    queue.action = action;
+                }
+            }
+            Command::SetAdmin(key, up) => self.change(key, |common| common.admin_up = up),
+            Command::Stop(key, reason) => {
+                self.change(key, |common| {
+                    common.stop(reason);
+                    common.publish_counters();
+                });
+                if reason == StopReason::HostGone {
+                    self.lose_in_flight(key);
+                }
+            }
+            Command::Resume(key) => {
+                self.change(key, |common| common.stopped = None);
+                self.wake(key);
+            }
+            Command::Settle(frame) => self.release(&frame),
+            Command::Shutdown => self.stopping = true,
+        }
+    }
+
+    fn change(&mut self, key: QueueKey, change: impl Fn(&mut super::queue::Common)) {
+        if let Some(queue) = slot_mut(&mut self.rx, key.slot).filter(|q| q.common.key == key) {
+            change(&mut queue.common);
+        }
+        if let Some(queue) = slot_mut(&mut self.tx, key.slot).filter(|q| q.common.key == key) {
+            change(&mut queue.common);
+        }
+    }
+}
+
+/// Puts `value` at `at`, growing the list as needed.
+fn put<T>(list: &mut Vec<Option<T>>, at: usize, value: T) {
+    if list.len() <= at {
+        list.resize_with(at + 1, || None);
+    }
+    list[at] = Some(value);
+}
+
+fn slot_of<T>(list: &[Option<T>], slot: u32) -> Option<&T> {
+    list.get(slot as usize)?.as_ref()
+}
+
+fn slot_mut<T>(list: &mut [Option<T>], slot: u32) -> Option<&mut T> {
+    list.get_mut(slot as usize)?.as_mut()
+}
+
+/// A queue of either direction, by its key.
+trait Keyed {
+    fn key(&self) -> QueueKey;
+}
+
+impl Keyed for Box<RxQueue> {
+    fn key(&self) -> QueueKey {
+        self.common.key
+    }
+}
+
+impl Keyed for Box<TxQueue> {
+    fn key(&self) -> QueueKey {
+        self.common.key
+    }
+}
+
+/// Takes a queue out of its slot if it still is the one meant.
+fn take_slot<T: Keyed>(list: &mut [Option<T>], key: QueueKey) -> Option<T> {
+    let slot = list.get_mut(key.slot as usize)?;
+    if slot.as_ref()?.key() == key { slot.take() } else { None }
+}

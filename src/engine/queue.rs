@@ -1,0 +1,320 @@
+//! The poller's side of one queue.
+
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::epoll::Epoll;
+
+use super::QueueKey;
+use crate::action::{Action, FrameBytes, PeerKey};
+use crate::counters::{Counter, DropReason, QueueCounters};
+use crate::device::{Frame, Pool, QueueDevice, QueueMemory, Wait};
+use crate::frame::{HEAD_BYTES, NetHdr, check};
+use crate::ring::{BrokenReason, DriverRing, MAX_SEGMENTS, Segment};
+use crate::units::{Kind, SwIfIndex};
+
+/// Why a queue moves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The device broke the ring's rules, or reported an error.
+    Broken(BrokenReason),
+    /// The host side may be gone; control is asking.
+    HostSuspect,
+    /// The host side is gone.
+    HostGone,
+}
+
+impl StopReason {
+    /// As the `broken_reason` gauge.
+    const fn code(self) -> u64 {
+        match self {
+            Self::Broken(reason) => reason as u64,
+            Self::HostSuspect | Self::HostGone => 0,
+        }
+    }
+}
+
+/// What both directions have.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) key: QueueKey,
+    pub(super) interface: SwIfIndex,
+    pub(super) kind: Kind,
+    pub(super) ring: DriverRing,
+    pub(super) device: Box<dyn QueueDevice>,
+    pub(super) counters: QueueCounters,
+    pub(super) admin_up: bool,
+    pub(super) stopped: Option<StopReason>,
+    /// On the ready list.
+    pub(super) ready: bool,
+    /// Loop time of the last visit that moved something, ns.
+    pub(super) active_ns: u64,
+    _memory: Arc<QueueMemory>,
+}
+
+impl Common {
+    fn new(
+        key: QueueKey,
+        interface: SwIfIndex,
+        kind: Kind,
+        ring: DriverRing,
+        device: Box<dyn QueueDevice>,
+        memory: Arc<QueueMemory>,
+        admin_up: bool,
+    ) -> Self {
+        let counters = QueueCounters::resume(memory.counters());
+        Self {
+            key,
+            interface,
+            kind,
+            ring,
+            device,
+            counters,
+            admin_up,
+            stopped: None,
+            ready: false,
+            active_ns: 0,
+            _memory: memory,
+        }
+    }
+
+    pub(super) fn stop(&mut self, reason: StopReason) {
+        self.stopped = Some(reason);
+        self.counters.set(Counter::BrokenReason, reason.code());
+    }
+
+    /// Publishes the counters with the ring's state as it is now.
+    pub(super) fn publish_counters(&mut self) {
+        let at = self.ring.positions();
+        self.counters.set(Counter::AvailIdx, at.avail_idx.into());
+        self.counters.set(Counter::UsedIdx, at.used_idx.into());
+        self.counters.set(Counter::LastUsedIdx, at.last_used_idx.into());
+        self.counters.set(Counter::DescInUse, at.desc_in_use.into());
+        self.counters.publish();
+    }
+
+    /// Makes posted chains available and kicks when that is due.
+    pub(super) fn publish_ring(&mut self) {
+        if self.ring.publish() {
+            self.counters.add(Counter::Kicks, 1);
+            self.device.kick();
+        }
+    }
+
+    /// Prepares for sleeping; [`Wait::Ready`] when there is work after all.
+    pub(super) fn sleep(&mut self, epoll: &Epoll) -> Result<Wait, Errno> {
+        if self.stopped.is_some() {
+            return Ok(Wait::Armed);
+        }
+        if self.ring.arm() {
+            return Ok(Wait::Ready);
+        }
+        self.device.sleep(epoll, super::event_key(self.key))
+    }
+}
+
+/// What a receive queue is made of.
+#[derive(Debug)]
+pub struct RxParts {
+    /// The interface.
+    pub interface: SwIfIndex,
+    /// Its kind.
+    pub kind: Kind,
+    /// Ring, counters; kept while the queue lives.
+    pub memory: Arc<QueueMemory>,
+    /// The driver's side of the ring.
+    pub ring: DriverRing,
+    /// The device's.
+    pub device: Box<dyn QueueDevice>,
+    /// Its buffers.
+    pub pool: Arc<Pool>,
+    /// How many of them are posted at a time.
+    pub credit: u16,
+    /// Set up.
+    pub admin_up: bool,
+}
+
+/// A receive queue.
+#[derive(Debug)]
+pub struct RxQueue {
+    pub(super) common: Common,
+    pub(super) pool: Arc<Pool>,
+    pub(super) credit: u16,
+    pub(super) action: Action,
+    /// Where replies go.
+    pub(super) own_tx: PeerKey,
+}
+
+/// A received frame and the pool it lies in, seen without its virtio header.
+pub(super) struct FrameView<'a>(pub(super) &'a Pool, pub(super) &'a Frame);
+
+impl FrameBytes for FrameView<'_> {
+    fn len(&self) -> usize {
+        (self.1.bytes as usize).saturating_sub(NetHdr::BYTES)
+    }
+
+    fn copy_to(&self, offset: usize, into: &mut [u8]) -> usize {
+        self.0.copy_from(self.1, offset.saturating_add(NetHdr::BYTES), into)
+    }
+}
+
+/// What is next in a receive ring.
+pub(super) enum Next {
+    Frame(Frame, NetHdr),
+    /// Nothing, or a frame of which only some buffers are used yet.
+    Nothing,
+    Broken(BrokenReason),
+}
+
+impl RxQueue {
+    pub(super) fn new(key: QueueKey, parts: RxParts, own_tx: PeerKey) -> Self {
+        let RxParts { interface, kind, memory, ring, device, pool, credit, admin_up } = parts;
+        let common = Common::new(key, interface, kind, ring, device, memory, admin_up);
+        Self { common, pool, credit, action: Action::Sink, own_tx }
+    }
+
+    /// Posts free buffers up to the credit.
+    pub(super) fn refill(&mut self) {
+        let ring = &mut self.common.ring;
+        while ring.in_flight() < self.credit && ring.free() > 0 {
+            let Some(buffer) = self.pool.take() else { break };
+            if ring.post(&[self.pool.segment(buffer)], u64::from(buffer) + 1).is_err() {
+                self.pool.give(buffer);
+                break;
+            }
+        }
+    }
+
+    /// Takes the next whole frame of the `ready` used chains.
+    pub(super) fn next_frame(&mut self, ready: &mut u16) -> Next {
+        let ring = &mut self.common.ring;
+        let first = match ring.peek() {
+            Ok(Some(used)) => used,
+            Ok(None) => return Next::Nothing,
+            Err(reason) => return Next::Broken(reason),
+        };
+        if (first.written as usize) < NetHdr::BYTES {
+            return Next::Broken(BrokenReason::FrameWithoutHeader);
+        }
+        let Some(head) = buffer_of(first.token) else {
+            return Next::Broken(BrokenReason::UsedIdNotInFlight);
+        };
+        self.pool.set_length(head, first.written);
+        let mut frame = Frame { pool: self.pool.slot(), head, buffers: 1, bytes: first.written };
+        let mut bytes = [0; NetHdr::BYTES];
+        self.pool.copy_from(&frame, 0, &mut bytes);
+        let hdr = NetHdr::from_bytes(&bytes);
+        let buffers = hdr.num_buffers;
+        if buffers == 0 || buffers > ring.in_flight() || usize::from(buffers) > MAX_SEGMENTS {
+            return Next::Broken(BrokenReason::BadBufferCount);
+        }
+        if buffers > *ready {
+            return Next::Nothing;
+        }
+        let mut last = head;
+        for i in 0..buffers {
+            let used = match ring.take() {
+                Ok(Some(used)) => used,
+                Ok(None) => return Next::Nothing,
+                Err(reason) => return Next::Broken(reason),
+            };
+            *ready -= 1;
+            if i > 0 {
+                let Some(buffer) = buffer_of(used.token) else {
+                    return Next::Broken(BrokenReason::UsedIdNotInFlight);
+                };
+                self.pool.set_length(buffer, used.written);
+                self.pool.link(last, buffer);
+                frame.bytes = frame.bytes.saturating_add(used.written);
+                frame.buffers += 1;
+                last = buffer;
+            }
+        }
+        Next::Frame(frame, hdr)
+    }
+
+    /// Takes every posted buffer back. The device must have stopped.
+    pub fn drain(&mut self) {
+        let pool = &self.pool;
+        self.common.ring.drain(|token| {
+            if let Some(buffer) = buffer_of(token) {
+                pool.give(buffer);
+            }
+        });
+    }
+}
+
+fn buffer_of(token: u64) -> Option<u32> {
+    u32::try_from(token.checked_sub(1)?).ok()
+}
+
+/// What a transmit queue is made of.
+#[derive(Debug)]
+pub struct TxParts {
+    /// The interface.
+    pub interface: SwIfIndex,
+    /// Its kind.
+    pub kind: Kind,
+    /// Ring, counters; kept while the queue lives.
+    pub memory: Arc<QueueMemory>,
+    /// The driver's side of the ring.
+    pub ring: DriverRing,
+    /// The device's.
+    pub device: Box<dyn QueueDevice>,
+    /// Set up.
+    pub admin_up: bool,
+}
+
+/// A transmit queue.
+#[derive(Debug)]
+pub struct TxQueue {
+    pub(super) common: Common,
+    /// Something was posted since the last flush.
+    pub(super) dirty: bool,
+}
+
+impl TxQueue {
+    pub(super) fn new(key: QueueKey, parts: TxParts) -> Self {
+        let TxParts { interface, kind, memory, ring, device, admin_up } = parts;
+        Self {
+            common: Common::new(key, interface, kind, ring, device, memory, admin_up),
+            dirty: false,
+        }
+    }
+
+    /// Decides whether a frame may be shown to the backend.
+    pub(super) fn admit(&self, pool: &Pool, frame: &Frame) -> Result<(), DropReason> {
+        match self.common.stopped {
+            Some(StopReason::Broken(_)) => return Err(DropReason::QueueBroken),
+            Some(StopReason::HostGone | StopReason::HostSuspect) => return Err(DropReason::NoHost),
+            None => {}
+        }
+        if !self.common.admin_up {
+            return Err(DropReason::AdminDown);
+        }
+        let mut head = [0; NetHdr::BYTES + HEAD_BYTES];
+        let copied = pool.copy_from(frame, 0, &mut head);
+        let Some((hdr, head)) = head[..copied].split_first_chunk() else {
+            return Err(DropReason::ShortFrame);
+        };
+        // The header's bytes are in front of every frame that got here.
+        let bytes = frame.bytes - NetHdr::BYTES as u32;
+        check(self.common.kind, &NetHdr::from_bytes(hdr), bytes, head)
+    }
+
+    /// Posts a frame that was admitted. [`DropReason::NoFreeTxSlots`] when the ring is full.
+    pub(super) fn post(&mut self, pool: &Pool, frame: &Frame) -> Result<(), DropReason> {
+        // A transmitted frame's num_buffers is zero ([VIRTIO-1.3 §5.1.6.2]).
+        pool.patch(frame, 10, &[0, 0]);
+        let mut segments = [Segment { addr: 0, len: 0 }; MAX_SEGMENTS];
+        let n = pool.segments(frame, &mut segments);
+        self.common.ring.post(&segments[..n], frame.token()).map_err(|_| DropReason::NoFreeTxSlots)
+    }
+
+    /// Takes back every frame in the ring. The device must have stopped.
+    pub fn drain(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        self.common.ring.drain(|token| frames.push(Frame::from_token(token, 0)));
+        frames
+    }
+}

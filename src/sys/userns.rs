@@ -1,0 +1,98 @@
+//! Becoming root in a user namespace of one's own, so that taps need no privilege.
+#![cfg_attr(test, expect(unsafe_code, reason = "the test forks: only one thread may enter"))]
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{getegid, geteuid};
+
+use crate::diag::Failure;
+
+/// Moves the process into a new user namespace with a new network namespace, where its own user
+/// and group are 0. It must have one thread.
+///
+/// Nothing is changed when the first step, `unshare`, fails. When a later one does, the process is
+/// inside without a mapping and had better end.
+///
+/// # Errors
+/// Says which call, and what allows it.
+pub fn enter() -> Result<(), Failure> {
+    let (uid, gid) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(refused)?;
+    // An unprivileged process may write gid_map only after it has given up setgroups
+    // (user_namespaces(7)); kernels before 3.19 have no such file.
+    match write("/proc/self/setgroups", "deny") {
+        Err(f) if f.cause.contains("ENOENT") => {}
+        other => other?,
+    }
+    write("/proc/self/uid_map", &format!("0 {uid} 1\n"))?;
+    write("/proc/self/gid_map", &format!("0 {gid} 1\n"))
+}
+
+fn refused(errno: Errno) -> Failure {
+    let failure = Failure::sys("unshare(CLONE_NEWUSER|CLONE_NEWNET)", "", errno);
+    match errno {
+        Errno::EPERM | Errno::EACCES => failure.hint(
+            "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, \
+             kernel.apparmor_restrict_unprivileged_userns=0, or run it with sudo",
+        ),
+        Errno::ENOSPC => failure.hint("raise sysctl user.max_user_namespaces"),
+        Errno::EINVAL => failure.hint("only a process with one thread can enter; start anew"),
+        _ => failure,
+    }
+}
+
+fn write(path: &str, text: &str) -> Result<(), Failure> {
+    OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|e| {
+            Failure::io(format!("write {path}"), "", &e)
+                .hint("`unshare -Urn' of util-linux does the same from outside")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, fork, getgid, getuid};
+
+    use super::*;
+
+    #[test]
+    fn a_process_with_threads_is_refused_by_the_name_of_the_call() {
+        let failure = enter().unwrap_err();
+        assert_eq!(failure.doing, "unshare(CLONE_NEWUSER|CLONE_NEWNET)");
+        assert!(failure.cause.contains("EINVAL") || failure.cause.contains("EPERM"), "{failure}");
+        assert!(failure.hint.is_some());
+    }
+
+    #[test]
+    fn a_single_thread_becomes_root_with_a_network_namespace_of_its_own() {
+        let outside = std::fs::read_link("/proc/self/ns/net").unwrap();
+        // SAFETY: the child allocates, which the C library allows after fork, takes no lock of
+        // ours, and leaves by _exit.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                let code = match enter() {
+                    Ok(()) if !getuid().is_root() || getgid().as_raw() != 0 => 2,
+                    Ok(()) => match std::fs::read_link("/proc/self/ns/net") {
+                        Ok(inside) if inside != outside => 0,
+                        _ => 3,
+                    },
+                    // Where the machine forbids it, the refusal must say how to allow it.
+                    Err(f) if f.hint.is_some() => 0,
+                    Err(_) => 4,
+                };
+                // SAFETY: _exit takes any code and does not return.
+                unsafe { nix::libc::_exit(code) }
+            }
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
+            }
+        }
+    }
+}
