@@ -51,7 +51,7 @@ fn read_file(path: &Path, sender: &mpsc::Sender<Input>) {
         Err(error) => {
             let text = Err(Failure::io("open", name, &error));
             // Nobody listens any more: nothing to say.
-            let _ = sender.blocking_send(Input { place: String::new(), text });
+            let _ = sender.blocking_send(Input { place: "hold: ".into(), text });
         }
     }
 }
