@@ -68,15 +68,14 @@ pub(super) async fn hold<W: World>(
     globals: Globals,
     settings: &Settings,
     printer: &Printer,
+    stop: impl Future<Output = i32>,
 ) -> Result<(), Code> {
-    // Signals first: threads that control starts inherit what is blocked.
     let begun = async {
-        let stop = world.stop()?;
         let control = world.start(settings).await?;
         let lines = args.exec.map(script::start).transpose()?;
-        Ok((stop, control, lines))
+        Ok((control, lines))
     };
-    let (stop, control, lines) = match begun.await {
+    let (control, lines) = match begun.await {
         Ok(begun) => begun,
         Err(failure) => {
             let shown = Shown::failure("", "hold", &failure);
