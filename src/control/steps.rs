@@ -52,7 +52,7 @@ pub(super) enum Step {
 
 /// The steps of a plan, in order.
 pub(super) fn steps(plan: &Plan, own_namespace: bool) -> Vec<Step> {
-    let mut steps = vec![Step::Reserve, Step::OpenBackend, Step::OpenTap];
+    let mut steps = vec![Step::OpenBackend, Step::Reserve, Step::OpenTap];
     if !own_namespace {
         steps.push(Step::EnterNamespace);
     }
