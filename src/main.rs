@@ -11,6 +11,10 @@ use taptool::device::MemorySize;
 use taptool::diag::Failure;
 use taptool::sys::signals::{self, Signals};
 
+const BUG: &str = "\
+This is a bug of taptool: please report it with the lines above,
+the command, `taptool --version' and `uname -a'.";
+
 fn main() -> ExitCode {
     install_report();
     cli::run(std::env::args_os().skip(1), &Process)
@@ -21,14 +25,10 @@ fn main() -> ExitCode {
 fn install_report() {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let color = std::io::stderr().is_terminal() && !no_color;
-    let installed = HookBuilder::default()
-        .theme(if color { Theme::dark() } else { Theme::new() })
-        .display_env_section(false)
-        .panic_section("This is a bug of taptool: please report it with the lines above,\nthe command, `taptool --version' and `uname -a'.")
-        .install();
-    if let Err(error) = installed {
-        eprintln!("taptool: {error}");
-    }
+    let theme = if color { Theme::dark() } else { Theme::new() };
+    let hook = HookBuilder::default().theme(theme).display_env_section(false).panic_section(BUG);
+    // Installed twice or not at all, reports come out plainer; no reason to stop.
+    let _ = hook.install();
 }
 
 /// This process as the command line sees it.

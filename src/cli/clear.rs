@@ -7,7 +7,7 @@ use crate::units::IfName;
 
 /// Count from zero again; counting itself is not disturbed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  taptool clear interfaces\n  clear errors")]
+#[command(after_help = "Examples:\n  clear interfaces\n  clear errors")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,

@@ -16,7 +16,7 @@ use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
 
 const EXAMPLES: &str = "\
 Examples:
-  taptool create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24 dry-run
+  create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24 --dry-run
   create tap id 3 host-ns foo host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2 gso";
 
 /// Create an interface; prints its name.
@@ -28,7 +28,11 @@ Examples:
 /// This version creates from script lines (`taptool hold --exec`); on the command line only with
 /// --dry-run.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    override_usage = "taptool create [tap] [NAME] [OPTIONS]",
+    after_help = EXAMPLES
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     kind: Option<KindArgs>,
@@ -38,8 +42,8 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum KindArgs {
-    /// Ethernet frames; what `create` makes when the word is left out.
-    #[command(after_help = EXAMPLES)]
+    /// Ethernet frames; what is made when the word is left out.
+    #[command(override_usage = "taptool create tap [NAME] [OPTIONS]", after_help = EXAMPLES)]
     Tap(Options),
     /// IP packets; not in this version.
     #[command(hide = true)]
@@ -55,7 +59,10 @@ struct Options {
     #[arg(value_name = "NAME")]
     name: Option<IfName>,
 
-    /// Number of the interface, 0-8191; names both sides tapN without NAME [default: first free].
+    /// Number of the interface, 0-8191 [default: the first free one].
+    ///
+    /// Without NAME both sides are called tapN. The host side takes the kernel's next free name
+    /// where a stranger has that one.
     #[arg(long, value_name = "N", help_heading = "Interface")]
     id: Option<InterfaceId>,
     /// Name of our side.
@@ -65,6 +72,8 @@ struct Options {
     #[arg(long, value_name = "MAC", help_heading = "Interface")]
     hw_addr: Option<MacAddr>,
     /// Our side answers ARP, ND and ping for this address; repeatable.
+    ///
+    /// The same as `set interface ip address' afterwards.
     #[arg(long, value_name = "ADDR/LEN", value_parser = values::prefix, help_heading = "Interface")]
     respond: Vec<IpNet>,
     /// Start with our side down: frames are dropped until `set interface state NAME up'.
@@ -75,6 +84,9 @@ struct Options {
     #[arg(long, value_name = "HOST-NAME", help_heading = "Host side")]
     host_if_name: Option<IfName>,
     /// Its namespace: a name of `ip netns', an absolute path, or pid:N [default: the caller's].
+    ///
+    /// It must exist. Nothing of ours keeps it alive: when it is deleted the device goes with it,
+    /// and `show' says host-gone.
     #[arg(long, visible_alias = "netns", value_name = "NS", help_heading = "Host side")]
     host_ns: Option<NamespaceSpec>,
     /// Its MAC [default: the kernel's choice].
@@ -101,7 +113,10 @@ struct Options {
         help_heading = "Host side"
     )]
     host_ip6_addr: Vec<Ipv6Net>,
-    /// Gateway of a default route through the device; an existing one is never replaced.
+    /// Gateway of a default route through the device.
+    ///
+    /// It is in the network of a --host-ip4-addr. A default route that is there already is never
+    /// replaced: exit code 4.
     #[arg(long, visible_alias = "gw4", value_name = "ADDR", help_heading = "Host side")]
     host_ip4_gw: Option<Ipv4Addr>,
     /// The same for IPv6.
@@ -130,9 +145,13 @@ struct Options {
     #[arg(long, value_name = "N", help_heading = "Rings")]
     tx_ring_size: Option<RingSize>,
     /// Segmentation offload: the host may send us frames of 64 KiB with unfinished checksums.
+    ///
+    /// CSUM, TSO4 and TSO6, and USO where the kernel has it. `gso NAME on|off' changes it later.
     #[arg(long, help_heading = "Rings")]
     gso: bool,
-    /// Who serves the rings: auto (vhost-net where it works), vhost-net, userspace [default: auto].
+    /// Who serves the rings: auto, vhost-net or userspace [default: auto].
+    ///
+    /// auto takes /dev/vhost-net where it works; where not, userspace, and says why on stderr.
     #[arg(long, value_name = "WHICH", hide_possible_values = true, help_heading = "Rings")]
     backend: Option<Backend>,
 

@@ -9,7 +9,7 @@ use crate::units::{IfName, SwIfIndex};
 
 const EXAMPLES: &str = "\
 Examples:
-  taptool delete tap0 tap1
+  delete tap0 tap1
   delete tap sw_if_index 3";
 
 /// Delete interfaces.
@@ -17,7 +17,11 @@ Examples:
 /// All that are named must exist, or none is deleted. What could not be undone on the host is
 /// printed on stderr, with exit code 1.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    override_usage = "taptool delete [tap] {NAME... | sw_if_index N | --all}",
+    after_help = EXAMPLES
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     kind: Option<KindArgs>,
@@ -28,7 +32,10 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum KindArgs {
     /// Delete taps.
-    #[command(after_help = EXAMPLES)]
+    #[command(
+        override_usage = "taptool delete tap {NAME... | sw_if_index N | --all}",
+        after_help = EXAMPLES
+    )]
     Tap(Which),
     /// Delete tuns; not in this version.
     #[command(hide = true)]

@@ -20,9 +20,14 @@ One minute:
 and in another terminal:
   ip netns exec foo ping 10.9.0.2";
 
+const GLOBALS: &str = "\
+With every command: -j JSON, -p JSON on several lines, -q no notices, --color WHEN (--help \
+explains).";
+
 const SPELLINGS: &str = "\
 Options are written as usual (--host-ns foo) or as VPP writes them (host-ns foo); commands \
-abbreviate (sh tap). Names after `--' are taken as they are.
+abbreviate (sh tap). What follows `--' is taken for names. Examples in the help of a command are \
+lines of a script; the same words may follow `taptool'.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 no such interface, namespace, bridge or device, 4 exists \
 or busy, 5 not permitted, 7 backend or /dev/net/tun missing.";
@@ -33,7 +38,7 @@ or busy, 5 not permitted, 7 backend or /dev/net/tun missing.";
     name = "taptool",
     version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAPTOOL_COMMIT"), ")"),
     disable_help_subcommand = true,
-    after_help = TOUR,
+    after_help = format!("{GLOBALS}\n\n{TOUR}"),
     after_long_help = format!("{TOUR}\n\n{SPELLINGS}"),
     args_override_self = true
 )]
@@ -46,14 +51,15 @@ struct Cli {
 
 // Options of every command. A comment and no doc: clap would print it as the program's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Global options")]
 pub(super) struct Globals {
     /// Print an array of JSON objects.
-    #[arg(short, long, global = true, help_heading = "Global options")]
+    #[arg(short, long, global = true, hide_short_help = true)]
     pub json: bool,
     /// Print JSON on several lines; implies --json.
-    #[arg(short, long, global = true, help_heading = "Global options")]
+    #[arg(short, long, global = true, hide_short_help = true)]
     pub pretty: bool,
-    /// Colour help and errors: auto (a terminal, NO_COLOR unset), always, never.
+    /// Colour help and errors: auto (on a terminal, NO_COLOR unset), always, never.
     #[arg(
         long,
         global = true,
@@ -61,14 +67,14 @@ pub(super) struct Globals {
         hide_possible_values = true,
         default_value = "auto",
         hide_default_value = true,
-        help_heading = "Global options"
+        hide_short_help = true
     )]
     pub color: Color,
     /// Print no notices, such as which backend was taken and why.
-    #[arg(short, long, global = true, overrides_with = "verbose", help_heading = "Global options")]
+    #[arg(short, long, global = true, overrides_with = "verbose", hide_short_help = true)]
     pub quiet: bool,
     /// Print each script line on stderr before it runs.
-    #[arg(short, long, global = true, overrides_with = "quiet", help_heading = "Global options")]
+    #[arg(short, long, global = true, overrides_with = "quiet", hide_short_help = true)]
     pub verbose: bool,
 }
 
@@ -95,7 +101,7 @@ enum Verbs {
     Demo(DemoArgs),
 }
 
-/// Wait: in a script, give the line before it time.
+/// Pause a script; a signal ends it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: wait 0.5")]
 struct WaitArgs {

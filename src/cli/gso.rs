@@ -9,7 +9,7 @@ use crate::units::IfName;
 ///
 /// `off' makes it a plain tap again. Frames in flight are not lost.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: taptool gso tap0 on")]
+#[command(after_help = "Example: gso tap0 on")]
 pub(super) struct Args {
     /// The interface.
     #[arg(value_name = "NAME")]

@@ -26,6 +26,9 @@ use super::{Settings, Submit, World, values};
 use crate::api::{DeleteRequest, Request};
 use crate::diag::{Code, Failure};
 
+/// How long the last messages may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Hold interfaces in the foreground until a signal.
 ///
 /// With --exec, lines are read and run one at a time as they arrive, from a file, a pipe or
@@ -65,15 +68,14 @@ pub(super) async fn hold<W: World>(
     globals: Globals,
     settings: &Settings,
     printer: &Printer,
+    stop: impl Future<Output = i32>,
 ) -> Result<(), Code> {
-    // Signals first: threads that control starts inherit what is blocked.
     let begun = async {
-        let stop = world.stop()?;
         let control = world.start(settings).await?;
         let lines = args.exec.map(script::start).transpose()?;
-        Ok((stop, control, lines))
+        Ok((control, lines))
     };
-    let (stop, control, lines) = match begun.await {
+    let (control, lines) = match begun.await {
         Ok(begun) => begun,
         Err(failure) => {
             let shown = Shown::failure("", "hold", &failure);
@@ -103,7 +105,8 @@ pub(super) async fn serve<S: Submit>(
     let removed = control.submit(Request::Delete(DeleteRequest::All)).await;
     // Only what could not be undone is worth a word here.
     let shown = Shown::result("hold", removed, globals).without_out();
-    let _ = printer.print(&shown).await;
+    // The printer may still be stuck in a write that nobody reads.
+    let _ = tokio::time::timeout(LAST_WORDS, printer.print(&shown)).await;
     match (end, shown.code) {
         (End::Failed(code), _) => Err(code),
         (End::Stopped, Some(code)) => Err(code),
@@ -146,15 +149,11 @@ impl<S: Submit> Session<'_, S> {
         input: Input,
         mut stop: Stop<'_, O>,
     ) -> Result<(), End> {
-        let (shown, pause) = self.execute(input).await;
-        tokio::select! {
-            biased;
-            _ = stop.as_mut() => return Err(End::Stopped),
-            printed = self.printer.print(&shown) => printed.map_err(|heard| match heard {
-                None => End::Unheard,
-                Some(code) => End::Failed(code),
-            })?,
+        if let (true, Ok(text)) = (self.globals.verbose, &input.text) {
+            self.say(&Shown::trace(&input.place, text), stop.as_mut()).await?;
         }
+        let (shown, pause) = self.execute(input).await;
+        self.say(&shown, stop.as_mut()).await?;
         if let Some(code) = shown.code {
             return Err(End::Failed(code));
         }
@@ -163,6 +162,20 @@ impl<S: Submit> Session<'_, S> {
             _ = stop => Err(End::Stopped),
             () = tokio::time::sleep(pause) => Ok(()),
         }
+    }
+
+    /// Prints, unless the signal comes first: the reader may have stopped reading.
+    async fn say<O: Future<Output = i32>>(
+        &self,
+        shown: &Shown,
+        stop: Stop<'_, O>,
+    ) -> Result<(), End> {
+        let printed = tokio::select! {
+            biased;
+            _ = stop => return Err(End::Stopped),
+            printed = self.printer.print(shown) => printed,
+        };
+        printed.map_err(|code| code.map_or(End::Unheard, End::Failed))
     }
 
     /// Runs one line to its end: what to print, and how long to wait before the next.
@@ -174,9 +187,6 @@ impl<S: Submit> Session<'_, S> {
             Ok(text) => text,
             Err(failure) => return located("", &failure),
         };
-        if self.globals.verbose {
-            let _ = self.printer.print(&Shown::trace(&place, &text)).await;
-        }
         let Some(words) = shlex::split(&text) else {
             return located("", &Failure::usage("", "a quote or an escape has no end"));
         };

@@ -123,8 +123,10 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
         Verb::Hold(args) => {
             settings.memory_bytes = args.memory;
             let held = block_on(async {
+                // Signals first: threads inherit what is blocked.
+                let stop = world.stop()?;
                 let printer = Printer::start(io::stdout(), io::stderr(), color)?;
-                Ok(hold::hold(world, args, globals, &settings, &printer).await)
+                Ok(hold::hold(world, args, globals, &settings, &printer, stop).await)
             });
             match held {
                 Ok(Ok(())) => ExitCode::SUCCESS,

@@ -51,7 +51,7 @@ fn read_file(path: &Path, sender: &mpsc::Sender<Input>) {
         Err(error) => {
             let text = Err(Failure::io("open", name, &error));
             // Nobody listens any more: nothing to say.
-            let _ = sender.blocking_send(Input { place: String::new(), text });
+            let _ = sender.blocking_send(Input { place: "hold: ".into(), text });
         }
     }
 }
@@ -90,9 +90,10 @@ impl<R: BufRead> Lines<R> {
                 None => (self.number, line),
             };
             if text.len() > LINE_MAX {
-                return Some((number, Err(Failure::usage("", "line is longer than 64 KiB"))));
+                return Some((number, Err(too_long())));
             }
-            if text.ends_with('\\') && !text.ends_with("\\\\") {
+            // An even number of them at the end are escaped ones.
+            if text.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1 {
                 text.pop();
                 text.push(' ');
                 joined = Some((number, text));
@@ -114,6 +115,8 @@ impl<R: BufRead> Lines<R> {
             Ok(_) => {
                 if bytes.last() == Some(&b'\n') {
                     bytes.pop();
+                } else if bytes.len() > LINE_MAX {
+                    return Err(too_long());
                 }
                 if bytes.last() == Some(&b'\r') {
                     bytes.pop();
@@ -124,6 +127,10 @@ impl<R: BufRead> Lines<R> {
             Err(error) => Err(Failure::io("read", "", &error)),
         }
     }
+}
+
+fn too_long() -> Failure {
+    Failure::usage("", "line is longer than 64 KiB")
 }
 
 #[cfg(test)]
@@ -151,6 +158,7 @@ mod tests {
         assert_eq!(lines(script), [ok("4", "create tap   id 3   gso"), ok("7", "show")]);
         assert_eq!(lines(b"show \\"), [ok("1", "show  ")]);
         assert_eq!(lines(b"a \\\\\nb"), [ok("1", "a \\\\"), ok("2", "b")]);
+        assert_eq!(lines(b"a \\\\\\\nb"), [ok("1", "a \\\\ b")]);
         assert!(lines(b"").is_empty());
     }
 
@@ -160,7 +168,11 @@ mod tests {
         assert_eq!(said[0], ok("1", "show"));
         assert_eq!(said[1], ("f:2: ".into(), Err("line is not UTF-8".into())));
         assert_eq!(said.len(), 2);
-        let long = vec![b'x'; LINE_MAX + 10];
+        // The rest of a long comment is no command.
+        let mut long = vec![b'x'; LINE_MAX + 10];
+        long[0] = b'#';
+        assert_eq!(lines(&long), [("f:1: ".into(), Err("line is longer than 64 KiB".into()))]);
+        long[0] = b'x';
         assert_eq!(lines(&long), [("f:1: ".into(), Err("line is longer than 64 KiB".into()))]);
     }
 }

@@ -33,7 +33,10 @@ enum What {
 #[derive(Debug, Subcommand)]
 enum Tap {
     /// Turn segmentation offload on (the default) or off.
-    #[command(after_help = "Examples:\n  set tap gso tap0\n  set tap gso sw_if_index 3 disable")]
+    #[command(
+        override_usage = "taptool set tap gso {NAME | sw_if_index N} [enable|disable]",
+        after_help = "Examples:\n  set tap gso tap0\n  set tap gso sw_if_index 3 disable"
+    )]
     Gso(GsoArgs),
 }
 
@@ -105,11 +108,14 @@ enum L2 {
 #[derive(Debug, Subcommand)]
 enum Ip {
     /// Add an address that our side answers for, or take it away.
-    #[command(after_help = "\
+    #[command(
+        override_usage = "taptool set interface ip address [del] NAME {ADDR/LEN | all}",
+        after_help = "\
 Examples:
   set interface ip address tap0 10.9.0.2/24
   set interface ip address del tap0 10.9.0.2/24
-  set interface ip address del tap0 all")]
+  set interface ip address del tap0 all"
+    )]
     Address {
         /// Take it away.
         #[arg(long)]

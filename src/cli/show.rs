@@ -12,7 +12,8 @@ use crate::units::{IfName, Kind};
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  taptool show\n  show tap tap0 descriptors\n  taptool -j show tap tap0"
+    override_usage = "taptool show [tap|tun|interface|errors] [NAME...]",
+    after_help = "Examples:\n  show\n  show tap tap0 descriptors\n  -j show tap tap0"
 )]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -25,10 +26,16 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Everything about taps: host side, features, rings, counters of each queue.
-    #[command(after_help = "Examples:\n  show tap\n  show tap tap0 descriptors")]
+    #[command(
+        override_usage = "taptool show tap [NAME...] [descriptors]",
+        after_help = "Examples:\n  show tap\n  show tap tap0 descriptors"
+    )]
     Tap(OfKind),
     /// The same for tuns.
-    #[command(after_help = "Example: show tun")]
+    #[command(
+        override_usage = "taptool show tun [NAME...] [descriptors]",
+        after_help = "Example: show tun"
+    )]
     Tun(OfKind),
     /// State, MTU, packets, bytes and drops of interfaces, as VPP lays them out.
     #[command(after_help = "Example: show interface tap0")]
@@ -37,7 +44,10 @@ enum What {
         #[arg(value_name = "NAME")]
         names: Vec<IfName>,
     },
-    /// Lost frames by reason. The node is the interface and its direction: tap0-rx, tap0-tx.
+    /// Lost frames by reason.
+    ///
+    /// The node is the interface and the direction: tap0-rx, tap0-tx. Queues are added up; JSON
+    /// keeps them apart.
     #[command(after_help = "Example: show errors")]
     Errors,
 }

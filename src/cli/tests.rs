@@ -61,8 +61,22 @@ fn the_tree_is_sound_and_every_command_has_an_example() {
         let path = format!("{path} {}", command.get_name());
         assert!(command.get_about().is_some(), "{path}: no description");
         let group = command.is_subcommand_required_set();
-        let example = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert!(group || command.is_hide_set() || !example.is_empty(), "{path}: no example");
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<&str> = help
+            .lines()
+            .filter_map(|l| l.strip_prefix("  ").or_else(|| l.strip_prefix("Example: ")))
+            .collect();
+        assert!(group || command.is_hide_set() || !examples.is_empty(), "{path}: no example");
+        let lines = examples.into_iter().filter(|_| command.get_name() != "taptool");
+        for line in lines.filter(|line| !line.contains('|')) {
+            let line = line.trim_start_matches("sudo ").trim_start_matches("taptool ");
+            match parse(&split(line)) {
+                Ok(_) => {}
+                // The namespace of the examples need not be there.
+                Err(Unparsed::Refused(refusal)) => assert_eq!(refusal.failure.code as u8, 3),
+                Err(Unparsed::Help(_)) => panic!("{line}"),
+            }
+        }
         command.get_subcommands().for_each(|child| check(child, &path));
     }
     tree().debug_assert();

@@ -8,7 +8,10 @@ use crate::units::IfName;
 ///
 /// What one receives the other sends. The same as `set interface l2 xconnect' once for each.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  taptool xconnect tap1 tap2\n  taptool xconnect tap1 tap2 off")]
+#[command(
+    override_usage = "taptool xconnect A B [off]",
+    after_help = "Examples:\n  xconnect tap1 tap2\n  xconnect tap1 tap2 off"
+)]
 pub(super) struct Args {
     /// One end.
     #[arg(value_name = "A")]

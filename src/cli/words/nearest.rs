@@ -23,7 +23,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// As [`nearest`], so strict that a name may be refused for it: one edit up to five letters, two
-/// above, nothing under three. A number in the word that the candidate has not (`gso0`) makes it a
+/// above, in three letters only a swap (`tun` is not what `sun` meant), nothing under three. A number in the word that the candidate has not (`gso0`) makes it a
 /// name; a dash in it (`host-if`) makes a beginning of a candidate a slip.
 pub(super) fn slip<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let digits = |s: &str| s.bytes().filter(u8::is_ascii_digit).count();
@@ -33,8 +33,14 @@ pub(super) fn slip<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) ->
         3..=5 => 1,
         _ => 2,
     };
+    let letters = |s: &str| {
+        let mut letters: Vec<char> = s.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let swapped = |c: &str| c.len() != 3 || length != 3 || letters(c) == letters(word);
     candidates
-        .filter(|candidate| candidate.len() > 2 && digits(word) <= digits(candidate))
+        .filter(|c| c.len() > 2 && digits(word) <= digits(c) && swapped(c))
         .map(|candidate| {
             let begins = word.contains('-') && candidate.starts_with(word);
             (if begins { 1 } else { distance(word, candidate) }, candidate)
@@ -82,11 +88,12 @@ mod tests {
 
     #[test]
     fn names_with_a_number_and_short_names_are_no_slips() {
-        let words = || ["id", "gso", "gw4", "owner", "host-if-name"].into_iter();
-        for name in ["id0", "gso0", "gw", "g", "eth0", "foo", "host", "own"] {
+        let words = || ["id", "gso", "tun", "gw4", "owner", "host-if-name"].into_iter();
+        for name in ["id0", "gso0", "gw", "g", "eth0", "foo", "host", "own", "sun"] {
             assert_eq!(slip(name, words()), None, "{name}");
         }
         assert_eq!(slip("gsoo", words()), Some("gso"));
+        assert_eq!(slip("utn", words()), Some("tun"));
         assert_eq!(slip("owned", words()), Some("owner"));
         assert_eq!(slip("host-if", words()), Some("host-if-name"));
         assert_eq!(slip("host-ifname", words()), Some("host-if-name"));
