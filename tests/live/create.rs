@@ -358,7 +358,8 @@ fn the_features_shown_are_the_backends_and_only_wanted_ones_are_acknowledged() {
         for (names, bits) in [("features", taken), ("backend_features", offered)] {
             let names = tap[names].as_array().unwrap();
             assert_eq!(names.len(), usize::try_from(bits.count_ones()).unwrap(), "{names:?}");
-            assert!(names.contains(&json!("VIRTIO_NET_F_MRG_RXBUF")), "{names:?}");
+            let mut texts = names.iter().filter_map(Value::as_str);
+            assert!(texts.any(|n| n.starts_with("VIRTIO_NET_F_MRG_RXBUF")), "{names:?}");
         }
         hold.close();
     });

@@ -24,13 +24,13 @@ fn a_namespace_deleted_under_traffic_is_freed_at_once_and_its_tap_is_host_gone()
         // that stays here tells when that is.
         world.ip("link add witness type veth peer name witness0 netns a");
         let mut hold = Hold::start(world);
-        hold.run("create ta host-ns a host-ip4-addr 10.8.0.1/24");
-        hold.run("create tb host-ns b host-ip4-addr 10.8.0.2/24");
-        hold.run("xconnect ta tb");
+        hold.run("create wa host-ns a host-ip4-addr 10.8.0.1/24");
+        hold.run("create wb host-ns b host-ip4-addr 10.8.0.2/24");
+        hold.run("xconnect wa wb");
         // The answers come from a's kernel: no process of the test is inside.
         let flood = world.start("ip netns exec b ping -n -q -f 10.8.0.1");
-        hold.tap_when("ta", "the flood moves", 5.0, |t| sum(t, "tx_queues", "packets") > 100);
-        hold.tap_when("tb", "it is answered", 5.0, |t| sum(t, "tx_queues", "packets") > 100);
+        hold.tap_when("wa", "the flood moves", 5.0, |t| sum(t, "tx_queues", "packets") > 100);
+        hold.tap_when("wb", "it is answered", 5.0, |t| sum(t, "tx_queues", "packets") > 100);
 
         world.ip("netns del a");
         let deleted = Instant::now();
@@ -39,10 +39,10 @@ fn a_namespace_deleted_under_traffic_is_freed_at_once_and_its_tap_is_host_gone()
             !links.as_array().unwrap().iter().any(|l| l["ifname"] == "witness")
         });
         println!("freed after {:?}", deleted.elapsed());
-        let gone = hold.tap_when("ta", "host-gone", 5.0, |t| t["state"] == "host-gone");
+        let gone = hold.tap_when("wa", "host-gone", 5.0, |t| t["state"] == "host-gone");
         assert_eq!(gone["link_up"], false, "{gone:#}");
         // The other end, and the process, go on.
-        let other = hold.tap("tb");
+        let other = hold.tap("wb");
         assert_eq!((&other["state"], &other["link_up"]), (&"up".into(), &true.into()));
         assert!(crate::common::exists(flood.pid()));
         drop(flood);
@@ -52,10 +52,10 @@ fn a_namespace_deleted_under_traffic_is_freed_at_once_and_its_tap_is_host_gone()
             taps.iter()
                 .all(|t| sum(t, "rx_queues", "held") == 0 && sum(t, "tx_queues", "in_flight") == 0)
         });
-        assert_eq!(hold.one("delete ta")["name"], "ta");
+        assert_eq!(hold.one("delete wa")["name"], "wa");
         world.quiet_netns("a");
-        hold.run("create ta host-ns a host-ip4-addr 10.8.0.1/24");
-        hold.run("xconnect ta tb");
+        hold.run("create wa host-ns a host-ip4-addr 10.8.0.1/24");
+        hold.run("xconnect wa wb");
         world.ip("-n b neigh flush all");
         world.ping_answered("b", "10.8.0.1");
         hold.close();
@@ -175,22 +175,22 @@ fn a_host_side_down_for_10_s_leaves_another_pair_untouched_and_resumes() {
         for (name, address) in
             [("a", "10.8.0.1"), ("b", "10.8.0.2"), ("c", "10.7.0.1"), ("d", "10.7.0.2")]
         {
-            hold.run(&format!("create t{name} host-ns {name} host-ip4-addr {address}/24"));
+            hold.run(&format!("create w{name} host-ns {name} host-ip4-addr {address}/24"));
         }
-        hold.run("xconnect ta tb");
-        hold.run("xconnect tc td");
+        hold.run("xconnect wa wb");
+        hold.run("xconnect wc wd");
         world.ping_answered("a", "10.8.0.2");
         // b goes on sending to a, resolved or not.
-        let mac = world.link("a", "ta")["address"].as_str().unwrap().to_owned();
-        world.ip(&format!("-n b neigh replace 10.8.0.1 lladdr {mac} dev tb nud permanent"));
+        let mac = world.link("a", "wa")["address"].as_str().unwrap().to_owned();
+        world.ip(&format!("-n b neigh replace 10.8.0.1 lladdr {mac} dev wb nud permanent"));
         let flood = world.start("ip netns exec b ping -n -q -f 10.8.0.1");
-        world.ip("-n a link set ta down");
-        let before = hold.tap_when("ta", "link down", 5.0, |t| t["link_up"] == false);
+        world.ip("-n a link set wa down");
+        let before = hold.tap_when("wa", "link down", 5.0, |t| t["link_up"] == false);
         let began = Instant::now();
         while began.elapsed().as_secs() < 10 {
             assert_eq!(world.ping("c", "10.7.0.2", 50), 50, "answers on the other pair");
         }
-        let after = hold.tap("ta");
+        let after = hold.tap("wa");
         let offered = |tap| sum(tap, "tx_queues", "offered");
         assert!(offered(&after) > offered(&before) + 100, "the flood went on: {after:#}");
         if !on_vhost_net() {
@@ -198,8 +198,8 @@ fn a_host_side_down_for_10_s_leaves_another_pair_untouched_and_resumes() {
             let lost = after["tx_queues"][0]["drops"]["write_eio"].as_u64().unwrap_or(0);
             assert!(lost > 100, "{after:#}");
         }
-        world.ip("-n a link set ta up");
-        hold.tap_when("ta", "link up", 5.0, |t| t["link_up"] == true);
+        world.ip("-n a link set wa up");
+        hold.tap_when("wa", "link up", 5.0, |t| t["link_up"] == true);
         drop(flood);
         world.ping_answered("a", "10.8.0.2");
         world.ping_answered("b", "10.8.0.1");

@@ -10,13 +10,13 @@ use crate::common::{
     seen_by_us, sum,
 };
 
-/// Two taps `ta` and `tb` in namespaces `a` and `b`, 10.8.0.1 and 10.8.0.2, cross-connected.
+/// Two taps `wa` and `wb` in namespaces `a` and `b`, 10.8.0.1 and 10.8.0.2, cross-connected.
 fn pair(world: &World, hold: &mut Hold, options_a: &str, options_b: &str) {
     world.quiet_netns("a");
     world.quiet_netns("b");
-    hold.run(&format!("create ta host-ns a host-ip4-addr 10.8.0.1/24 {options_a}"));
-    hold.run(&format!("create tb host-ns b host-ip4-addr 10.8.0.2/24 {options_b}"));
-    hold.run("xconnect ta tb");
+    hold.run(&format!("create wa host-ns a host-ip4-addr 10.8.0.1/24 {options_a}"));
+    hold.run(&format!("create wb host-ns b host-ip4-addr 10.8.0.2/24 {options_b}"));
+    hold.run("xconnect wa wb");
 }
 
 /// Mean bytes of the frames that an interface's queues of a direction have carried.
@@ -33,7 +33,7 @@ fn offload(world: &World, netns: &str, link: &str, feature: &str) -> bool {
 
 /// Waits until nothing moves and the kernel's counters are ours, for both ends of [`pair`].
 fn assert_equal_to_the_kernels(world: &World, hold: &mut Hold) {
-    for (netns, name) in [("a", "ta"), ("b", "tb")] {
+    for (netns, name) in [("a", "wa"), ("b", "wb")] {
         let mut last = String::new();
         let end = std::time::Instant::now() + crate::common::patience(10.0);
         loop {
@@ -55,18 +55,18 @@ fn a_cross_connect_carries_both_ways_until_it_is_taken_off() {
     live(|world| {
         let mut hold = Hold::start(world);
         pair(world, &mut hold, "", "");
-        assert_eq!(hold.tap("ta")["action"], "xconnect tb");
-        assert_eq!(hold.tap("tb")["action"], "xconnect ta");
+        assert_eq!(hold.tap("wa")["action"], "xconnect wb");
+        assert_eq!(hold.tap("wb")["action"], "xconnect wa");
         world.ping_answered("a", "10.8.0.2");
         world.ping_answered("b", "-s 1400 10.8.0.1");
         assert_equal_to_the_kernels(world, &mut hold);
 
-        let names = hold.run("xconnect ta tb off");
+        let names = hold.run("xconnect wa wb off");
         assert_eq!(names.len(), 2, "both ends changed: {names:?}");
-        assert_eq!(hold.tap("ta")["action"], "sink");
+        assert_eq!(hold.tap("wa")["action"], "sink");
         world.ping_unanswered("a", "10.8.0.2");
 
-        hold.run("xconnect tb ta");
+        hold.run("xconnect wb wa");
         world.ping_answered("a", "10.8.0.2");
         hold.close();
     });
@@ -78,12 +78,12 @@ fn a_cross_connect_of_one_direction_carries_only_that() {
         let mut hold = Hold::start(world);
         pair(world, &mut hold, "", "");
         // So that a does not depend on the answer to its ARP request.
-        let mac = world.link("b", "tb")["address"].as_str().unwrap().to_owned();
-        hold.run("xconnect ta tb off");
-        hold.run("set interface l2 xconnect ta tb");
-        assert_eq!(hold.tap("ta")["action"], "xconnect tb");
-        assert_eq!(hold.tap("tb")["action"], "sink");
-        world.ip(&format!("-n a neigh replace 10.8.0.2 lladdr {mac} dev ta nud permanent"));
+        let mac = world.link("b", "wb")["address"].as_str().unwrap().to_owned();
+        hold.run("xconnect wa wb off");
+        hold.run("set interface l2 xconnect wa wb");
+        assert_eq!(hold.tap("wa")["action"], "xconnect wb");
+        assert_eq!(hold.tap("wb")["action"], "sink");
+        world.ip(&format!("-n a neigh replace 10.8.0.2 lladdr {mac} dev wa nud permanent"));
 
         let before = hold.run("show tap");
         world.ping_unanswered("a", "10.8.0.2");
@@ -92,7 +92,7 @@ fn a_cross_connect_of_one_direction_carries_only_that() {
             sum(&after[i], direction, counter) - sum(&before[i], direction, counter)
         };
         assert!(grown(1, "tx_queues", "packets") >= 2, "requests reach b: {after:#?}");
-        assert!(grown(1, "rx_queues", "consumed") >= 1, "b's answers end at tb: {after:#?}");
+        assert!(grown(1, "rx_queues", "consumed") >= 1, "b's answers end at wb: {after:#?}");
         assert_eq!(grown(0, "tx_queues", "offered"), 0, "nothing comes back to a: {after:#?}");
         assert_ledger(&after);
         hold.close();
@@ -115,27 +115,27 @@ fn gso_is_switched_live_and_the_kernel_shows_it() {
             serde_json::json!(["CSUM", "TSO4", "TSO6"])
         };
         // Born with it, or not.
-        let tap = hold.tap("tb");
+        let tap = hold.tap("wb");
         assert_eq!(
             (&tap["gso"], &tap["csum_offload"], &tap["offloads"]),
             (&true.into(), &true.into(), &all)
         );
-        assert_eq!(segments("tb", "b"), [true; 3]);
-        let tap = hold.tap("ta");
+        assert_eq!(segments("wb", "b"), [true; 3]);
+        let tap = hold.tap("wa");
         assert_eq!((&tap["gso"], &tap["offloads"]), (&false.into(), &serde_json::json!([])));
-        assert_eq!(segments("ta", "a"), [false; 3]);
+        assert_eq!(segments("wa", "a"), [false; 3]);
 
-        hold.run("gso ta on");
-        let tap = hold.tap("ta");
+        hold.run("gso wa on");
+        let tap = hold.tap("wa");
         assert_eq!((&tap["gso"], &tap["offloads"]), (&true.into(), &all));
-        assert_eq!(segments("ta", "a"), [true; 3]);
+        assert_eq!(segments("wa", "a"), [true; 3]);
         if uso {
-            assert!(offload(world, "a", "ta", "tx-udp-segmentation"));
+            assert!(offload(world, "a", "wa", "tx-udp-segmentation"));
         }
-        hold.run("set tap gso ta disable");
-        let tap = hold.tap("ta");
+        hold.run("set tap gso wa disable");
+        let tap = hold.tap("wa");
         assert_eq!((&tap["gso"], &tap["offloads"]), (&false.into(), &serde_json::json!([])));
-        assert_eq!(segments("ta", "a"), [false; 3]);
+        assert_eq!(segments("wa", "a"), [false; 3]);
         world.ping_answered("a", "10.8.0.2");
         hold.close();
     });
@@ -182,8 +182,8 @@ fn a_transfer_survives_gso_being_switched_under_it() {
         let mut switched = 0;
         while transfer.running() {
             for state in ["off", "on"] {
-                hold.run(&format!("gso ta {state}"));
-                hold.run(&format!("gso tb {state}"));
+                hold.run(&format!("gso wa {state}"));
+                hold.run(&format!("gso wb {state}"));
                 thread::sleep(Duration::from_millis(50));
             }
             switched += 1;
@@ -226,7 +226,7 @@ fn frames_of_64_kib_cross_in_buffers_of_2_kib() {
         // vhost-net has these buffers anyway; the embedded device prefers whole frames.
         let mut hold = Hold::start_with(world, &[("TAPTOOL_TEST_BUFFERS", "2048")]);
         pair(world, &mut hold, "gso", "gso");
-        for name in ["ta", "tb"] {
+        for name in ["wa", "wb"] {
             let tap = hold.one(&format!("show tap {name} descriptors"));
             let entries = tap["rx_queues"][0]["descriptors"].as_array().unwrap();
             let posted = entries.iter().filter(|e| number(e, "len") > 0);
@@ -247,13 +247,13 @@ fn a_peer_that_is_deleted_stops_the_wire_and_nothing_else() {
         let mut hold = Hold::start(world);
         pair(world, &mut hold, "", "");
         world.quiet_netns("c");
-        hold.run("create tc host-ns c host-ip4-addr 10.7.0.1/24 respond 10.7.0.2/24");
+        hold.run("create wc host-ns c host-ip4-addr 10.7.0.1/24 respond 10.7.0.2/24");
         let flood = world.start("ip netns exec a ping -n -q -f 10.8.0.2");
-        hold.tap_when("ta", "the flood moves", 5.0, |t| sum(t, "rx_queues", "packets") > 100);
-        assert_eq!(hold.one("delete tb")["name"], "tb");
-        assert_eq!(world.link("b", "tb"), Value::Null);
+        hold.tap_when("wa", "the flood moves", 5.0, |t| sum(t, "rx_queues", "packets") > 100);
+        assert_eq!(hold.one("delete wb")["name"], "wb");
+        assert_eq!(world.link("b", "wb"), Value::Null);
         world.ping_answered("c", "10.7.0.2");
-        let tap = hold.tap("ta");
+        let tap = hold.tap("wa");
         assert_eq!(tap["state"], "up", "{tap:#}");
         drop(flood);
         eventually("the rest is at rest", 5.0, || {
@@ -262,8 +262,8 @@ fn a_peer_that_is_deleted_stops_the_wire_and_nothing_else() {
             taps.iter().all(|t| sum(t, "rx_queues", "held") == 0)
         });
         // Another of that name takes its place.
-        hold.run("create tb host-ns b host-ip4-addr 10.8.0.2/24");
-        hold.run("xconnect ta tb");
+        hold.run("create wb host-ns b host-ip4-addr 10.8.0.2/24");
+        hold.run("xconnect wa wb");
         world.ip("-n a neigh flush all");
         world.ping_answered("a", "10.8.0.2");
         hold.close();
