@@ -108,6 +108,9 @@ fn a_create_that_fails_after_any_step_leaves_machine_process_and_registry_as_the
     live(|world| {
         world.netns("a");
         world.ip("-n a link add br0 address 02:00:00:00:00:01 type bridge");
+        // A bridge takes over limits of its first port for good: it has one before we look.
+        world.ip("-n a link add keep0 type veth peer name keep1");
+        world.ip("-n a link set keep0 master br0");
         let machine = world.state();
         for bridge in [false, true] {
             runtime().block_on(check(world, bridge));
