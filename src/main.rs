@@ -7,7 +7,7 @@ use color_eyre::config::{HookBuilder, Theme};
 use taptool::api::{Outcome, Request};
 use taptool::cli::{self, Settings, Submit, World};
 use taptool::control::{Control, Options};
-use taptool::device::MemorySize;
+use taptool::device::{BufferClass, MemorySize};
 use taptool::diag::Failure;
 use taptool::sys::signals::{self, Signals};
 
@@ -51,6 +51,10 @@ impl World for Process {
         if let Some(bytes) = settings.memory_bytes {
             options.memory =
                 MemorySize::new(bytes).map_err(|e| Failure::usage("--memory", e.to_string()))?;
+        }
+        // For tests alone: 64 KiB frames through 2 KiB buffers, whatever the backend.
+        if std::env::var_os("TAPTOOL_TEST_BUFFERS").is_some_and(|bytes| bytes == "2048") {
+            options.buffers = Some(BufferClass::Small);
         }
         Ok(Local(Control::new(options)))
     }

@@ -28,11 +28,13 @@ pub(super) fn failure(doing: impl Into<String>, on: &str, error: &Error) -> Fail
         return failure;
     };
     let mut failure = Failure::sys(doing, on, Errno::from_raw(message.raw_code().wrapping_abs()));
-    if let Some(sentence) = sentence(&message.header) {
+    // Where the kernel says what it is, a guess at missing rights would mislead.
+    let explained = sentence(&message.header);
+    if let Some(sentence) = &explained {
         failure.cause = format!("{}: {sentence}", failure.cause);
     }
     match failure.code {
-        Code::NotPermitted => failure
+        Code::NotPermitted if explained.is_none() => failure
             .hint("needs CAP_NET_ADMIN in that network namespace: run it with sudo, or inside `unshare -Urn'"),
         _ => failure,
     }
