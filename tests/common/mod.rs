@@ -6,7 +6,7 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -120,22 +120,19 @@ pub struct World {
     here: PhantomData<*const ()>,
 }
 
-/// What `ip` says of every namespace, without what changes by itself.
+/// What `ip` says of every namespace, without what changes by itself: a line a fact.
 #[derive(Debug, PartialEq, Eq)]
-pub struct MachineState(BTreeMap<String, String>);
+pub struct MachineState(BTreeSet<String>);
 
 impl MachineState {
     /// Panics with the differing parts if `self` is not `before`.
     pub fn assert_same_as(&self, before: &Self, when: &str) {
         let mut text = String::new();
-        let keys: BTreeSet<_> = self.0.keys().chain(before.0.keys()).collect();
-        for key in keys {
-            let (was, is) = (before.0.get(key), self.0.get(key));
-            if was != is {
-                let none = String::from("nothing");
-                let (was, is) = (was.unwrap_or(&none), is.unwrap_or(&none));
-                writeln!(text, "{key}\n  was {was}\n  is  {is}").unwrap();
-            }
+        for gone in before.0.difference(&self.0) {
+            writeln!(text, "- {gone}").unwrap();
+        }
+        for new in self.0.difference(&before.0) {
+            writeln!(text, "+ {new}").unwrap();
         }
         assert!(text.is_empty(), "{when}: the machine is not as it was:\n{text}");
     }
@@ -223,7 +220,7 @@ impl World {
 
     /// Links, addresses, routes of this namespace and of all named ones.
     pub fn state(&self) -> MachineState {
-        let mut state = BTreeMap::new();
+        let mut state = BTreeSet::new();
         let mut places = vec![("own".to_owned(), String::new())];
         for netns in self.ip_json("netns list").as_array().unwrap() {
             let name = netns["name"].as_str().unwrap();
@@ -238,10 +235,8 @@ impl World {
                 let out = Process::spawn(&line, questions).output(30.0);
                 assert!(out.status.success(), "{line}: {}", text(&out.stderr));
                 let answers = serde_json::Deserializer::from_slice(&out.stdout).into_iter();
-                for (i, answer) in answers.enumerate() {
-                    let mut answer: Value = answer.unwrap();
-                    without_clocks(&mut answer);
-                    state.insert(format!("{name} {family} {i}"), answer.to_string());
+                for (question, answer) in questions.lines().zip(answers) {
+                    facts(&format!("{name}: {family} {question}"), &answer.unwrap(), &mut state);
                 }
             }
         }
@@ -298,15 +293,25 @@ impl World {
     }
 }
 
-/// Removes what changes without anyone's doing.
-fn without_clocks(value: &mut Value) {
+/// Adds a line for each value, with the way to it in front. Links stand under their names. Clocks
+/// are left out, and the segmentation limit, which a bridge keeps from its last port.
+fn facts(path: &str, value: &Value, state: &mut BTreeSet<String>) {
     match value {
-        Value::Array(all) => all.iter_mut().for_each(without_clocks),
-        Value::Object(map) => {
-            map.retain(|key, _| !key.ends_with("_timer"));
-            map.values_mut().for_each(without_clocks);
+        Value::Array(all) => {
+            for (i, value) in all.iter().enumerate() {
+                let step = value["ifname"].as_str().map_or(i.to_string(), str::to_owned);
+                facts(&format!("{path} {step}"), value, state);
+            }
         }
-        _ => {}
+        Value::Object(map) => {
+            let lasting = |key: &str| !key.ends_with("_timer") && key != "tso_max_size";
+            for (key, value) in map.iter().filter(|(key, _)| lasting(key)) {
+                facts(&format!("{path} {key}"), value, state);
+            }
+        }
+        _ => {
+            state.insert(format!("{path} {value}"));
+        }
     }
 }
 
@@ -495,6 +500,7 @@ impl Hold {
         self.stderr.lock().unwrap().clone()
     }
 
+    /// Sends a line; a `create` that names no backend gets the one under test.
     fn send(&mut self, line: &str) {
         let creates = line.split_whitespace().next() == Some("create");
         let line = if creates && !line.split_whitespace().any(|w| w == "backend") {
@@ -502,6 +508,10 @@ impl Hold {
         } else {
             line.to_owned()
         };
+        self.send_as_it_is(&line);
+    }
+
+    fn send_as_it_is(&mut self, line: &str) {
         // A holder that has ended is noticed by the missing answer, with what it said.
         let _ = writeln!(self.stdin.as_mut().unwrap(), "{line}");
     }
@@ -553,9 +563,9 @@ impl Hold {
         }
     }
 
-    /// Sends a command that must be refused; the holder ends with it.
+    /// Sends a command, word for word, that must be refused; the holder ends with it.
     pub fn refused(mut self, line: &str) -> Ended {
-        self.send(line);
+        self.send_as_it_is(line);
         match self.lines.recv_timeout(patience(20.0)) {
             Err(RecvTimeoutError::Disconnected) => self.end(line),
             Err(RecvTimeoutError::Timeout) => panic!("{line}: no answer\n{}", self.stderr()),
