@@ -1,8 +1,8 @@
 //! What happens in one visit of a queue.
 
-use super::Event;
 use super::poller::Poller;
 use super::queue::{FrameView, Next, RxQueue, StopReason, TxQueue};
+use super::{Event, HDR_BYTES};
 use super::{QueueKey, queue};
 use crate::action::Verdict;
 use crate::counters::{Counter, DropReason};
@@ -61,7 +61,7 @@ impl Poller {
 
     /// Decides about one received frame and counts it.
     fn decide(&mut self, queue: &mut RxQueue, frame: Frame, hdr: &NetHdr) {
-        let bytes = frame.bytes - NetHdr::BYTES as u32;
+        let bytes = frame.bytes - HDR_BYTES;
         let counters = &mut queue.common.counters;
         counters.add(Counter::Packets, 1);
         counters.add(Counter::Bytes, bytes.into());
@@ -206,7 +206,7 @@ impl Poller {
                 moved = true;
                 match queue.common.device.refusal(used.head) {
                     None => {
-                        let bytes = used.posted - NetHdr::BYTES as u32;
+                        let bytes = used.posted - HDR_BYTES;
                         queue.common.counters.add(Counter::Packets, 1);
                         queue.common.counters.add(Counter::Bytes, bytes.into());
                     }

@@ -39,6 +39,10 @@ use poller::{Network, Poller};
 
 pub use queue::{RxParts, RxQueue, StopReason, TxParts, TxQueue};
 
+/// Bytes of the virtio header in front of every frame.
+const HDR_BYTES: u32 = 12;
+const _: () = assert!(HDR_BYTES as usize == crate::frame::NetHdr::BYTES);
+
 /// Names a queue to the engine. A slot is used again with another generation.
 pub type QueueKey = PeerKey;
 

@@ -3,7 +3,7 @@
 //! # Theory of operation
 //! A poller owns queues, both sides of them on userspace, and visits those that are *ready*. A
 //! queue becomes ready by an event of its file, by a command, or by a frame for it; it leaves the
-//! list when it moved nothing for [`SPIN`], after arming its notifications. With an empty list the
+//! list when it moved nothing for [`SPIN_NS`], after arming its notifications. With an empty list the
 //! poller sleeps in `epoll_wait` until an event, its inbox or another poller wakes it.
 //!
 //! Nothing in a visit allocates, locks or logs. Commands are carried out between two rounds, so a
@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -26,9 +26,9 @@ use crate::counters::{Counter, DropReason};
 use crate::device::{ERROR_KEY, Frame, Pool, PoolSlot, Wait};
 use crate::units::PollerIndex;
 
-/// How long a queue that moves nothing is visited before it sleeps. A wake-up across cores costs
+/// How long a queue that moves nothing is visited before it sleeps, ns. A wake-up across cores costs
 /// 20 to 40 µs, so shorter pauses are cheaper to sit out.
-pub(super) const SPIN: Duration = Duration::from_micros(50);
+const SPIN_NS: u64 = 50_000;
 
 /// Rounds with work between two looks at the event files.
 const ROUNDS_PER_LOOK: u32 = 8;
@@ -45,6 +45,11 @@ pub(super) struct Network {
 }
 
 impl Network {
+    fn pollers(&self) -> impl Iterator<Item = PollerIndex> + use<> {
+        let count = u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX);
+        (0..count).map(PollerIndex)
+    }
+
     fn handoff(&self, from: PollerIndex, to: PollerIndex) -> &Handoff {
         &self.handoffs[usize::from(from.0) * self.inboxes.len() + usize::from(to.0)]
     }
@@ -130,7 +135,7 @@ impl Poller {
                 }
                 continue;
             }
-            let patient = self.now_ns.saturating_sub(idle_since) < SPIN.as_nanos() as u64;
+            let patient = self.now_ns.saturating_sub(idle_since) < SPIN_NS;
             if !self.ready.is_empty() || !self.homeless.is_empty() || patient {
                 self.look(EpollTimeout::ZERO);
             } else {
@@ -142,9 +147,9 @@ impl Poller {
 
     fn sleep(&mut self) {
         self.inbox().fall_asleep();
-        let others = (0..self.network.inboxes.len()).map(|i| PollerIndex(i as u16));
+        let mut others = self.network.pollers();
         let pending = self.inbox().has_commands()
-            || others.into_iter().any(|from| !self.network.handoff(from, self.id).is_empty());
+            || others.any(|from| !self.network.handoff(from, self.id).is_empty());
         if !pending {
             self.look(EpollTimeout::NONE);
         }
@@ -261,7 +266,7 @@ impl Poller {
 
     /// Whether a queue stays on the ready list; if not, it was armed.
     fn keep(&self, common: &mut super::queue::Common, may_leave_at_once: bool) -> bool {
-        let idle = self.now_ns.saturating_sub(common.active_ns) >= SPIN.as_nanos() as u64;
+        let idle = self.now_ns.saturating_sub(common.active_ns) >= SPIN_NS;
         if common.stopped.is_some() || may_leave_at_once {
             common.ready = false;
             return false;
@@ -287,14 +292,13 @@ impl Poller {
 
     /// Takes what other pollers handed over; `true` if there was anything.
     fn exchange(&mut self) -> bool {
-        let pollers = self.network.inboxes.len();
-        if pollers == 1 {
+        if self.network.inboxes.len() == 1 {
             return false;
         }
         let network = Arc::clone(&self.network);
         let mut any = false;
-        for from in 0..pollers {
-            let ring = network.handoff(PollerIndex(from as u16), self.id);
+        for from in network.pollers() {
+            let ring = network.handoff(from, self.id);
             // Bounded, so that one busy poller does not keep us from our own queues.
             for _ in 0..256 {
                 let Some(message) = ring.pop() else { break };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::sys::epoll::Epoll;
 
-use super::QueueKey;
+use super::{HDR_BYTES, QueueKey};
 use crate::action::{Action, FrameBytes, PeerKey};
 use crate::counters::{Counter, DropReason, QueueCounters};
 use crate::device::{Frame, Pool, QueueDevice, QueueMemory, Wait};
@@ -298,7 +298,7 @@ impl TxQueue {
             return Err(DropReason::ShortFrame);
         };
         // The header's bytes are in front of every frame that got here.
-        let bytes = frame.bytes - NetHdr::BYTES as u32;
+        let bytes = frame.bytes - HDR_BYTES;
         check(self.common.kind, &NetHdr::from_bytes(hdr), bytes, head)
     }
 
