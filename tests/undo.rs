@@ -31,7 +31,8 @@ fn request(bridge: bool) -> CreateRequest {
     if bridge {
         request.host_bridge = Some(IfName::new("br0").unwrap());
     } else {
-        request.host_ip4_addr = vec!["10.9.0.1/24".parse().unwrap(), "10.8.0.1/24".parse().unwrap()];
+        request.host_ip4_addr =
+            vec!["10.9.0.1/24".parse().unwrap(), "10.8.0.1/24".parse().unwrap()];
         request.host_ip6_addr = vec!["fd00::1/64".parse().unwrap()];
         request.host_ip4_gw = Some("10.9.0.2".parse().unwrap());
         request.host_ip6_gw = Some("fd00::2".parse().unwrap());
