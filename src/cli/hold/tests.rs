@@ -118,14 +118,14 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Holds `script`; the signal comes 50 ms after its end.
+/// Holds `script`; the signal comes when it had ample time to end.
 fn held(script: &'static str, globals: Globals) -> Held {
     let (out, err) = (Sink::default(), Sink::default());
     let printer = Printer::start(out.clone(), err.clone(), false).unwrap();
     let fake = Fake::default();
     let mut stopped = false;
     let end = runtime().block_on(serve(&fake, Some(feed(script)), globals, &printer, async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         stopped = true;
         15
     }));

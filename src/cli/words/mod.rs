@@ -157,7 +157,10 @@ impl<'a> Walk<'a> {
     fn bare(&mut self, word: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Failure> {
         if !self.begun {
             match child(self.node, word) {
-                Child::One(next) => return self.descend(next),
+                Child::One(next) => {
+                    self.abbreviates_safely(word, next)?;
+                    return self.descend(next);
+                }
                 Child::Several(names) => {
                     let names: Vec<String> = names.into_iter().map(quoted).collect();
                     return Err(Failure::usage("", format!("ambiguous input {}", quoted(word)))
@@ -194,6 +197,19 @@ impl<'a> Walk<'a> {
         self.positionals += 1;
         self.argv.push(word.to_owned());
         Ok(())
+    }
+
+    /// Where a name may stand too, half a sub-command could be one: nobody guesses which.
+    fn abbreviates_safely(&self, word: &str, next: &Command) -> Result<(), Failure> {
+        let whole = next.get_name();
+        let remedy = place(self.node, 0).and_then(|place| naming_option(self.node, place));
+        match remedy {
+            Some(option) if word != whole => {
+                Err(Failure::usage("", format!("ambiguous input {}", quoted(word)))
+                    .hint(format!("write {}, or as a name: `--{option} {word}'", quoted(whole))))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A word after `--`.
