@@ -1,2 +1,73 @@
-//! x
-fn main() {}
+//! The `taptool` binary: reports of our own bugs, and the command line.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use color_eyre::config::{HookBuilder, Theme};
+use taptool::api::{Outcome, Request};
+use taptool::cli::{self, Settings, Submit, World};
+use taptool::control::{Control, Options};
+use taptool::device::MemorySize;
+use taptool::diag::Failure;
+use taptool::sys::signals::{self, Signals};
+
+const BUG: &str = "\
+This is a bug of taptool: please report it with the lines above,
+the command, `taptool --version' and `uname -a'.";
+
+fn main() -> ExitCode {
+    install_report();
+    cli::run(std::env::args_os().skip(1), &Process)
+}
+
+/// A panic is our bug: say what to send us, coloured only where colour is wanted. An operator's
+/// mistake never comes here.
+fn install_report() {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let color = std::io::stderr().is_terminal() && !no_color;
+    let theme = if color { Theme::dark() } else { Theme::new() };
+    let hook = HookBuilder::default().theme(theme).display_env_section(false).panic_section(BUG);
+    // Installed twice or not at all, reports come out plainer; no reason to stop.
+    let _ = hook.install();
+}
+
+/// This process as the command line sees it.
+struct Process;
+
+/// Control of this process.
+struct Local(Control);
+
+impl Submit for Local {
+    async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
+        self.0.submit(request).await
+    }
+}
+
+impl World for Process {
+    type Control = Local;
+
+    async fn start(&self, settings: &Settings) -> Result<Local, Failure> {
+        let mut options = Options::default();
+        if let Some(bytes) = settings.memory_bytes {
+            options.memory =
+                MemorySize::new(bytes).map_err(|e| Failure::usage("--memory", e.to_string()))?;
+        }
+        Ok(Local(Control::new(options)))
+    }
+
+    fn stop(&self) -> Result<impl Future<Output = i32>, Failure> {
+        signals::block()?;
+        let mut signals = Signals::new()?;
+        Ok(async move {
+            match signals.next().await {
+                Ok(signal) => signal as i32,
+                // Without the file no signal will ever be heard: better to end than to be deaf.
+                Err(_) => 0,
+            }
+        })
+    }
+
+    fn demo(&self, _: &Settings) -> Result<(), Failure> {
+        Err(Failure::usage("", "not supported in this version"))
+    }
+}

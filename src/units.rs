@@ -241,8 +241,8 @@ impl FromStr for MacAddr {
         };
         let (groups, digits) = if sep == '.' { (3, 4) } else { (6, 2) };
         let parts: Vec<&str> = s.split(sep).collect();
-        let hex = |p: &&str| p.len() == digits && p.bytes().all(|b| b.is_ascii_hexdigit());
-        if parts.len() != groups || !parts.iter().all(|p| hex(p)) {
+        let hex = |p: &str| p.len() == digits && p.bytes().all(|b| b.is_ascii_hexdigit());
+        if parts.len() != groups || !parts.iter().copied().all(hex) {
             return invalid("not an Ethernet address (aa:bb:cc:dd:ee:ff)");
         }
         let all: String = parts.concat();

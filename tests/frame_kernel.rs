@@ -7,11 +7,12 @@
 
 mod frame_kernel {
     pub mod differential;
+    pub mod responder;
     pub mod tap;
     pub mod traffic;
 }
 
-use frame_kernel::{differential, traffic};
+use frame_kernel::{differential, responder, traffic};
 use taptool::units::Kind;
 
 /// Whether the test can run; where not, says so, and fails if it must run.
@@ -49,5 +50,19 @@ fn a_tun_takes_what_the_check_accepts() {
 fn the_check_accepts_what_linux_sends_through_two_taps() {
     if can_run() {
         traffic::run();
+    }
+}
+
+#[test]
+fn the_kernel_resolves_and_pings_the_responder_on_a_tap() {
+    if can_run() {
+        responder::run(Kind::Tap);
+    }
+}
+
+#[test]
+fn the_kernel_pings_the_responder_on_a_tun() {
+    if can_run() {
+        responder::run(Kind::Tun);
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -38,7 +39,10 @@ impl NamespaceSpec {
     /// # Errors
     /// As `open(2)`: `NotFound` where there is none of that name.
     pub fn open(&self) -> io::Result<Namespace> {
-        let fd = File::open(self.path())?.into();
+        // Somebody may name a FIFO: its open would wait for a writer.
+        let nonblock = nix::fcntl::OFlag::O_NONBLOCK.bits();
+        let file = File::options().read(true).custom_flags(nonblock).open(self.path())?;
+        let fd = file.into();
         let label = (*self != Self::Own).then(|| self.to_string());
         Ok(Namespace { fd, label })
     }

@@ -1,1 +1,206 @@
-//! To be written.
+//! The command line: words → requests, replies → stdout, stderr and an exit code.
+//!
+//! One clap tree serves the command line and script lines. A line goes through [`words`] (both
+//! spellings become argv), through clap, and through its verb's file into an [`api::Request`]; it
+//! is answered by whatever implements [`Submit`]. What that is, and how a process starts it, is
+//! the caller's: see [`World`].
+//!
+//! [`api::Request`]: crate::api::Request
+
+mod clear;
+mod create;
+mod delete;
+mod grammar;
+mod gso;
+mod hold;
+mod lacking;
+mod nobody;
+mod printer;
+mod script;
+mod set;
+mod show;
+mod shown;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod values;
+mod words;
+mod xconnect;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use grammar::{Color, Parsed, Unparsed, Verb};
+use printer::Printer;
+use shown::Shown;
+
+use crate::api::{Outcome, Request};
+use crate::diag::{Code, Failure};
+
+/// Whoever answers requests.
+pub trait Submit {
+    /// Carries out one request. A request that was begun is carried to its end or undone, so the
+    /// future is not dropped while it runs.
+    fn submit(&self, request: Request) -> impl Future<Output = Result<Outcome, Failure>>;
+}
+
+/// What the command line asks of the process it runs in.
+pub trait World {
+    /// Control of this process.
+    type Control: Submit;
+
+    /// Starts control in this process; called at most once, on the runtime. Dropping what it
+    /// returns ends it.
+    fn start(&self, settings: &Settings) -> impl Future<Output = Result<Self::Control, Failure>>;
+
+    /// Takes over SIGTERM, SIGINT and SIGHUP and returns what ends with the number of the first of
+    /// them; called on the runtime, before [`World::start`] and before any thread of ours.
+    fn stop(&self) -> Result<impl Future<Output = i32>, Failure>;
+
+    /// Runs the demo; called before any runtime or thread exists.
+    fn demo(&self, settings: &Settings) -> Result<(), Failure>;
+}
+
+/// What the command line says about the process rather than about an interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of memory for all rings and buffers; none: the default.
+    pub memory_bytes: Option<u64>,
+    /// Print no notices.
+    pub quiet: bool,
+    /// Say more.
+    pub verbose: bool,
+}
+
+/// Runs one command line, the program's own name not among `args`.
+pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> ExitCode {
+    let text = |arg: OsString| {
+        arg.into_string().map_err(|arg| {
+            let shown = words::quoted(&arg.to_string_lossy());
+            Failure::usage("", format!("unknown input {shown}: not UTF-8"))
+        })
+    };
+    let color = |wish| color_wanted(wish, io::stderr().is_terminal());
+    let words: Vec<String> = match args.into_iter().map(text).collect() {
+        Ok(words) => words,
+        Err(failure) => {
+            return print(&Shown::failure("", "", &failure), color(Color::Auto));
+        }
+    };
+    match grammar::parse(&words) {
+        Ok(parsed) => {
+            let color = color(parsed.globals.color);
+            command(parsed, world, color)
+        }
+        Err(Unparsed::Help(help)) => {
+            let color = color_wanted(wish(&words), io::stdout().is_terminal());
+            print(&Shown::help(&help, color), color)
+        }
+        Err(Unparsed::Refused(refusal)) => {
+            let shown = Shown::failure("", &refusal.path, &refusal.failure);
+            print(&shown, color(wish(&words)))
+        }
+    }
+}
+
+fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
+    let Parsed { path, globals, verb, doubt } = parsed;
+    let mut settings =
+        Settings { memory_bytes: None, quiet: globals.quiet, verbose: globals.verbose };
+    let refuse = |failure: &Failure| print(&Shown::failure("", &path, failure), color);
+    match verb {
+        Verb::Nothing => refuse(
+            &Failure::usage("interactive shell", "not supported in this version")
+                .hint("`taptool --help' lists the commands, `taptool hold --exec -' reads them"),
+        ),
+        Verb::Wait(pause) => {
+            std::thread::sleep(pause);
+            print(&Shown::done(globals), color)
+        }
+        Verb::Demo => world.demo(&settings).map_or_else(|f| refuse(&f), |()| ExitCode::SUCCESS),
+        Verb::Hold(args) => {
+            settings.memory_bytes = args.memory;
+            let held = block_on(async {
+                // Signals first: threads inherit what is blocked.
+                let stop = world.stop()?;
+                let printer = Printer::start(io::stdout(), io::stderr(), color)?;
+                Ok(hold::hold(world, args, globals, &settings, &printer, stop).await)
+            });
+            match held {
+                Ok(Ok(())) => ExitCode::SUCCESS,
+                Ok(Err(code)) => code.into(),
+                Err(failure) => refuse(&failure),
+            }
+        }
+        Verb::Request(request) => {
+            let result = block_on(one_shot(request, world, &settings))
+                .map_err(|failure| grammar::advise(&path, doubt.as_deref(), failure));
+            print(&Shown::result(&path, result, globals), color)
+        }
+    }
+}
+
+/// Answers a request of the command line. Without a holder only a dry run reaches control.
+async fn one_shot<W: World>(
+    request: Request,
+    world: &W,
+    settings: &Settings,
+) -> Result<Outcome, Failure> {
+    match &request {
+        Request::Create(create) if create.dry_run => {
+            world.start(settings).await?.submit(request).await
+        }
+        _ => nobody::Nobody.submit(request).await,
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("start of the runtime", "", &error))?
+        .block_on(future)
+}
+
+/// Prints, and makes the exit code. Nobody reading is no failure.
+fn print(shown: &Shown, color: bool) -> ExitCode {
+    use io::Write;
+    // Where stderr is gone there is nobody to tell.
+    let _ = io::stderr().write_all(shown.stderr(color).as_bytes());
+    let mut out = io::stdout().lock();
+    match out.write_all(shown.out.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "{}", Failure::io("write to stdout", "", &error));
+            Code::Failed.into()
+        }
+        _ => shown.code.map_or(ExitCode::SUCCESS, ExitCode::from),
+    }
+}
+
+/// `--color` of a line that was not understood, as far as it can be read.
+fn wish(words: &[String]) -> Color {
+    let color = |word: &str| match word {
+        "always" => Some(Color::Always),
+        "never" => Some(Color::Never),
+        _ => None,
+    };
+    let given = words.iter().zip(words.iter().skip(1).map(Some).chain([None]));
+    given
+        .filter_map(|(word, next)| match word.strip_prefix("--color")? {
+            "" => color(next?),
+            value => color(value.strip_prefix('=')?),
+        })
+        .last()
+        .unwrap_or_default()
+}
+
+fn color_wanted(wish: Color, terminal: bool) -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match wish {
+        Color::Auto => terminal && !no_color,
+        Color::Always => true,
+        Color::Never => false,
+    }
+}

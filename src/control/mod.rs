@@ -1,1 +1,171 @@
-//! To be written.
+//! What commands mean: the registry of interfaces, and the verbs that change it.
+//!
+//! # Theory of operation
+//! [`Control`] lives on one tokio `current_thread` runtime. [`Control::submit`] carries out one
+//! request; several may be under way at once, and none holds the registry across an `await`. What
+//! blocks (netlink, closing a device, stopping a backend) runs on a host thread of its own that
+//! ends with it. A background task hears what pollers and the kernel report and keeps every
+//! interface's host side current.
+//!
+//! Nothing privileged happens before the first create: the nursery, the watch and the memory files
+//! are made then.
+
+mod changes;
+mod create;
+mod delete;
+mod host_side;
+mod interface;
+mod plan;
+mod registry;
+mod show;
+mod steps;
+mod thread;
+mod watch;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+
+use crate::api::{InterfaceRef, Outcome, Request};
+use crate::device::{BufferClass, Memory, MemorySize};
+use crate::diag::{Code, Failure};
+use crate::engine::{self, Engine};
+use crate::host::Nursery;
+
+use interface::Interface;
+use registry::Registry;
+
+/// How to start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Size of the shared memory file.
+    pub memory: MemorySize,
+    /// Poller threads; 0 is one.
+    pub pollers: u16,
+    /// Size of buffers whatever the backend: how 64 KiB frames are put through small ones in tests.
+    pub buffers: Option<BufferClass>,
+    /// Lets every create fail after this many steps, and undo them: how the undo is tested.
+    pub fail_after_steps: Option<usize>,
+}
+
+/// What exists once there was a create.
+#[derive(Debug)]
+struct Resources {
+    engine: Engine,
+    memory: Arc<Memory>,
+    nursery: Arc<Nursery>,
+    /// What pollers report, until the watch takes it.
+    events: Mutex<Option<UnboundedReceiver<engine::Event>>>,
+}
+
+/// What all requests share.
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    registry: Mutex<Registry>,
+    resources: tokio::sync::OnceCell<Arc<Resources>>,
+}
+
+impl Shared {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine, memory and nursery, made when first asked for.
+    async fn resources(&self) -> Result<Arc<Resources>, Failure> {
+        let options = self.options;
+        let made = self.resources.get_or_try_init(|| async move {
+            thread::run("start", move || {
+                let nursery = Arc::new(Nursery::new()?);
+                let memory = Arc::new(Memory::new(options.memory)?);
+                let (engine, events) = Engine::start(options.pollers)?;
+                let events = Mutex::new(Some(events));
+                Ok(Arc::new(Resources { engine, memory, nursery, events }))
+            })
+            .await?
+        });
+        made.await.cloned()
+    }
+
+    /// The resources, where an interface exists and so they do.
+    fn running(&self) -> Result<Arc<Resources>, Failure> {
+        self.resources
+            .get()
+            .cloned()
+            .ok_or_else(|| Failure::new(Code::Failed, "", "nothing runs yet; this is a bug"))
+    }
+}
+
+/// Owns interfaces and answers requests.
+#[derive(Debug)]
+pub struct Control {
+    shared: Arc<Shared>,
+    watch: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Control {
+    /// A control without interfaces. Call it on the runtime that will run its requests.
+    pub fn new(options: Options) -> Self {
+        let shared = Shared {
+            options,
+            registry: Mutex::new(Registry::default()),
+            resources: tokio::sync::OnceCell::new(),
+        };
+        Self { shared: Arc::new(shared), watch: Mutex::new(None) }
+    }
+
+    /// Carries out one request.
+    ///
+    /// # Errors
+    /// What was refused, and why; nothing of the request has happened then.
+    pub async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
+        let shared = &self.shared;
+        match request {
+            Request::Create(request) => {
+                if !request.dry_run {
+                    self.start_watch().await?;
+                }
+                create::create(shared, *request).await
+            }
+            Request::Delete(request) => delete::delete(shared, request).await,
+            Request::Gso(request) => changes::gso(shared, &request).await,
+            Request::Xconnect(request) => changes::xconnect(shared, &request).await,
+            Request::Set(request) => changes::set(shared, &request).await,
+            Request::Show(request) => show::show(shared, &request),
+            Request::Clear(request) => show::clear(shared, &request),
+        }
+        .map(Outcome::from)
+        .map(|mut outcome| {
+            outcome.notices.append(&mut shared.registry().notices);
+            outcome
+        })
+    }
+
+    /// Starts to listen to pollers and kernel, once.
+    async fn start_watch(&self) -> Result<(), Failure> {
+        let resources = self.shared.resources().await?;
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.is_none() {
+            let events = resources.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(events) = events {
+                let host = crate::host::Watch::new(&resources.nursery)?;
+                *watch = Some(tokio::spawn(watch::run(Arc::clone(&self.shared), host, events)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = watch {
+            task.abort();
+        }
+    }
+}
+
+fn no_such(which: &InterfaceRef) -> Failure {
+    Failure::new(Code::NotFound, which.to_string(), "no such interface")
+}

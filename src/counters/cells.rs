@@ -89,7 +89,7 @@ pub fn read_group(cells: &CellBlock) -> Option<Values> {
             }
         }
         attempts += 1;
-        if attempts % 64 == 0 {
+        if attempts.is_multiple_of(64) {
             // The writer may be off its core in the middle of a group: give it the time.
             if begin.elapsed() > Duration::from_secs(1) {
                 return None;

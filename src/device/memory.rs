@@ -47,6 +47,20 @@ impl Default for MemorySize {
     }
 }
 
+impl MemorySize {
+    /// Checks `bytes` and rounds them up to whole pages.
+    ///
+    /// # Errors
+    /// When they are outside 16 MiB…1 TiB.
+    pub fn new(bytes: u64) -> Result<Self, Invalid> {
+        if (16 << 20..=1 << 40).contains(&bytes) {
+            Ok(Self(bytes.div_ceil(PAGE) * PAGE))
+        } else {
+            Err(Invalid("not a size between 16M and 1T".into()))
+        }
+    }
+}
+
 impl FromStr for MemorySize {
     type Err = Invalid;
     /// Reads `512M`, `4G` or a number of bytes.
@@ -61,10 +75,7 @@ impl FromStr for MemorySize {
         };
         let n: u64 = digits.parse().map_err(|_| why())?;
         let bytes = n.checked_mul(1 << shift).ok_or_else(why)?;
-        if !(16 << 20..=1 << 40).contains(&bytes) {
-            return Err(why());
-        }
-        Ok(Self(bytes.div_ceil(PAGE) * PAGE))
+        Self::new(bytes)
     }
 }
 

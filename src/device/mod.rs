@@ -16,7 +16,7 @@ pub use backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served
 pub use features::{FEATURES, FeatureRow, feature_names, wanted_features};
 pub use memory::{Extent, MEMORY_BYTES, Memory, MemorySize};
 pub use pool::{BufferClass, Frame, Pool, PoolSlot};
-pub use queue::{QueueMemory, RxMemory};
+pub use queue::QueueMemory;
 pub use record::{QueueRecord, RECORDS};
 pub use userspace::Userspace;
 pub use vhost_net::VhostNet;

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use vm_memory::{GuestAddress, GuestMemoryBackend};
+
 use super::backend::QueueId;
 use super::memory::{Extent, Memory};
 use super::pool::Pool;
 use super::record::QueueRecord;
+use crate::api::RingEntry;
 use crate::counters::{CellBlock, Direction, GROUP_WORDS};
 use crate::diag::{Code, Failure};
-use crate::ring::{AtomicArray, DriverRing, OutOfRange, RingLayout, ShadowLayout, Writer};
+use crate::ring::{
+    AtomicArray, DriverRing, OutOfRange, Positions, RingLayout, ShadowLayout, Writer,
+};
 use crate::units::{RingSize, SwIfIndex};
 
 /// Ring, shadow and counters of a queue, with their records. Dropping it forgets and frees all.
@@ -31,15 +36,6 @@ impl std::fmt::Debug for ShownCells {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CellBlock")
     }
-}
-
-/// The memory of a receive queue.
-#[derive(Debug)]
-pub struct RxMemory {
-    /// Ring, shadow, counters.
-    pub queue: QueueMemory,
-    /// Its buffers.
-    pub pool: Arc<Pool>,
 }
 
 fn misplaced(e: OutOfRange) -> Failure {
@@ -113,6 +109,25 @@ impl QueueMemory {
         let writer = Self::writer_of(self.id.direction);
         DriverRing::attach(shared, &self.layout, private, &self.shadow, writer, event_idx)
             .map_err(misplaced)
+    }
+
+    /// Where both sides stand, for `show`.
+    pub fn positions(&self) -> Positions {
+        self.driver_ring(false).map(|ring| ring.positions()).unwrap_or_default()
+    }
+
+    /// The descriptor table, for `show`.
+    pub fn entries(&self) -> Vec<RingEntry> {
+        let Ok(ring) = self.driver_ring(false) else { return Vec::new() };
+        let user = |addr| {
+            self.memory.shared().get_host_address(GuestAddress(addr)).map_or(0, |p| p as u64)
+        };
+        (0..self.layout.size.get())
+            .map(|id| {
+                let (addr, len, flags, next) = ring.descriptor(id);
+                RingEntry { id, addr, len, flags, next, user_addr: user(addr) }
+            })
+            .collect()
     }
 
     /// Which queue it is.

@@ -119,6 +119,7 @@ impl Poller {
             self.now_ns = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
             if self.inbox().has_commands() {
                 self.obey();
+                continue;
             }
             let moved = self.exchange() | self.round();
             rounds += 1;

@@ -41,7 +41,7 @@ impl NetHdr {
     pub const GSO_NONE: u8 = low(uapi::VIRTIO_NET_HDR_GSO_NONE);
     /// In `gso_type`: TCP over IPv4.
     pub const GSO_TCPV4: u8 = low(uapi::VIRTIO_NET_HDR_GSO_TCPV4);
-    /// In `gso_type`: a UDP datagram to be fragmented (UFO), which Linux dropped in 4.14.
+    /// In `gso_type`: a UDP datagram to be fragmented (UFO), which Linux does not send since 4.14.
     pub const GSO_UDP: u8 = low(uapi::VIRTIO_NET_HDR_GSO_UDP);
     /// In `gso_type`: TCP over IPv6.
     pub const GSO_TCPV6: u8 = low(uapi::VIRTIO_NET_HDR_GSO_TCPV6);

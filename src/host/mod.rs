@@ -1,1 +1,37 @@
-//! To be written.
+//! Everything that needs privilege: tun devices, links, addresses, routes, namespaces and their
+//! events. Takes owned data and open files, returns files and facts, and sees no frame.
+//!
+//! # Theory of operation
+//! Functions here block, so they are called on a short-lived thread that ends afterwards, never on
+//! the control thread; [`watch::Watch`] alone is for the control thread's runtime. No thread of the
+//! caller changes its namespace: whoever must be elsewhere starts a thread that ends there
+//! ([`namespace::in_namespace`]).
+//!
+//! Identity of a device is its tun file, not its name, and nothing of ours keeps the namespace of a
+//! device alive: a tun file and a netlink socket hold the namespace that they were opened in, so
+//! both are opened in the holder's private [`nursery`] or closed before a function returns.
+//! Undoing everything is closing the tun files: the kernel takes device, addresses and routes with
+//! the last of them.
+//
+mod address;
+mod birth;
+pub mod facts;
+pub mod link;
+pub mod namespace;
+mod nsid;
+pub mod nursery;
+pub mod offloads;
+mod refusal;
+mod route;
+pub mod session;
+pub mod tap;
+#[cfg(test)]
+mod tests;
+pub mod watch;
+
+pub use facts::{Absent, HostFacts, facts, is_gone, locate};
+pub use nursery::Nursery;
+pub use offloads::{Offloads, set_offloads};
+pub use session::Session;
+pub use tap::{HostName, Tap, TapSpec, open};
+pub use watch::{Watch, WatchEvent, nsid_of};

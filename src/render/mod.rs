@@ -1,1 +1,49 @@
-//! To be written.
+//! Replies as people and programs read them. No I/O: strings in, strings out.
+//!
+//! Layouts that VPP has (`show tap`, `show interface`, `show errors`) are VPP's, so that scripts
+//! written for it find its words; what is ours stands beside them. Counters that are zero and
+//! parts that are empty print nothing, and so does a command that only changes something.
+
+mod descriptors;
+mod errors;
+mod escape;
+mod interface;
+mod overview;
+mod pad;
+mod planned;
+mod tap;
+#[cfg(test)]
+mod tests;
+
+pub use escape::{escape, escape_lines};
+
+use crate::api::Reply;
+
+/// The reply as text, every line ended; empty where there is nothing to say.
+pub fn text(reply: &Reply) -> String {
+    match reply {
+        Reply::Created(interface) => format!("{}\n", interface.name),
+        Reply::Planned(steps) => planned::steps(steps),
+        Reply::Deleted(_) | Reply::Changed(_) => String::new(),
+        Reply::Overview(all) => overview::table(all),
+        Reply::Tap(all) => all.iter().map(tap::interface).collect(),
+        Reply::Counters(all) => interface::table(all),
+        Reply::Errors(rows) => errors::table(rows),
+    }
+}
+
+/// The reply as an array of JSON objects: one line, or several when `pretty`.
+pub fn json(reply: &Reply, pretty: bool) -> String {
+    let value = reply.to_json();
+    if pretty { format!("{value:#}\n") } else { format!("{value}\n") }
+}
+
+/// What a delete left behind on the host, a line each; empty for every other reply.
+pub fn left_behind(reply: &Reply) -> Vec<String> {
+    let Reply::Deleted(gone) = reply else { return Vec::new() };
+    gone.iter()
+        .flat_map(|deleted| {
+            deleted.not_undone.iter().map(|step| format!("{}: not undone: {step}", deleted.name))
+        })
+        .collect()
+}

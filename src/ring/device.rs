@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 use super::layout::RingLayout;
 use super::notify::{NO_NOTIFICATION, passed};
 use super::shared::{AtomicArray, MemoryMap, OutOfRange};
-use super::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, MAX_SEGMENTS};
+use super::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, MAX_SEGMENTS, load_desc, unpack};
 
 /// A piece of a chain as the device reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,15 +163,6 @@ impl DeviceRing {
             self.used[0].store(NO_NOTIFICATION.to_le(), Ordering::Relaxed);
         }
     }
-}
-
-fn load_desc(table: &[AtomicU64], entry: usize) -> (u64, u64) {
-    let addr = u64::from_le(table[2 * entry].load(Ordering::Relaxed));
-    (addr, u64::from_le(table[2 * entry + 1].load(Ordering::Relaxed)))
-}
-
-const fn unpack(rest: u64) -> (u32, u16, u16) {
-    ((rest & 0xffff_ffff) as u32, ((rest >> 32) & 0xffff) as u16, (rest >> 48) as u16)
 }
 
 /// Follows a chain from `entry`; `false` when it leaves the table, nests or is too long.

@@ -419,6 +419,13 @@ impl DriverRing {
         }
     }
 
+    /// One entry of the descriptor table: `(addr, len, flags, next)`.
+    pub fn descriptor(&self, entry: u16) -> (u64, u32, u16, u16) {
+        let (addr, rest) = super::load_desc(&self.desc, usize::from(entry & (self.size - 1)));
+        let (len, flags, next) = super::unpack(rest);
+        (addr, len, flags, next)
+    }
+
     /// Where both sides stand.
     pub fn positions(&self) -> Positions {
         Positions {

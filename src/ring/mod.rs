@@ -37,6 +37,8 @@ mod shared;
 pub use device::{Chain, DeviceRing, DeviceSegment};
 pub use driver::{BrokenReason, DriverRing, Full, Positions, Segment, Used, Writer};
 pub use layout::{RingLayout, SHADOW_BYTES_PER_ENTRY, ShadowLayout};
+use std::sync::atomic::{AtomicU64, Ordering};
+
 pub use shared::{AtomicArray, MemoryMap, OutOfRange};
 
 /// Most segments of one chain: a maximal frame in 2 KiB buffers, and room to spare.
@@ -52,6 +54,17 @@ const DESC_F_INDIRECT: u16 = 4;
 /// The second word of a descriptor: len, flags, next.
 const fn pack(len: u32, flags: u16, next: u16) -> u64 {
     len as u64 | (flags as u64) << 32 | (next as u64) << 48
+}
+
+/// Both words of a descriptor.
+fn load_desc(table: &[AtomicU64], entry: usize) -> (u64, u64) {
+    let addr = u64::from_le(table[2 * entry].load(Ordering::Relaxed));
+    (addr, u64::from_le(table[2 * entry + 1].load(Ordering::Relaxed)))
+}
+
+/// The parts of that word.
+const fn unpack(rest: u64) -> (u32, u16, u16) {
+    ((rest & 0xffff_ffff) as u32, ((rest >> 32) & 0xffff) as u16, (rest >> 48) as u16)
 }
 
 #[cfg(test)]

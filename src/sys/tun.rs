@@ -6,7 +6,8 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::libc;
 
-use super::ioctl::{self, Code, Refused, Request};
+pub use super::ioctl::Refused;
+use super::ioctl::{self, Code, Request};
 
 /// The file.
 pub const PATH: &str = "/dev/net/tun";

@@ -18,6 +18,8 @@ nix::ioctl_write_int_bad!(tun_set_offload, nix::request_code_write!(b'T', 208, 4
 nix::ioctl_write_ptr!(tun_set_vnet_hdr_size, b'T', 216, libc::c_int);
 nix::ioctl_write_ptr_bad!(set_flags, libc::SIOCSIFFLAGS, libc::ifreq);
 nix::ioctl_write_ptr_bad!(set_address, libc::SIOCSIFADDR, libc::ifreq);
+nix::ioctl_write_ptr_bad!(set_netmask, libc::SIOCSIFNETMASK, libc::ifreq);
+nix::ioctl_write_ptr_bad!(set_mtu, libc::SIOCSIFMTU, libc::ifreq);
 nix::ioctl_readwrite_bad!(get_index, libc::SIOCGIFINDEX, libc::ifreq);
 nix::ioctl_write_ptr_bad!(set_address_6, libc::SIOCSIFADDR, In6Ifreq);
 
@@ -92,25 +94,26 @@ impl Tap {
         Self { file, name, has_uso }
     }
 
+    pub fn set_mtu(&self, mtu: i32) {
+        let mut request = request(self.name);
+        request.ifr_ifru.ifru_mtu = mtu;
+        // SAFETY: as in `new`.
+        unsafe { set_mtu(control(AddressFamily::Inet).as_raw_fd(), &raw const request) }.unwrap();
+    }
+
     /// Gives the host side both addresses, usable at once.
     pub fn set_addresses(&self, v4: Ipv4Addr, v6: Ipv6Addr) {
         let dad = format!("/proc/sys/net/ipv6/conf/{}/accept_dad", self.name);
         std::fs::write(dad, "0").unwrap();
-        let mut four = request(self.name);
-        let address = libc::sockaddr_in {
-            sin_family: libc::sa_family_t::try_from(libc::AF_INET).unwrap(),
-            sin_port: 0,
-            sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.octets()) },
-            sin_zero: [0; 8],
-        };
-        // SAFETY: both are 16 bytes of integers, and the kernel reads the one as the other.
-        four.ifr_ifru.ifru_addr =
-            unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(address) };
+        let four = self.request_with(v4);
+        // A tun is point-to-point, whose addresses begin as /32.
+        let mask = self.request_with(Ipv4Addr::new(255, 255, 255, 0));
         let mut index = request(self.name);
         let (inet, inet6) = (control(AddressFamily::Inet), control(AddressFamily::Inet6));
         // SAFETY: as in `new`; `get_index` has filled in the field of the union that is read.
         unsafe {
             set_address(inet.as_raw_fd(), &raw const four).unwrap();
+            set_netmask(inet.as_raw_fd(), &raw const mask).unwrap();
             get_index(inet.as_raw_fd(), &raw mut index).unwrap();
             let six = In6Ifreq {
                 address: v6.octets(),
@@ -119,6 +122,20 @@ impl Tap {
             };
             set_address_6(inet6.as_raw_fd(), &raw const six).unwrap();
         }
+    }
+
+    fn request_with(&self, v4: Ipv4Addr) -> libc::ifreq {
+        let mut request = request(self.name);
+        let address = libc::sockaddr_in {
+            sin_family: libc::sa_family_t::try_from(libc::AF_INET).unwrap(),
+            sin_port: 0,
+            sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.octets()) },
+            sin_zero: [0; 8],
+        };
+        // SAFETY: both are 16 bytes of integers, and the kernel reads the one as the other.
+        request.ifr_ifru.ifru_addr =
+            unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(address) };
+        request
     }
 
     /// Writes one frame behind its header.

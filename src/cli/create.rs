@@ -1,0 +1,244 @@
+//! `create [tap|tun] [NAME] [OPTIONS]`.
+
+mod check;
+mod lacked;
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use clap::{Subcommand, ValueEnum};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use nix::errno::Errno;
+
+use super::values;
+use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
+use crate::diag::{Code, Failure};
+use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
+
+const EXAMPLES: &str = "\
+Examples:
+  create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24 --dry-run
+  create tap id 3 host-ns foo host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2 gso";
+
+/// Create an interface; prints its name.
+///
+/// NAME names both sides. `id N` alone names them tapN; neither takes the first free id. Either all
+/// of it happens or nothing: what fails is undone. An option given twice counts as given last,
+/// except addresses, which add up.
+///
+/// This version creates from script lines (`taptool hold --exec`); on the command line only with
+/// --dry-run.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    override_usage = "taptool create [tap] [NAME] [OPTIONS]",
+    after_help = EXAMPLES
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    kind: Option<KindArgs>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum KindArgs {
+    /// Ethernet frames; what is made when the word is left out.
+    #[command(override_usage = "taptool create tap [NAME] [OPTIONS]", after_help = EXAMPLES)]
+    Tap(Options),
+    /// IP packets; not in this version.
+    #[command(hide = true)]
+    Tun(Options),
+}
+
+// A comment and no doc: clap would print it as the command's own.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(args_override_self = true)]
+struct Options {
+    /// Name of both sides: 1-15 of letters, digits, `.', `_', `-'.
+    #[arg(value_name = "NAME")]
+    name: Option<IfName>,
+
+    /// Number of the interface, 0-8191 [default: the first free one].
+    ///
+    /// Without NAME both sides are called tapN. The host side takes the kernel's next free name
+    /// where a stranger has that one.
+    #[arg(long, value_name = "N", help_heading = "Interface")]
+    id: Option<InterfaceId>,
+    /// Name of our side.
+    #[arg(long, value_name = "NAME", help_heading = "Interface")]
+    if_name: Option<IfName>,
+    /// MAC of our side [default: random 02:fe:...].
+    #[arg(long, value_name = "MAC", help_heading = "Interface")]
+    hw_addr: Option<MacAddr>,
+    /// Our side answers ARP, ND and ping for this address; repeatable.
+    ///
+    /// The same as `set interface ip address' afterwards.
+    #[arg(long, value_name = "ADDR/LEN", value_parser = values::prefix, help_heading = "Interface")]
+    respond: Vec<IpNet>,
+    /// Start with our side down: frames are dropped until `set interface state NAME up'.
+    #[arg(long, help_heading = "Interface")]
+    admin_down: bool,
+
+    /// Name of the Linux device.
+    #[arg(long, value_name = "HOST-NAME", help_heading = "Host side")]
+    host_if_name: Option<IfName>,
+    /// Its namespace: a name of `ip netns', an absolute path, or pid:N [default: the caller's].
+    ///
+    /// It must exist. Nothing of ours keeps it alive: when it is deleted the device goes with it,
+    /// and `show' says host-gone.
+    #[arg(long, visible_alias = "netns", value_name = "NS", help_heading = "Host side")]
+    host_ns: Option<NamespaceSpec>,
+    /// Its MAC [default: the kernel's choice].
+    #[arg(long, value_name = "MAC", help_heading = "Host side")]
+    host_mac_addr: Option<MacAddr>,
+    /// Bridge there that it becomes a port of; excludes addresses and gateways.
+    #[arg(long, visible_alias = "bridge", value_name = "BRIDGE", help_heading = "Host side")]
+    host_bridge: Option<IfName>,
+    /// IPv4 address; repeatable.
+    #[arg(
+        long,
+        visible_alias = "ip4",
+        value_name = "ADDR/LEN",
+        value_parser = values::prefix4,
+        help_heading = "Host side"
+    )]
+    host_ip4_addr: Vec<Ipv4Net>,
+    /// IPv6 address; repeatable.
+    #[arg(
+        long,
+        visible_alias = "ip6",
+        value_name = "ADDR/LEN",
+        value_parser = values::prefix6,
+        help_heading = "Host side"
+    )]
+    host_ip6_addr: Vec<Ipv6Net>,
+    /// Gateway of a default route through the device.
+    ///
+    /// It is in the network of a --host-ip4-addr. A default route that is there already is never
+    /// replaced: exit code 4.
+    #[arg(long, visible_alias = "gw4", value_name = "ADDR", help_heading = "Host side")]
+    host_ip4_gw: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    #[arg(long, visible_alias = "gw6", value_name = "ADDR", help_heading = "Host side")]
+    host_ip6_gw: Option<Ipv6Addr>,
+    /// MTU, bytes, 68-65521 [default: 1500].
+    #[arg(long, visible_alias = "mtu", value_name = "N", help_heading = "Host side")]
+    host_mtu_size: Option<Mtu>,
+    /// Transmit queue length, packets [default: the kernel's].
+    #[arg(long, value_name = "N", value_parser = values::packets, help_heading = "Host side")]
+    host_txqueuelen: Option<u32>,
+    /// Leave the Linux device down.
+    #[arg(long, help_heading = "Host side")]
+    host_down: bool,
+    /// User, by number, who may open the device.
+    #[arg(long, value_name = "UID", value_parser = values::account, help_heading = "Host side")]
+    owner: Option<u32>,
+    /// Group, by number, who may open the device.
+    #[arg(long, value_name = "GID", value_parser = values::account, help_heading = "Host side")]
+    group: Option<u32>,
+
+    /// Entries of a receive ring: a power of two, 64-32768 [default: 256].
+    #[arg(long, value_name = "N", help_heading = "Rings")]
+    rx_ring_size: Option<RingSize>,
+    /// Entries of a transmit ring: a power of two, 64-32768 [default: 256].
+    #[arg(long, value_name = "N", help_heading = "Rings")]
+    tx_ring_size: Option<RingSize>,
+    /// Segmentation offload: the host may send us frames of 64 KiB with unfinished checksums.
+    ///
+    /// CSUM, TSO4 and TSO6, and USO where the kernel has it. `gso NAME on|off' changes it later.
+    #[arg(long, help_heading = "Rings")]
+    gso: bool,
+    /// Who serves the rings: auto, vhost-net or userspace [default: auto].
+    ///
+    /// auto takes /dev/vhost-net where it works; where not, userspace, and says why on stderr.
+    #[arg(long, value_name = "WHICH", hide_possible_values = true, help_heading = "Rings")]
+    backend: Option<Backend>,
+
+    /// Check everything, print the steps and their undo, change nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    lacked: lacked::Options,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Backend {
+    Auto,
+    VhostNet,
+    Userspace,
+}
+
+impl From<Backend> for BackendChoice {
+    fn from(word: Backend) -> Self {
+        match word {
+            Backend::Auto => Self::Auto,
+            Backend::VhostNet => Self::VhostNet,
+            Backend::Userspace => Self::Userspace,
+        }
+    }
+}
+
+impl TryFrom<Args> for Request {
+    type Error = Failure;
+    fn try_from(args: Args) -> Result<Self, Failure> {
+        let (kind, o) = match args.kind {
+            None => (Kind::Tap, args.options),
+            Some(KindArgs::Tap(options)) => (Kind::Tap, options),
+            Some(KindArgs::Tun(_)) => return Err(lacked::not_supported("")),
+        };
+        o.lacked.check()?;
+        let spec = o.host_ns.unwrap_or(NamespaceSpec::Own);
+        let request = CreateRequest {
+            kind,
+            name: o.name,
+            id: o.id,
+            if_name: o.if_name,
+            mac_addr: o.hw_addr,
+            host_if_name: o.host_if_name,
+            host_ns: open(&spec)?,
+            host_mac_addr: o.host_mac_addr,
+            host_bridge: o.host_bridge,
+            host_ip4_addr: o.host_ip4_addr,
+            host_ip6_addr: o.host_ip6_addr,
+            host_ip4_gw: o.host_ip4_gw,
+            host_ip6_gw: o.host_ip6_gw,
+            host_mtu_size: o.host_mtu_size,
+            host_txqueuelen: o.host_txqueuelen,
+            host_down: o.host_down,
+            rx_ring_size: o.rx_ring_size.unwrap_or_default(),
+            tx_ring_size: o.tx_ring_size.unwrap_or_default(),
+            gso: o.gso,
+            respond: o.respond,
+            backend: o.backend.unwrap_or(Backend::Auto).into(),
+            owner: o.owner,
+            group: o.group,
+            admin_down: o.admin_down,
+            dry_run: o.dry_run,
+        };
+        check::check(&request)?;
+        Ok(Self::Create(Box::new(request)))
+    }
+}
+
+/// Opens the namespace in the caller's world: its mounts, its rights.
+fn open(spec: &NamespaceSpec) -> Result<Namespace, Failure> {
+    spec.open().map_err(|error| {
+        let on = if *spec == NamespaceSpec::Own {
+            "own namespace".into()
+        } else {
+            format!("host-ns {spec}")
+        };
+        let failure = Failure::io(format!("open {}", spec.path().display()), on, &error);
+        match (error.raw_os_error().map(Errno::from_raw), spec) {
+            (Some(Errno::ENOENT | Errno::ENOTDIR), NamespaceSpec::Name(name)) => failure
+                .code(Code::NotFound)
+                .hint(format!("`ip netns add {name}' makes a namespace of this name")),
+            (Some(Errno::ENOENT | Errno::ENOTDIR), _) => failure.code(Code::NotFound),
+            (Some(Errno::EACCES | Errno::EPERM), _) => failure
+                .hint("opening another's namespace needs its owner's rights: run it with sudo"),
+            _ => failure,
+        }
+    })
+}

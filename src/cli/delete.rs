@@ -1,0 +1,93 @@
+//! `delete [tap|tun] NAME… | sw_if_index N | --all`.
+
+use clap::Subcommand;
+
+use super::values;
+use crate::api::{DeleteRequest, InterfaceRef, Request};
+use crate::diag::Failure;
+use crate::units::{IfName, SwIfIndex};
+
+const EXAMPLES: &str = "\
+Examples:
+  delete tap0 tap1
+  delete tap sw_if_index 3";
+
+/// Delete interfaces.
+///
+/// All that are named must exist, or none is deleted. What could not be undone on the host is
+/// printed on stderr, with exit code 1.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    override_usage = "taptool delete [tap] {NAME... | sw_if_index N | --all}",
+    after_help = EXAMPLES
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    kind: Option<KindArgs>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, Subcommand)]
+enum KindArgs {
+    /// Delete taps.
+    #[command(
+        override_usage = "taptool delete tap {NAME... | sw_if_index N | --all}",
+        after_help = EXAMPLES
+    )]
+    Tap(Which),
+    /// Delete tuns; not in this version.
+    #[command(hide = true)]
+    Tun(Which),
+}
+
+// A comment and no doc: clap would print it as the command's own.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Which {
+    /// Interfaces.
+    #[arg(value_name = "NAME")]
+    names: Vec<IfName>,
+    /// One interface, by its number in `show interface'.
+    #[arg(
+        long = "sw_if_index",
+        alias = "sw-if-index",
+        value_name = "N",
+        value_parser = values::index,
+        conflicts_with = "names"
+    )]
+    sw_if_index: Option<u32>,
+    /// All interfaces; none is fine too.
+    #[arg(long, conflicts_with_all = ["names", "sw_if_index"])]
+    all: bool,
+}
+
+impl TryFrom<Args> for Request {
+    type Error = Failure;
+    fn try_from(args: Args) -> Result<Self, Failure> {
+        let which = match args.kind {
+            None => args.which,
+            Some(KindArgs::Tap(which)) => which,
+            Some(KindArgs::Tun(_)) => {
+                return Err(Failure::usage("", "not supported in this version"));
+            }
+        };
+        if which.all {
+            return Ok(Self::Delete(DeleteRequest::All));
+        }
+        let mut named: Vec<InterfaceRef> = Vec::new();
+        named.extend(which.sw_if_index.map(|n| InterfaceRef::Index(SwIfIndex(n))));
+        for name in which.names {
+            let interface = InterfaceRef::Name(name);
+            if named.contains(&interface) {
+                return Err(Failure::usage(interface.to_string(), "named twice"));
+            }
+            named.push(interface);
+        }
+        if named.is_empty() {
+            return Err(Failure::usage("", "Missing <interface>"));
+        }
+        Ok(Self::Delete(DeleteRequest::Named(named)))
+    }
+}

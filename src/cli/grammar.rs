@@ -1,0 +1,217 @@
+//! The command tree, and a line of words as a command.
+
+use std::time::Duration;
+
+use clap::builder::StyledStr;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use super::words::{self, Refusal};
+use super::{clear, create, delete, gso, hold, lacking, set, show, usage, xconnect};
+use crate::api::Request;
+use crate::diag::{Code, Failure};
+
+const TOUR: &str = "\
+One minute:
+  ip netns add foo
+  taptool hold --exec - <<END
+  create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24
+  END
+and in another terminal:
+  ip netns exec foo ping 10.9.0.2";
+
+const GLOBALS: &str = "\
+With every command: -j JSON, -p JSON on several lines, -q no notices, --color WHEN (--help \
+explains).";
+
+const SPELLINGS: &str = "\
+Options are written as usual (--host-ns foo) or as VPP writes them (host-ns foo); commands \
+abbreviate (sh tap). What follows `--' is taken for names. Examples in the help of a command are \
+lines of a script; the same words may follow `taptool'.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 no such interface, namespace, bridge or device, 4 exists \
+or busy, 5 not permitted, 7 backend or /dev/net/tun missing.";
+
+/// Tap interfaces on virtio rings: what VPP's tapv2 does, without VPP.
+#[derive(Debug, Parser)]
+#[command(
+    name = "taptool",
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TAPTOOL_COMMIT"), ")"),
+    disable_help_subcommand = true,
+    after_help = format!("{GLOBALS}\n\n{TOUR}"),
+    after_long_help = format!("{TOUR}\n\n{SPELLINGS}"),
+    args_override_self = true
+)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Option<Verbs>,
+}
+
+// Options of every command. A comment and no doc: clap would print it as the program's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Globals {
+    /// Print an array of JSON objects.
+    #[arg(short, long, global = true, hide_short_help = true)]
+    pub json: bool,
+    /// Print JSON on several lines; implies --json.
+    #[arg(short, long, global = true, hide_short_help = true)]
+    pub pretty: bool,
+    /// Colour help and errors: auto (on a terminal, NO_COLOR unset), always, never.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        default_value = "auto",
+        hide_default_value = true,
+        hide_short_help = true
+    )]
+    pub color: Color,
+    /// Print no notices, such as which backend was taken and why.
+    #[arg(short, long, global = true, overrides_with = "verbose", hide_short_help = true)]
+    pub quiet: bool,
+    /// Print each script line on stderr before it runs.
+    #[arg(short, long, global = true, overrides_with = "quiet", hide_short_help = true)]
+    pub verbose: bool,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verbs {
+    Create(Box<create::Args>),
+    Delete(delete::Args),
+    Show(show::Args),
+    Gso(gso::Args),
+    Xconnect(xconnect::Args),
+    Set(set::Args),
+    Clear(clear::Args),
+    Hold(hold::Args),
+    Wait(WaitArgs),
+    Demo(DemoArgs),
+}
+
+/// Pause a script; a signal ends it.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: wait 0.5")]
+struct WaitArgs {
+    /// How long, seconds; fractions allowed.
+    #[arg(value_name = "SECS", value_parser = super::values::seconds)]
+    seconds: Duration,
+}
+
+/// Show on this machine that it works: two namespaces, two taps, a wire, ping and TCP across.
+///
+/// Executes no other program and leaves nothing behind. An ordinary user's demo runs inside a user
+/// namespace of its own.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: sudo taptool demo")]
+struct DemoArgs {}
+
+/// A line as a command.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    /// The command path, which errors begin with.
+    pub path: String,
+    pub globals: Globals,
+    pub verb: Verb,
+    /// The sub-command that a name on the line resembles.
+    pub doubt: Option<String>,
+}
+
+/// What a line asks for.
+#[derive(Debug)]
+pub(super) enum Verb {
+    Request(Request),
+    Hold(hold::Args),
+    Wait(Duration),
+    Demo,
+    /// No command at all.
+    Nothing,
+}
+
+/// A line that runs nothing.
+#[derive(Debug)]
+pub(super) enum Unparsed {
+    /// It asked for help or the version.
+    Help(Box<StyledStr>),
+    /// It is no command, or a value is not of its form.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Unparsed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Reads words. Namespaces that they name are opened here, in the caller's context.
+pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
+    let resolved = words::resolve(&lacking::with_lacking(Cli::command()), line)?;
+    let path = resolved.path;
+    let refused =
+        |failure| Unparsed::Refused(Refusal { path: path.clone(), failure: Box::new(failure) });
+    let argv = std::iter::once("taptool".to_owned()).chain(resolved.argv);
+    let cli = Cli::command()
+        .try_get_matches_from(argv)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Unparsed::Help(Box::new(error.render()))
+            }
+            _ => refused(usage::failure(&error)),
+        })?;
+    let request = match cli.command {
+        None => Ok(Verb::Nothing),
+        Some(Verbs::Create(args)) => (*args).try_into().map(Verb::Request),
+        Some(Verbs::Delete(args)) => args.try_into().map(Verb::Request),
+        Some(Verbs::Show(args)) => Ok(Verb::Request(args.into())),
+        Some(Verbs::Gso(args)) => Ok(Verb::Request(args.into())),
+        Some(Verbs::Xconnect(args)) => args.try_into().map(Verb::Request),
+        Some(Verbs::Set(args)) => args.try_into().map(Verb::Request),
+        Some(Verbs::Clear(args)) => Ok(Verb::Request(args.into())),
+        Some(Verbs::Hold(args)) => Ok(Verb::Hold(args)),
+        Some(Verbs::Wait(args)) => Ok(Verb::Wait(args.seconds)),
+        Some(Verbs::Demo(DemoArgs {})) => Ok(Verb::Demo),
+    };
+    let verb = request.map_err(refused)?;
+    Ok(Parsed { path, globals: cli.globals, verb, doubt: resolved.doubt })
+}
+
+/// Points at the command that was probably meant, where a name is not that of an interface.
+pub(super) fn advise(path: &str, doubt: Option<&str>, failure: Failure) -> Failure {
+    match doubt {
+        Some(meant) if failure.code == Code::NotFound && failure.hint.is_none() => {
+            failure.hint(format!("did you mean {}", words::quoted(&format!("{path} {meant}"))))
+        }
+        _ => failure,
+    }
+}
+
+impl Globals {
+    /// These, and what a script line asks for on top.
+    pub(super) fn with(self, line: Self) -> Self {
+        Self {
+            json: self.json || line.json,
+            pretty: self.pretty || line.pretty,
+            quiet: self.quiet || line.quiet,
+            ..self
+        }
+    }
+}
+
+/// The command tree.
+#[cfg(test)]
+pub(super) fn tree() -> clap::Command {
+    Cli::command()
+}

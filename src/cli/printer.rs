@@ -1,0 +1,75 @@
+//! Writes results and messages.
+//!
+//! # Theory of operation
+//! A thread of its own owns both streams, so that a reader who does not read blocks this thread and
+//! not the control thread: whoever waits for [`Printer::print`] can stop waiting. Results are
+//! flushed one by one. The thread ends when the printer is dropped; one that is stuck in a write is
+//! left behind and ends with the process.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::mpsc;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::shown::Shown;
+use crate::diag::{Code, Failure};
+
+type Job = (Shown, oneshot::Sender<io::Result<()>>);
+
+/// The way to stdout and stderr.
+#[derive(Debug)]
+pub(super) struct Printer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Printer {
+    /// Starts the thread. `color` is about stderr.
+    pub(super) fn start(
+        out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
+        color: bool,
+    ) -> Result<Self, Failure> {
+        let (jobs, queue) = mpsc::channel();
+        thread::Builder::new()
+            .name("printer".into())
+            .spawn(move || work(&queue, out, err, color))
+            .map_err(|error| Failure::io("start of the printer thread", "", &error))?;
+        Ok(Self { jobs })
+    }
+
+    /// Prints what a command has to say.
+    ///
+    /// # Errors
+    /// `None` when nobody reads any more, which is no failure; else an exit code.
+    pub(super) async fn print(&self, shown: &Shown) -> Result<(), Option<Code>> {
+        if shown.out.is_empty() && shown.err.is_empty() {
+            return Ok(());
+        }
+        let (done, wait) = oneshot::channel();
+        let gone = Err(Some(Code::Failed));
+        if self.jobs.send((shown.clone(), done)).is_err() {
+            return gone;
+        }
+        match wait.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind() == ErrorKind::BrokenPipe => Err(None),
+            _ => gone,
+        }
+    }
+}
+
+fn work(queue: &mpsc::Receiver<Job>, mut out: impl Write, mut err: impl Write, color: bool) {
+    for (shown, done) in queue {
+        // Where even stderr is gone there is nobody to tell.
+        let _ = err.write_all(shown.stderr(color).as_bytes()).and_then(|()| err.flush());
+        let printed = out.write_all(shown.out.as_bytes()).and_then(|()| out.flush());
+        if let Err(error) = &printed
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            let _ = writeln!(err, "{}", Failure::io("write to stdout", "", error));
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = done.send(printed);
+    }
+}

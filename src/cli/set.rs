@@ -1,0 +1,181 @@
+//! `set tap gso …`, `set interface …`.
+
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+
+use super::{values, xconnect};
+use crate::api::{GsoRequest, InterfaceRef, Request, SetInterface, SetRequest};
+use crate::diag::Failure;
+use crate::units::{IfName, SwIfIndex};
+
+/// Change an interface, in VPP's words.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  set interface state tap0 down
+  set interface ip address tap0 10.9.0.2/24
+  set interface l2 xconnect tap1 tap2
+  set tap gso tap0 enable")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// State, addresses and action.
+    #[command(subcommand)]
+    Interface(Interface),
+    /// Segmentation offload.
+    #[command(subcommand)]
+    Tap(Tap),
+}
+
+#[derive(Debug, Subcommand)]
+enum Tap {
+    /// Turn segmentation offload on (the default) or off.
+    #[command(
+        override_usage = "taptool set tap gso {NAME | sw_if_index N} [enable|disable]",
+        after_help = "Examples:\n  set tap gso tap0\n  set tap gso sw_if_index 3 disable"
+    )]
+    Gso(GsoArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+struct GsoArgs {
+    /// The interface.
+    #[arg(value_name = "NAME")]
+    name: Option<IfName>,
+    /// The interface, by its number in `show interface'.
+    #[arg(
+        long = "sw_if_index",
+        alias = "sw-if-index",
+        value_name = "N",
+        value_parser = values::index,
+        conflicts_with = "name"
+    )]
+    sw_if_index: Option<u32>,
+    /// Turn it on; the default.
+    #[arg(long, aliases = ["en", "ena", "enab", "enabl"], conflicts_with = "disable")]
+    enable: bool,
+    /// Turn it off.
+    #[arg(long, aliases = ["dis", "disa", "disab", "disabl"])]
+    disable: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Interface {
+    /// Set our side up or down.
+    ///
+    /// A down interface drops every frame, counted as admin_down. The host side stays as it is.
+    #[command(after_help = "Example: set interface state tap0 down")]
+    State {
+        /// The interface.
+        #[arg(value_name = "NAME")]
+        name: IfName,
+        /// up or down.
+        #[arg(value_name = "up|down", hide_possible_values = true)]
+        state: UpDown,
+    },
+    /// Layer-2 actions.
+    #[command(subcommand)]
+    L2(L2),
+    /// Back from `l2 xconnect': answer for the addresses again, or sink.
+    #[command(after_help = "Example: set interface l3 tap0")]
+    L3 {
+        /// The interface.
+        #[arg(value_name = "NAME")]
+        name: IfName,
+    },
+    /// Addresses of our side.
+    #[command(subcommand)]
+    Ip(Ip),
+}
+
+#[derive(Debug, Subcommand)]
+enum L2 {
+    /// Send what NAME receives out of PEER; one direction only.
+    #[command(after_help = "Example: set interface l2 xconnect tap1 tap2")]
+    Xconnect {
+        /// The interface that receives.
+        #[arg(value_name = "NAME")]
+        name: IfName,
+        /// The interface that sends.
+        #[arg(value_name = "PEER")]
+        peer: IfName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Ip {
+    /// Add an address that our side answers for, or take it away.
+    #[command(
+        override_usage = "taptool set interface ip address [del] NAME {ADDR/LEN | all}",
+        after_help = "\
+Examples:
+  set interface ip address tap0 10.9.0.2/24
+  set interface ip address del tap0 10.9.0.2/24
+  set interface ip address del tap0 all"
+    )]
+    Address {
+        /// Take it away.
+        #[arg(long)]
+        del: bool,
+        /// The interface.
+        #[arg(value_name = "NAME")]
+        name: IfName,
+        /// The address with its prefix length; after del also `all'.
+        #[arg(value_name = "ADDR/LEN")]
+        address: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum UpDown {
+    Up,
+    Down,
+}
+
+impl TryFrom<Args> for Request {
+    type Error = Failure;
+    fn try_from(args: Args) -> Result<Self, Failure> {
+        let interface = match args.what {
+            What::Tap(Tap::Gso(args)) => return gso(args),
+            What::Interface(interface) => interface,
+        };
+        let (name, change) = match interface {
+            Interface::State { name, state } => {
+                (name, SetInterface::State { up: state == UpDown::Up })
+            }
+            Interface::L3 { name } => (name, SetInterface::L3),
+            Interface::L2(L2::Xconnect { name, peer }) => {
+                let (_, peer) = xconnect::ends(name.clone(), peer)?;
+                (name, SetInterface::L2Xconnect { peer })
+            }
+            Interface::Ip(Ip::Address { del, name, address }) => (name, change(del, &address)?),
+        };
+        Ok(Self::Set(SetRequest { interface: InterfaceRef::Name(name), change }))
+    }
+}
+
+fn gso(args: GsoArgs) -> Result<Request, Failure> {
+    let interface = match (args.name, args.sw_if_index) {
+        (Some(name), _) => InterfaceRef::Name(name),
+        (None, Some(index)) => InterfaceRef::Index(SwIfIndex(index)),
+        (None, None) => {
+            return Err(Failure::usage("", "please specify interface name or sw_if_index"));
+        }
+    };
+    Ok(Request::Gso(GsoRequest { interface, on: !args.disable }))
+}
+
+fn change(del: bool, address: &str) -> Result<SetInterface, Failure> {
+    if address == "all" {
+        if del {
+            return Ok(SetInterface::DelAllAddresses);
+        }
+        return Err(Failure::usage("all", "goes with `del' only"));
+    }
+    let net = values::prefix(address)
+        .map_err(|why| Failure::usage(crate::render::escape(address), why.0))?;
+    Ok(if del { SetInterface::DelAddress(net) } else { SetInterface::AddAddress(net) })
+}

@@ -1,0 +1,88 @@
+//! What a command prints: on stdout, on stderr, and with which exit code.
+
+use clap::builder::StyledStr;
+
+use super::grammar::Globals;
+use crate::api::{Outcome, Reply};
+use crate::diag::{Code, Failure};
+use crate::render;
+
+/// The output of one command.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// For stdout, lines ended.
+    pub out: String,
+    /// For stderr: what the line begins with (coloured where there is colour), and the rest.
+    pub err: Vec<(String, String)>,
+    /// None when it is done.
+    pub code: Option<Code>,
+}
+
+impl Shown {
+    /// A command that has nothing to answer.
+    pub(super) fn done(globals: Globals) -> Self {
+        Self::result("", Ok(Reply::Changed(Vec::new()).into()), globals)
+    }
+
+    /// The refusal of the command `path`, which began at `place`.
+    pub(super) fn failure(place: &str, path: &str, failure: &Failure) -> Self {
+        let err = vec![(prefix(place, path), render::escape_lines(&failure.to_string()))];
+        Self { out: String::new(), err, code: Some(failure.code) }
+    }
+
+    /// What came of the command `path`.
+    pub(super) fn result(path: &str, result: Result<Outcome, Failure>, globals: Globals) -> Self {
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(failure) => return Self::failure("", path, &failure),
+        };
+        let out = if globals.json || globals.pretty {
+            render::json(&outcome.reply, globals.pretty)
+        } else {
+            render::text(&outcome.reply)
+        };
+        let left = render::left_behind(&outcome.reply);
+        let code = (!left.is_empty()).then_some(Code::Failed);
+        let notices = if globals.quiet { Vec::new() } else { outcome.notices };
+        let say = |text: String| (prefix("", path), render::escape_lines(&text));
+        Self { out, err: notices.into_iter().chain(left).map(say).collect(), code }
+    }
+
+    /// Help or the version.
+    pub(super) fn help(text: &StyledStr, color: bool) -> Self {
+        let out = if color { text.ansi().to_string() } else { text.to_string() };
+        Self { out, ..Self::default() }
+    }
+
+    /// A script line about to run.
+    pub(super) fn trace(place: &str, line: &str) -> Self {
+        let err = vec![(place.to_owned(), render::escape(line.trim()).into_owned())];
+        Self { err, ..Self::default() }
+    }
+
+    /// The same, said about a script line at `place`.
+    pub(super) fn located(mut self, place: &str) -> Self {
+        for (prefix, _) in &mut self.err {
+            prefix.insert_str(0, place);
+        }
+        self
+    }
+
+    /// The same without its results.
+    pub(super) fn without_out(self) -> Self {
+        Self { out: String::new(), ..self }
+    }
+
+    /// What goes to stderr.
+    pub(super) fn stderr(&self, color: bool) -> String {
+        let paint = |prefix: &str| {
+            let painted = color && self.code.is_some() && !prefix.is_empty();
+            if painted { format!("\x1b[1;31m{prefix}\x1b[0m") } else { prefix.to_owned() }
+        };
+        self.err.iter().map(|(prefix, text)| format!("{}{text}\n", paint(prefix))).collect()
+    }
+}
+
+fn prefix(place: &str, path: &str) -> String {
+    if path.is_empty() { place.to_owned() } else { format!("{place}{path}: ") }
+}

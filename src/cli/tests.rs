@@ -1,0 +1,441 @@
+//! Lines → requests or the exact refusal.
+
+use std::collections::BTreeSet;
+
+use super::grammar::{Parsed, Unparsed, Verb, parse, tree};
+use super::words::Refusal;
+use crate::api::{
+    BackendChoice, ClearRequest, CreateRequest, DeleteRequest, GsoRequest, InterfaceRef,
+    NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
+};
+use crate::units::{IfName, Kind, SwIfIndex};
+
+fn split(line: &str) -> Vec<String> {
+    shlex::split(line).unwrap()
+}
+
+fn parsed(line: &str) -> Parsed {
+    parse(&split(line)).unwrap_or_else(|refused| panic!("{line}: {refused:?}"))
+}
+
+fn request(line: &str) -> Request {
+    match parsed(line).verb {
+        Verb::Request(request) => request,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn refused(line: &str) -> (u8, String) {
+    match parse(&split(line)) {
+        Err(Unparsed::Refused(Refusal { path, failure })) => {
+            (failure.code as u8, format!("{path}: {failure}"))
+        }
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn name(name: &str) -> InterfaceRef {
+    InterfaceRef::Name(IfName::new(name).unwrap())
+}
+
+/// A request without the numbers of its open files.
+fn plain(request: &Request) -> String {
+    let text = format!("{request:?}");
+    match text.split_once("OwnedFd { fd: ") {
+        Some((before, after)) => {
+            format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => text,
+    }
+}
+
+fn create(change: impl FnOnce(&mut CreateRequest)) -> String {
+    let mut request = CreateRequest::new(Kind::Tap, NamespaceSpec::Own.open().unwrap());
+    change(&mut request);
+    plain(&Request::Create(Box::new(request)))
+}
+
+#[test]
+fn the_tree_is_sound_and_every_command_has_an_example() {
+    fn check(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        assert!(command.get_about().is_some(), "{path}: no description");
+        let group = command.is_subcommand_required_set();
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<&str> = help
+            .lines()
+            .filter_map(|l| l.strip_prefix("  ").or_else(|| l.strip_prefix("Example: ")))
+            .collect();
+        assert!(group || command.is_hide_set() || !examples.is_empty(), "{path}: no example");
+        let lines = examples.into_iter().filter(|_| command.get_name() != "taptool");
+        for line in lines.filter(|line| !line.contains('|')) {
+            let line = line.trim_start_matches("sudo ").trim_start_matches("taptool ");
+            match parse(&split(line)) {
+                Ok(_) => {}
+                // The namespace of the examples need not be there.
+                Err(Unparsed::Refused(refusal)) => assert_eq!(refusal.failure.code as u8, 3),
+                Err(Unparsed::Help(_)) => panic!("{line}"),
+            }
+        }
+        command.get_subcommands().for_each(|child| check(child, &path));
+    }
+    tree().debug_assert();
+    check(&tree(), "");
+}
+
+#[test]
+fn create_without_a_word_asks_for_nothing() {
+    assert_eq!(plain(&request("create")), create(|_| ()));
+    assert_eq!(plain(&request("create tap")), create(|_| ()));
+    assert_eq!(plain(&request("create tap num-rx-queues 1 num-tx-queues 1")), create(|_| ()));
+}
+
+#[test]
+fn every_option_of_create_in_both_spellings_makes_the_same_request() {
+    type Change = fn(&mut CreateRequest);
+    let rows: &[(&[&str], &str, Change)] = &[
+        (&["id"], "7", |r| r.id = Some("7".parse().unwrap())),
+        (&["if-name"], "x0", |r| r.if_name = Some("x0".parse().unwrap())),
+        (&["hw-addr"], "02:fe:00:00:00:01", |r| {
+            r.mac_addr = Some("02fe.0000.0001".parse().unwrap());
+        }),
+        (&["host-if-name"], "eth0", |r| r.host_if_name = Some("eth0".parse().unwrap())),
+        (&["host-ns", "netns"], "/proc/self/ns/net", |r| {
+            r.host_ns.label = Some("/proc/self/ns/net".into());
+        }),
+        (&["host-mac-addr"], "02:fe:00:00:00:02", |r| {
+            r.host_mac_addr = Some("02fe.0000.0002".parse().unwrap());
+        }),
+        (&["host-bridge", "bridge"], "br0", |r| r.host_bridge = Some("br0".parse().unwrap())),
+        (&["host-ip4-addr", "ip4"], "10.9.0.1/24", |r| {
+            r.host_ip4_addr = vec!["10.9.0.1/24".parse().unwrap()];
+        }),
+        (&["host-ip6-addr", "ip6"], "fd00::1/64", |r| {
+            r.host_ip6_addr = vec!["fd00::1/64".parse().unwrap()];
+        }),
+        (&["host-mtu-size", "mtu"], "9000", |r| r.host_mtu_size = Some("9000".parse().unwrap())),
+        (&["rx-ring-size"], "512", |r| r.rx_ring_size = "512".parse().unwrap()),
+        (&["tx-ring-size"], "1024", |r| r.tx_ring_size = "1024".parse().unwrap()),
+        (&["gso"], "", |r| r.gso = true),
+        (&["respond"], "10.9.0.2/24", |r| r.respond = vec!["10.9.0.2/24".parse().unwrap()]),
+        (&["backend"], "userspace", |r| r.backend = BackendChoice::Userspace),
+        (&["owner"], "1000", |r| r.owner = Some(1000)),
+        (&["group"], "100", |r| r.group = Some(100)),
+        (&["host-txqueuelen"], "77", |r| r.host_txqueuelen = Some(77)),
+        (&["host-down"], "", |r| r.host_down = true),
+        (&["admin-down"], "", |r| r.admin_down = true),
+        (&["dry-run"], "", |r| r.dry_run = true),
+    ];
+    for (words, value, change) in rows {
+        let expected = create(change);
+        for word in *words {
+            for command in ["create", "create tap"] {
+                for line in [
+                    format!("{command} {word} {value}"),
+                    format!("{command} --{word} {value}"),
+                    format!("{command} --{word}{}{value}", if value.is_empty() { "" } else { "=" }),
+                ] {
+                    assert_eq!(plain(&request(&line)), expected, "{line}");
+                }
+            }
+        }
+    }
+    // Gateways need an address beside them.
+    let with_gateways = create(|r| {
+        r.host_ip4_addr = vec!["10.9.0.1/24".parse().unwrap()];
+        r.host_ip6_addr = vec!["fd00::1/64".parse().unwrap()];
+        r.host_ip4_gw = Some("10.9.0.2".parse().unwrap());
+        r.host_ip6_gw = Some("fe80::1".parse().unwrap());
+    });
+    for line in [
+        "create tap host-ip4-gw 10.9.0.2 host-ip6-gw fe80::1 host-ip4-addr 10.9.0.1/24 host-ip6-addr fd00::1/64",
+        "create --ip4 10.9.0.1/24 --ip6 fd00::1/64 --gw4 10.9.0.2 --gw6 fe80::1",
+    ] {
+        assert_eq!(plain(&request(line)), with_gateways, "{line}");
+    }
+    let known: BTreeSet<String> =
+        rows.iter().flat_map(|(words, ..)| *words).map(|w| (*w).to_owned()).collect();
+    let all = tree();
+    let options = all.find_subcommand("create").unwrap().find_subcommand("tap").unwrap();
+    for option in options.get_opts().filter(|o| !o.is_hide_set()) {
+        let long = option.get_long().unwrap();
+        let elsewhere = ["host-ip4-gw", "host-ip6-gw", "num-rx-queues", "num-tx-queues"];
+        assert!(known.contains(long) || elsewhere.contains(&long), "{long} is in no row");
+    }
+}
+
+#[test]
+fn a_repeat_overrides_and_addresses_add_up() {
+    assert_eq!(
+        plain(&request("create tap rx-ring-size 512 --rx-ring-size 1024 gso gso")),
+        create(|r| {
+            r.rx_ring_size = "1024".parse().unwrap();
+            r.gso = true;
+        })
+    );
+    assert_eq!(
+        plain(&request(
+            "create tap0 --ip4 10.9.0.1/24 host-ip4-addr 10.8.0.1/24 respond fd00::2/64"
+        )),
+        create(|r| {
+            r.name = Some("tap0".parse().unwrap());
+            r.host_ip4_addr = vec!["10.9.0.1/24".parse().unwrap(), "10.8.0.1/24".parse().unwrap()];
+            r.respond = vec!["fd00::2/64".parse().unwrap()];
+        })
+    );
+}
+
+#[test]
+fn lines_of_the_other_verbs() {
+    let delete = |names: Vec<InterfaceRef>| Request::Delete(DeleteRequest::Named(names));
+    let gso = |interface, on| Request::Gso(GsoRequest { interface, on });
+    let set = |n: &str, change| Request::Set(SetRequest { interface: name(n), change });
+    let tap = |interfaces, descriptors| {
+        Request::Show(ShowRequest::Tap { kind: Kind::Tap, interfaces, descriptors })
+    };
+    let wire = |off| Request::Xconnect(XconnectRequest { a: name("t1"), b: name("t2"), off });
+    for (line, expected) in [
+        ("delete tap tap0", delete(vec![name("tap0")])),
+        ("delete tap0 tap1", delete(vec![name("tap0"), name("tap1")])),
+        ("delete tap sw_if_index 3", delete(vec![InterfaceRef::Index(SwIfIndex(3))])),
+        ("delete --sw-if-index 3", delete(vec![InterfaceRef::Index(SwIfIndex(3))])),
+        ("delete --all", Request::Delete(DeleteRequest::All)),
+        ("delete tap --all", Request::Delete(DeleteRequest::All)),
+        ("gso tap0 on", gso(name("tap0"), true)),
+        ("gso tap0 off", gso(name("tap0"), false)),
+        ("set tap gso tap0", gso(name("tap0"), true)),
+        ("set tap gso tap0 enable", gso(name("tap0"), true)),
+        ("set tap gso tap0 en", gso(name("tap0"), true)),
+        ("set tap gso tap0 disable", gso(name("tap0"), false)),
+        ("set tap gso sw_if_index 3 disable", gso(InterfaceRef::Index(SwIfIndex(3)), false)),
+        ("set tap gso disable sw_if_index 3", gso(InterfaceRef::Index(SwIfIndex(3)), false)),
+        ("xconnect t1 t2", wire(false)),
+        ("xconnect t1 t2 off", wire(true)),
+        (
+            "set interface l2 xconnect t1 t2",
+            set("t1", SetInterface::L2Xconnect { peer: name("t2") }),
+        ),
+        ("set interface l3 t1", set("t1", SetInterface::L3)),
+        ("set interface state t1 up", set("t1", SetInterface::State { up: true })),
+        ("set interface state t1 down", set("t1", SetInterface::State { up: false })),
+        (
+            "set interface ip address t1 10.0.0.1/24",
+            set("t1", SetInterface::AddAddress("10.0.0.1/24".parse().unwrap())),
+        ),
+        (
+            "set interface ip address del t1 fd00::1/64",
+            set("t1", SetInterface::DelAddress("fd00::1/64".parse().unwrap())),
+        ),
+        ("set interface ip address del t1 all", set("t1", SetInterface::DelAllAddresses)),
+        ("show", Request::Show(ShowRequest::Overview(vec![]))),
+        ("show tap0", Request::Show(ShowRequest::Overview(vec![name("tap0")]))),
+        ("show tap", tap(vec![], false)),
+        ("show tap tap0 tap1 descriptors", tap(vec![name("tap0"), name("tap1")], true)),
+        ("show tap descriptors tap0", tap(vec![name("tap0")], true)),
+        (
+            "show tun",
+            Request::Show(ShowRequest::Tap {
+                kind: Kind::Tun,
+                interfaces: vec![],
+                descriptors: false,
+            }),
+        ),
+        ("show interface tap0", Request::Show(ShowRequest::Interface(vec![name("tap0")]))),
+        ("show errors", Request::Show(ShowRequest::Errors)),
+        ("clear interfaces", Request::Clear(ClearRequest::Interfaces(vec![]))),
+        ("clear interfaces tap0", Request::Clear(ClearRequest::Interfaces(vec![name("tap0")]))),
+        ("clear errors", Request::Clear(ClearRequest::Errors)),
+    ] {
+        assert_eq!(format!("{:?}", request(line)), format!("{expected:?}"), "{line}");
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_with_the_option_and_the_reason() {
+    for (line, expected) in [
+        (
+            "create tap rx-ring-size 300",
+            "create tap: rx-ring-size 300: not a power of two between 64 and 32768",
+        ),
+        (
+            "create tap rx-ring-size 65536",
+            "create tap: rx-ring-size 65536: not a power of two between 64 and 32768",
+        ),
+        (
+            "create tap tx-ring-size 0",
+            "create tap: tx-ring-size 0: not a power of two between 64 and 32768",
+        ),
+        ("create tap id 8192", "create tap: id 8192: not an id between 0 and 8191"),
+        ("create tap id -1", "create tap: id -1: not an id between 0 and 8191"),
+        ("create tap --id=", "create tap: id `': not an id between 0 and 8191"),
+        (
+            "create tap hw-addr 00:00:00:00:00:00",
+            "create tap: hw-addr 00:00:00:00:00:00: the zero address is no interface's",
+        ),
+        (
+            "create tap host-mac-addr 01:00:5e:00:00:01",
+            "create tap: host-mac-addr 01:00:5e:00:00:01: a multicast address is no interface's",
+        ),
+        (
+            "create tap host-if-name 0123456789abcdef",
+            "create tap: host-if-name 0123456789abcdef: an interface name has 1 to 15 characters",
+        ),
+        (
+            "create tap tap%d",
+            "create tap: tap%d: an interface name is made of letters, digits, `.', `_' and `-'",
+        ),
+        ("create tap if-name all", "create tap: if-name all: this name is reserved by the kernel"),
+        (
+            "create tap host-ns pid:abc",
+            "create tap: host-ns pid:abc: `pid:' is followed by a process number",
+        ),
+        (
+            "create tap host-mtu-size 67",
+            "create tap: host-mtu-size 67: not an MTU between 68 and 65521",
+        ),
+        (
+            "create tap mtu 65522",
+            "create tap: host-mtu-size 65522: not an MTU between 68 and 65521",
+        ),
+        (
+            "create tap host-ip4-addr 10.0.0.1",
+            "create tap: host-ip4-addr 10.0.0.1: needs a prefix length (10.9.0.1/24, fd00::1/64)",
+        ),
+        (
+            "create tap host-ip4-addr 10.0.0.1/33",
+            "create tap: host-ip4-addr 10.0.0.1/33: prefix length is not between 1 and 32",
+        ),
+        (
+            "create tap host-ip6-addr fd00::1/129",
+            "create tap: host-ip6-addr fd00::1/129: prefix length is not between 1 and 128",
+        ),
+        (
+            "create tap host-ip4-addr 10.0.0.1/0",
+            "create tap: host-ip4-addr 10.0.0.1/0: prefix length 0 would make every address a neighbour",
+        ),
+        (
+            "create tap host-ip4-addr fd00::1/64",
+            "create tap: host-ip4-addr fd00::1/64: not an IPv4 address (10.9.0.1/24)",
+        ),
+        ("create tap host-ip4-gw x", "create tap: host-ip4-gw x: invalid IPv4 address syntax"),
+        (
+            "create tap backend dpdk",
+            "create tap: backend dpdk: not one of auto, vhost-net, userspace",
+        ),
+        ("create tap owner root", "create tap: owner root: not a number between 0 and 4294967294"),
+        (
+            "create tap host-bridge br0 host-ip4-addr 10.0.0.1/24",
+            "create tap: Please specify either host ip address or host bridge",
+        ),
+        (
+            "create tap host-bridge br0 host-ip4-gw 10.0.0.1",
+            "create tap: Please specify either host ip address or host bridge",
+        ),
+        (
+            "create tap host-ip4-gw 10.0.0.1",
+            "create tap: host-ip4-gw 10.0.0.1: a gateway needs a host-ip4-addr whose network it is in",
+        ),
+        (
+            "create tap host-ip4-addr 10.0.0.1/24 host-ip6-gw fe80::1",
+            "create tap: host-ip6-gw fe80::1: a gateway needs a host-ip6-addr whose network it is in",
+        ),
+        (
+            "create tap host-ip4-addr 10.0.0.1/24 host-ip4-gw 10.0.1.1",
+            "create tap: host-ip4-gw 10.0.1.1: in the network of no host-ip4-addr",
+        ),
+        (
+            "create tap host-ip4-addr 10.0.0.1/24 host-ip4-gw 10.0.0.1",
+            "create tap: host-ip4-gw 10.0.0.1: this is the host side's own address",
+        ),
+        (
+            "create tap ip4 10.0.0.1/24 ip4 10.0.0.1/24",
+            "create tap: host-ip4-addr 10.0.0.1/24: this address is given twice",
+        ),
+        (
+            "create tap ip4 10.0.0.1/24 respond 10.0.0.1/24",
+            "create tap: respond 10.0.0.1/24: this address is given twice",
+        ),
+        ("create tap --gso=1", "create tap: gso: takes no value"),
+        ("delete", "delete: Missing <interface>"),
+        ("delete tap", "delete tap: Missing <interface>"),
+        ("delete tap0 tap0", "delete: tap0: named twice"),
+        ("delete tap0 --all", "delete: <NAME> does not go with `--all'"),
+        (
+            "delete tap sw_if_index x",
+            "delete tap: sw_if_index x: not a number between 0 and 4294967295",
+        ),
+        ("gso tap0", "gso: Missing <on|off>"),
+        ("gso tap0 maybe", "gso: maybe: not one of on, off"),
+        ("set tap gso", "set tap gso: please specify interface name or sw_if_index"),
+        ("set interface state tap0 punt", "set interface state: punt: not one of up, down"),
+        (
+            "set interface ip address tap0 10.0.0.1/33",
+            "set interface ip address: 10.0.0.1/33: prefix length is not between 1 and 32",
+        ),
+        (
+            "set interface ip address tap0 all",
+            "set interface ip address: all: goes with `del' only",
+        ),
+        (
+            "set interface l2 xconnect t1 t1",
+            "set interface l2 xconnect: t1: an interface is not wired to itself",
+        ),
+        ("xconnect t1", "xconnect: Missing <B>"),
+        ("show --color blue", "show: color blue: not one of auto, always, never"),
+        ("hold --memory 0", "hold: memory 0: not a size (bytes, or with K, M or G: 256M)"),
+        ("wait -1", "wait: unknown input `-1'"),
+        ("create -x", "create: unknown input `-x'"),
+        ("create -- tap0 tap1", "create: unknown input `tap1'"),
+    ] {
+        assert_eq!(refused(line), (2, expected.to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn what_this_version_lacks_is_refused_by_its_name() {
+    for word in [
+        "no-gso",
+        "csum-offload",
+        "gro-coalesce",
+        "persist",
+        "attach",
+        "tun",
+        "packed",
+        "in-order",
+        "consistent-qp",
+        "num-rx-queues 2",
+        "num-tx-queues 0",
+    ] {
+        for line in [format!("create tap {word}"), format!("create tap id 1 --{word}")] {
+            let expected = format!("create tap: {word}: not supported in this version");
+            assert_eq!(refused(&line), (2, expected), "{line}");
+        }
+    }
+    for line in ["create tun", "create tun id 0 host-if-name x0", "delete tun tun0"] {
+        let expected = format!("{} tun: not supported in this version", &line[..6]);
+        assert_eq!(refused(line), (2, expected), "{line}");
+    }
+}
+
+#[test]
+fn a_namespace_that_is_not_there_is_exit_3_and_names_the_path() {
+    let (code, text) = refused("create tap host-ns nonesuch-7");
+    assert_eq!(code, 3);
+    assert_eq!(
+        text,
+        "create tap: host-ns nonesuch-7: open /run/netns/nonesuch-7: No such file or directory (ENOENT)\n  `ip netns add nonesuch-7' makes a namespace of this name"
+    );
+    assert_eq!(refused("create tap host-ns pid:4194304").0, 3);
+    assert_eq!(refused("create tap host-ns /nonesuch/net").0, 3);
+}
+
+#[test]
+fn help_and_version_are_not_refusals() {
+    for line in ["--help", "-h", "create --help", "cr tap -h", "set", "--version", "show -V"] {
+        match parse(&split(line)) {
+            Err(Unparsed::Help(_)) => assert_ne!(line, "set"),
+            Err(Unparsed::Refused(_)) => assert!(matches!(line, "set" | "show -V"), "{line}"),
+            Ok(other) => panic!("{line}: {other:?}"),
+        }
+    }
+}

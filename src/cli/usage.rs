@@ -1,0 +1,71 @@
+//! clap's refusals in our words.
+
+use std::error::Error as _;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::words::quoted;
+use crate::diag::Failure;
+use crate::render::escape;
+
+/// The refusal as a failure; the command path is put in front by whoever prints it.
+pub(super) fn failure(error: &clap::Error) -> Failure {
+    let arg = text(error, ContextKind::InvalidArg);
+    let value = text(error, ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::ValueValidation => {
+            let why = error.source().map_or_else(|| "not a value".to_owned(), ToString::to_string);
+            Failure::usage(subject(&arg, &value), why)
+        }
+        ErrorKind::InvalidValue => {
+            let valid = text(error, ContextKind::ValidValue);
+            Failure::usage(subject(&arg, &value), format!("not one of {valid}"))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            Failure::usage("", format!("Missing {}", places(&arg)))
+        }
+        ErrorKind::ArgumentConflict => {
+            let prior = text(error, ContextKind::PriorArg);
+            let with = if prior.is_empty() { "the others".into() } else { places(&prior) };
+            Failure::usage("", format!("{} does not go with {with}", places(&arg)))
+        }
+        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand => {
+            let word =
+                if arg.is_empty() { text(error, ContextKind::InvalidSubcommand) } else { arg };
+            Failure::usage("", format!("unknown input {}", quoted(&word)))
+        }
+        ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues => {
+            Failure::usage(name(&arg), "takes no value")
+        }
+        kind => Failure::usage("", kind.to_string()),
+    }
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(one)) => one.clone(),
+        Some(ContextValue::Strings(several)) => several.join(", "),
+        _ => String::new(),
+    }
+}
+
+/// `--rx-ring-size <N>` → `rx-ring-size`.
+fn name(arg: &str) -> &str {
+    let arg = arg.trim_start_matches('-');
+    arg.split([' ', '=', '[']).next().unwrap_or(arg)
+}
+
+/// What the value was given for: `rx-ring-size 300`, or the value alone for a positional.
+fn subject(arg: &str, value: &str) -> String {
+    let value = if value.is_empty() { "`'".into() } else { escape(value) };
+    if arg.starts_with('-') { format!("{} {value}", name(arg)) } else { value.into_owned() }
+}
+
+/// `<NAME>`, `[NAME]...` and `--all` as people write them.
+fn places(args: &str) -> String {
+    let each = args.split(", ").map(|arg| match arg.strip_prefix("--") {
+        Some(_) => format!("`{}'", arg.split(' ').next().unwrap_or(arg)),
+        None => format!("<{}>", arg.trim_matches(['<', '>', '[', ']', '.'])),
+    });
+    each.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,283 @@
+//! Words as people type them → argv as clap reads it.
+//!
+//! Two spellings meet here: POSIX (`--host-ns foo`) and VPP's bare words (`host-ns foo`). The
+//! rewriting knows no command. It walks clap's own tree: sub-commands abbreviate to unique
+//! prefixes, a bare word that is a long option of the command becomes that option, and a bare word
+//! that is nothing the command takes is refused before clap sees it.
+//!
+//! Three things of the tree steer it:
+//! * a hidden sub-command without arguments is a command that this version lacks;
+//! * global options and `--all` are never bare words;
+//! * an optional positional that shares its value name with an option (`[NAME]` and
+//!   `--if-name <NAME>`) invents a name. It stands before any bare-word option, and a word of the
+//!   grammar or a slip of one is no such name; that option is the remedy.
+
+mod nearest;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use clap::{Arg, Command};
+
+use tree::{
+    Child, bare_option, bare_words, child, children, find_long, in_grammar, lacking, longs,
+    naming_option, place,
+};
+
+use crate::diag::Failure;
+use crate::render::escape;
+
+/// Longest piece of the input that an error quotes, characters.
+const QUOTED_MAX: usize = 30;
+
+/// A resolved line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Full words of the command path (`create tap`); empty for none.
+    pub path: String,
+    /// The words for clap, the program's name not among them.
+    pub argv: Vec<String>,
+    /// A sub-command that a word taken as a name resembles.
+    pub doubt: Option<String>,
+}
+
+/// A line that is no command, and how far it was one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Full words of the command path so far.
+    pub path: String,
+    /// Why.
+    pub failure: Box<Failure>,
+}
+
+/// Resolves `words` against the command tree under `root`.
+pub(crate) fn resolve(root: &Command, words: &[String]) -> Result<Line, Refusal> {
+    let mut walk = Walk::new(root);
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let step = if word == "--" {
+            walk.argv.push(word.clone());
+            rest.by_ref().try_for_each(|word| walk.literal(word))
+        } else if word.len() > 1 && word.starts_with('-') {
+            walk.dashed(word, &mut rest)
+        } else {
+            walk.bare(word, &mut rest)
+        };
+        if let Err(failure) = step {
+            return Err(walk.refusal(failure));
+        }
+    }
+    if let Err(failure) = walk.complete() {
+        return Err(walk.refusal(failure));
+    }
+    Ok(Line { path: walk.path.join(" "), argv: walk.argv, doubt: walk.doubt })
+}
+
+/// The input in VPP's quotes, safe to print.
+pub(crate) fn quoted(input: &str) -> String {
+    let mut shown: String = input.chars().take(QUOTED_MAX).collect();
+    if shown.len() < input.len() {
+        shown.push_str("...");
+    }
+    format!("`{}'", escape(&shown))
+}
+
+fn unknown(word: &str) -> Failure {
+    Failure::usage("", format!("unknown input {}", quoted(word)))
+}
+
+struct Walk<'a> {
+    root: &'a Command,
+    node: &'a Command,
+    path: Vec<&'a str>,
+    argv: Vec<String>,
+    /// Something of this node was given, so its sub-commands are over.
+    begun: bool,
+    /// A bare word became an option.
+    bare_option: bool,
+    positionals: usize,
+    doubt: Option<String>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(root: &'a Command) -> Self {
+        Self {
+            root,
+            node: root,
+            path: Vec::new(),
+            argv: Vec::new(),
+            begun: false,
+            bare_option: false,
+            positionals: 0,
+            doubt: None,
+        }
+    }
+
+    fn refusal(&self, failure: Failure) -> Refusal {
+        Refusal { path: self.path.join(" "), failure: Box::new(failure) }
+    }
+
+    /// A word that begins with a dash. Short options are all flags and go to clap as they are.
+    fn dashed(
+        &mut self,
+        word: &str,
+        rest: &mut std::slice::Iter<'_, String>,
+    ) -> Result<(), Failure> {
+        let Some(long) = word.strip_prefix("--") else {
+            self.argv.push(word.to_owned());
+            return Ok(());
+        };
+        let (name, value) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (long, None),
+        };
+        if matches!(name, "help" | "version") {
+            self.argv.push(word.to_owned());
+            return Ok(());
+        }
+        let (arg, own) = match (find_long(self.node, name), find_long(self.root, name)) {
+            (Some(arg), _) if !arg.is_global_set() => (arg, true),
+            (_, Some(arg)) if arg.is_global_set() => (arg, false),
+            _ => return Err(self.unknown_option(word, name)),
+        };
+        self.begun |= own;
+        match value {
+            None if arg.get_action().takes_values() => match rest.as_slice().first() {
+                Some(next) if !next.starts_with("--") => {
+                    rest.next();
+                    self.argv.push(format!("--{name}={next}"));
+                }
+                _ => return Err(lacks_value(arg, name)),
+            },
+            _ => self.argv.push(word.to_owned()),
+        }
+        Ok(())
+    }
+
+    fn bare(&mut self, word: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Failure> {
+        if !self.begun {
+            match child(self.node, word) {
+                Child::One(next) => return self.descend(next),
+                Child::Several(names) => {
+                    let names: Vec<String> = names.into_iter().map(quoted).collect();
+                    return Err(Failure::usage("", format!("ambiguous input {}", quoted(word)))
+                        .hint(format!("could be {}", names.join(", "))));
+                }
+                Child::None => {}
+            }
+        }
+        if let Some(arg) = bare_option(self.node, word) {
+            self.begun = true;
+            self.bare_option = true;
+            if !arg.get_action().takes_values() {
+                self.argv.push(format!("--{word}"));
+                return Ok(());
+            }
+            let value = rest.next().ok_or_else(|| lacks_value(arg, word))?;
+            self.argv.push(format!("--{word}={value}"));
+            return Ok(());
+        }
+        let place = place(self.node, self.positionals);
+        // An option that may not stand bare is no name either.
+        let Some(place) = place.filter(|_| find_long(self.node, word).is_none()) else {
+            return Err(self.unknown_word(word));
+        };
+        if let Some(remedy) = naming_option(self.node, place) {
+            if self.bare_option {
+                return Err(self.unknown_word(word));
+            }
+            self.may_name(word, remedy)?;
+        } else if !self.begun {
+            self.doubt = nearest::slip(word, children(self.node)).map(str::to_owned);
+        }
+        self.begun = true;
+        self.positionals += 1;
+        self.argv.push(word.to_owned());
+        Ok(())
+    }
+
+    /// A word after `--`.
+    fn literal(&mut self, word: &str) -> Result<(), Failure> {
+        if place(self.node, self.positionals).is_none() {
+            return Err(unknown(word));
+        }
+        self.positionals += 1;
+        self.argv.push(word.to_owned());
+        Ok(())
+    }
+
+    fn descend(&mut self, next: &'a Command) -> Result<(), Failure> {
+        self.path.push(next.get_name());
+        if lacking(next) {
+            return Err(Failure::usage("", "not supported in this version"));
+        }
+        self.node = next;
+        self.argv.push(next.get_name().to_owned());
+        Ok(())
+    }
+
+    /// Whether the line may end here.
+    fn complete(&self) -> Result<(), Failure> {
+        let asks = |arg: &String| matches!(arg.as_str(), "--help" | "-h" | "--version" | "-V");
+        if !self.node.is_subcommand_required_set() || self.argv.iter().any(asks) {
+            return Ok(());
+        }
+        Err(Failure::usage("", "incomplete command").hint(goes_on(self.node)))
+    }
+
+    /// Whether `word` may be the name of something new.
+    fn may_name(&self, word: &str, remedy: &str) -> Result<(), Failure> {
+        let remedy = format!("--{remedy} {}", escape(word));
+        if in_grammar(self.root, word) {
+            let why = format!("{} is a word of the commands, not a name", quoted(word));
+            return Err(
+                Failure::usage("", why).hint(format!("to use it as a name all the same: {remedy}"))
+            );
+        }
+        let candidates = bare_words(self.node).chain(children(self.node));
+        match nearest::slip(word, candidates) {
+            Some(meant) => Err(unknown(word)
+                .hint(format!("did you mean {}; or, as a name: {remedy}", quoted(meant)))),
+            None => Ok(()),
+        }
+    }
+
+    fn unknown_word(&self, word: &str) -> Failure {
+        let dashed = find_long(self.node, word).or_else(|| find_long(self.root, word));
+        if dashed.is_some() || matches!(word, "help" | "version") {
+            return unknown(word).hint(format!("did you mean {}", quoted(&format!("--{word}"))));
+        }
+        let after_options = self.begun || !self.node.has_subcommands();
+        let words: Vec<&str> = if after_options {
+            bare_words(self.node).collect()
+        } else {
+            bare_words(self.node).chain(children(self.node)).collect()
+        };
+        match nearest::nearest(word, words.into_iter()) {
+            Some(meant) => unknown(word).hint(format!("did you mean {}", quoted(meant))),
+            None if self.path.is_empty() => unknown(word).hint("`--help' lists the commands"),
+            None if !after_options => unknown(word).hint(goes_on(self.node)),
+            None => unknown(word),
+        }
+    }
+
+    fn unknown_option(&self, word: &str, name: &str) -> Failure {
+        let longs = self.node.get_arguments().chain(self.root.get_arguments()).flat_map(longs);
+        match nearest::nearest(name, longs) {
+            Some(meant) => {
+                unknown(word).hint(format!("did you mean {}", quoted(&format!("--{meant}"))))
+            }
+            None => unknown(word),
+        }
+    }
+}
+
+fn goes_on(node: &Command) -> String {
+    let next: Vec<String> = children(node).map(quoted).collect();
+    format!("goes on with {}", next.join(", "))
+}
+
+fn lacks_value(arg: &Arg, typed: &str) -> Failure {
+    let value = arg.get_value_names().and_then(|names| names.first()).map_or("VALUE", |n| n);
+    Failure::usage(typed, format!("its value {value} is missing"))
+}

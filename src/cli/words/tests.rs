@@ -1,0 +1,247 @@
+use clap::Command;
+use proptest::prelude::*;
+
+use super::*;
+use crate::cli::grammar::tree;
+use crate::cli::lacking::with_lacking;
+
+fn full() -> Command {
+    with_lacking(tree())
+}
+
+fn split(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+fn argv(line: &str) -> String {
+    match resolve(&full(), &split(line)) {
+        Ok(resolved) => resolved.argv.join(" "),
+        Err(refusal) => panic!("{line}: {refusal:?}"),
+    }
+}
+
+fn refused(line: &str) -> String {
+    match resolve(&full(), &split(line)) {
+        Err(Refusal { path, failure }) => format!("{path}: {failure}"),
+        Ok(resolved) => panic!("{line}: {resolved:?}"),
+    }
+}
+
+#[test]
+fn bare_words_become_the_options_of_their_command() {
+    for (line, expected) in [
+        ("create tap", "create tap"),
+        ("create tap id 0 host-ns foo gso", "create tap --id=0 --host-ns=foo --gso"),
+        ("create tap0 host-ns foo", "create tap0 --host-ns=foo"),
+        ("create tap0 netns foo mtu 9000", "create tap0 --netns=foo --mtu=9000"),
+        ("create tap tap0 --netns foo gso", "create tap tap0 --netns=foo --gso"),
+        ("create tap gso", "create tap --gso"),
+        // The word after a bare option is its value, whatever it looks like.
+        ("create tap host-ns gso", "create tap --host-ns=gso"),
+        ("create tap if-name --gso", "create tap --if-name=--gso"),
+        ("create -- gso", "create -- gso"),
+        ("delete tap sw_if_index 3", "delete tap --sw_if_index=3"),
+        ("delete tap0 tap1", "delete tap0 tap1"),
+        ("show tap descriptors tap0", "show tap --descriptors tap0"),
+        ("xconnect a b off", "xconnect a b --off"),
+        ("set interface ip address del t0 all", "set interface ip address --del t0 all"),
+        ("-j show --color never", "-j show --color=never"),
+        ("hold exec -", "hold --exec=-"),
+    ] {
+        assert_eq!(argv(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn command_paths_abbreviate_and_an_exact_word_wins() {
+    for (line, expected) in [
+        ("sh tap", "show tap"),
+        ("sh", "show"),
+        ("sh int tap0", "show interface tap0"),
+        ("sh err", "show errors"),
+        ("cr tap id 3", "create tap --id=3"),
+        ("cr t", "create tap"),
+        ("c tap", "create tap"),
+        ("del tap0", "delete tap0"),
+        ("set tap gso tap0 en", "set tap gso tap0 --en"),
+        ("set int st tap0 up", "set interface state tap0 up"),
+        ("set int l2 x a b", "set interface l2 xconnect a b"),
+        ("x a b", "xconnect a b"),
+        ("g tap0 on", "gso tap0 on"),
+        ("cl int", "clear interfaces"),
+    ] {
+        match resolve(&full(), &split(line)) {
+            Ok(resolved) => assert_eq!(resolved.argv.join(" "), expected, "{line}"),
+            Err(refusal) => assert_eq!(line, "c tap", "{refusal:?}"),
+        }
+    }
+    assert_eq!(refused("s"), ": ambiguous input `s'\n  could be `show', `set'");
+    assert_eq!(refused("c"), ": ambiguous input `c'\n  could be `create', `clear'");
+    assert_eq!(
+        refused("set interface l"),
+        "set interface: ambiguous input `l'\n  could be `l2', `l3'"
+    );
+}
+
+/// Every prefix of every visible command path either means it, is a longer-known exact word, or is
+/// refused as ambiguous with the candidates; it never becomes something else.
+#[test]
+fn every_prefix_of_every_path_means_that_path_or_lists_it() {
+    fn walk(root: &Command, node: &Command, path: &[String]) {
+        for child in node.get_subcommands().filter(|c| !c.is_hide_set()) {
+            for end in 1..=child.get_name().len() {
+                let mut words = path.to_vec();
+                words.push(child.get_name()[..end].to_owned());
+                words.push("--help".into());
+                match resolve(root, &words) {
+                    Ok(line) => {
+                        assert!(line.path.ends_with(child.get_name()), "{words:?}: {line:?}");
+                    }
+                    Err(refusal) => {
+                        let hint = refusal.failure.hint.unwrap_or_default();
+                        assert!(hint.contains(&format!("`{}'", child.get_name())), "{words:?}");
+                    }
+                }
+            }
+            let mut deeper = path.to_vec();
+            deeper.push(child.get_name().to_owned());
+            walk(root, child, &deeper);
+        }
+    }
+    let root = full();
+    walk(&root, &root, &[]);
+}
+
+#[test]
+fn what_is_nothing_is_refused_with_its_token() {
+    for (line, expected) in [
+        ("create tap id 0 gsoo", "create tap: unknown input `gsoo'\n  did you mean `gso'"),
+        ("create tap tap0 tap1", "create tap: unknown input `tap1'"),
+        ("create tap id 0 tap1", "create tap: unknown input `tap1'"),
+        (
+            "create tap gsoo",
+            "create tap: unknown input `gsoo'\n  did you mean `gso'; or, as a name: --if-name gsoo",
+        ),
+        (
+            "create tap host-if foo",
+            "create tap: unknown input `host-if'\n  did you mean `host-if-name'; or, as a name: --if-name host-if",
+        ),
+        (
+            "create tap show",
+            "create tap: `show' is a word of the commands, not a name\n  to use it as a name all the same: --if-name show",
+        ),
+        (
+            "create tap tap",
+            "create tap: `tap' is a word of the commands, not a name\n  to use it as a name all the same: --if-name tap",
+        ),
+        (
+            "create tap json",
+            "create tap: `json' is a word of the commands, not a name\n  to use it as a name all the same: --if-name json",
+        ),
+        ("create tap tap0 --gsoo", "create tap: unknown input `--gsoo'\n  did you mean `--gso'"),
+        ("create tap tap0 --gs", "create tap: unknown input `--gs'\n  did you mean `--gso'"),
+        ("create tap id", "create tap: id: its value N is missing"),
+        ("create tap --id", "create tap: id: its value N is missing"),
+        ("create tap --host-ns --gso", "create tap: host-ns: its value NS is missing"),
+        ("create tap0 -- gso", "create: unknown input `gso'"),
+        ("delete all", "delete: unknown input `all'\n  did you mean `--all'"),
+        ("json show", ": unknown input `json'\n  did you mean `--json'"),
+        ("foo", ": unknown input `foo'\n  `--help' lists the commands"),
+        ("shwo", ": unknown input `shwo'\n  did you mean `show'"),
+        ("set", "set: incomplete command\n  goes on with `interface', `tap'"),
+        (
+            "set interface foo",
+            "set interface: unknown input `foo'\n  goes on with `state', `l2', `l3', `ip'",
+        ),
+        ("show mode", "show mode: not supported in this version"),
+        ("show interface addr", "show interface addr: not supported in this version"),
+        ("set interface mtu 9000 tap0", "set interface mtu: not supported in this version"),
+        ("set tap offload tap0", "set tap offload: not supported in this version"),
+        ("create bridge-domain 1", "create bridge-domain: not supported in this version"),
+        ("trace add tap-input 5", "trace: not supported in this version"),
+        ("exec foo", "exec: not supported in this version"),
+    ] {
+        assert_eq!(refused(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_quoted_token_is_short_and_harmless() {
+    assert_eq!(quoted("gsoo"), "`gsoo'");
+    assert_eq!(quoted("a\tb\u{1b}"), "`a\\tb\\u{1b}'");
+    assert_eq!(quoted(&"x".repeat(31)), format!("`{}...'", "x".repeat(30)));
+}
+
+#[test]
+fn a_name_that_resembles_a_command_is_remembered() {
+    let resolved = resolve(&full(), &split("show erors")).unwrap();
+    assert_eq!(resolved.doubt.as_deref(), Some("errors"));
+    assert_eq!(resolve(&full(), &split("show tap0")).unwrap().doubt, None);
+}
+
+/// Keywords of `create tap` that are long enough for a slip of them to be told from a name.
+fn keywords() -> Vec<String> {
+    let root = full();
+    let create = root.find_subcommand("create").unwrap().find_subcommand("tap").unwrap();
+    let words = create.get_arguments().flat_map(longs).filter(|word| word.len() > 3);
+    words.map(str::to_owned).collect()
+}
+
+fn slips() -> impl Strategy<Value = (String, String)> {
+    let keyword = proptest::sample::select(keywords());
+    (keyword, any::<proptest::sample::Index>(), proptest::char::range('a', 'z'), 0..4).prop_map(
+        |(word, at, letter, how)| {
+            let mut letters: Vec<char> = word.chars().collect();
+            let at = at.index(letters.len());
+            match how {
+                0 => drop(letters.remove(at)),
+                1 => letters.insert(at, letter),
+                2 => letters[at] = letter,
+                _ => letters.swap(at, (at + 1).min(word.len() - 1)),
+            }
+            (word, letters.into_iter().collect())
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_words_never_panic(words in proptest::collection::vec(".*", 0..6)) {
+        let _ = resolve(&full(), &words);
+    }
+
+    #[test]
+    fn words_of_the_grammar_in_any_order_never_panic(
+        words in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "create", "tap", "tun", "id", "3", "gso", "--gso", "--id", "--", "-j", "--json",
+                "show", "set", "interface", "host-ns", "", "-", "--all", "all", "descriptors",
+            ]),
+            0..8,
+        ),
+    ) {
+        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        let _ = crate::cli::grammar::parse(&words);
+    }
+
+    #[test]
+    fn a_slip_is_never_a_name_and_never_an_option((word, slip) in slips()) {
+        prop_assume!(!in_grammar(&full(), &slip) && slip.len() > 2);
+        for line in ["create tap", "create tap tap0", "create tap0", "create tap id 0"] {
+            let mut words = split(line);
+            words.push(slip.clone());
+            let resolved = resolve(&full(), &words);
+            // A first dash makes it an unknown option, which is as good a refusal.
+            prop_assert!(resolved.is_err() || slip.starts_with('-') && !slip.starts_with("--"),
+                "{word} mistyped as {slip} after {line}: {resolved:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_follows_two_dashes_stays_as_it_is(words in proptest::collection::vec(".*", 0..4)) {
+        let mut line = vec!["delete".to_owned(), "--".to_owned()];
+        line.extend(words.clone());
+        let resolved = resolve(&full(), &line).unwrap();
+        prop_assert_eq!(&resolved.argv[2..], &words[..]);
+    }
+}

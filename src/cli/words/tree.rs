@@ -1,0 +1,91 @@
+//! Questions to clap's tree.
+
+use clap::{Arg, ArgAction, Command};
+
+/// The option that is never a bare word: `delete all` must not be a slip of the keyboard away.
+const NEVER_BARE: &str = "all";
+
+/// What a word means among sub-commands.
+pub(super) enum Child<'a> {
+    One(&'a Command),
+    Several(Vec<&'a str>),
+    None,
+}
+
+/// The sub-command that `word` means. Hidden ones are found by their whole word only, so that
+/// what a version lacks never makes a prefix ambiguous.
+pub(super) fn child<'a>(node: &'a Command, word: &str) -> Child<'a> {
+    let named = |c: &&Command| c.get_name() == word || c.get_all_aliases().any(|a| a == word);
+    if let Some(exact) = node.get_subcommands().find(named) {
+        return Child::One(exact);
+    }
+    let begins = |c: &&Command| !word.is_empty() && c.get_name().starts_with(word);
+    let mut found: Vec<&Command> =
+        node.get_subcommands().filter(|c| !c.is_hide_set()).filter(begins).collect();
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Child::None,
+        (Some(one), true) => Child::One(one),
+        (Some(last), false) => {
+            found.push(last);
+            Child::Several(found.into_iter().map(Command::get_name).collect())
+        }
+    }
+}
+
+pub(super) fn lacking(command: &Command) -> bool {
+    command.is_hide_set() && !command.has_subcommands() && command.get_arguments().next().is_none()
+}
+
+pub(super) fn children(node: &Command) -> impl Iterator<Item = &str> {
+    node.get_subcommands().filter(|c| !c.is_hide_set()).map(Command::get_name)
+}
+
+/// The spellings of an option that are worth suggesting.
+pub(super) fn longs(arg: &Arg) -> impl Iterator<Item = &str> {
+    arg.get_long().into_iter().chain(arg.get_visible_aliases().unwrap_or_default())
+}
+
+/// The option that `word` spells, hidden aliases included.
+pub(super) fn find_long<'a>(node: &'a Command, word: &str) -> Option<&'a Arg> {
+    let spells = |arg: &&Arg| {
+        arg.get_long() == Some(word) || arg.get_all_aliases().is_some_and(|all| all.contains(&word))
+    };
+    node.get_arguments().find(spells)
+}
+
+/// The option of this command that `word` is when it stands bare.
+pub(super) fn bare_option<'a>(node: &'a Command, word: &str) -> Option<&'a Arg> {
+    find_long(node, word).filter(|arg| !arg.is_global_set() && word != NEVER_BARE)
+}
+
+pub(super) fn bare_words(node: &Command) -> impl Iterator<Item = &str> {
+    node.get_arguments()
+        .filter(|arg| !arg.is_global_set())
+        .flat_map(longs)
+        .filter(|word| *word != NEVER_BARE)
+}
+
+/// The positional that takes the next bare word.
+pub(super) fn place(node: &Command, taken: usize) -> Option<&Arg> {
+    let many = |arg: &&Arg| matches!(arg.get_action(), ArgAction::Append);
+    node.get_positionals().nth(taken).or_else(|| node.get_positionals().last().filter(many))
+}
+
+/// The option that gives what `place` gives, if there is one.
+pub(super) fn naming_option<'a>(node: &'a Command, place: &Arg) -> Option<&'a str> {
+    let same =
+        |arg: &&Arg| arg.get_long().is_some() && arg.get_value_names() == place.get_value_names();
+    if place.is_required_set() {
+        return None;
+    }
+    node.get_arguments().find(same).and_then(Arg::get_long)
+}
+
+/// Whether `word` is a command or an option anywhere in the tree.
+pub(super) fn in_grammar(node: &Command, word: &str) -> bool {
+    node.get_arguments().flat_map(longs).any(|long| long == word)
+        || node.get_subcommands().any(|c| {
+            c.get_name() == word || c.get_all_aliases().any(|a| a == word) || in_grammar(c, word)
+        })
+        || matches!(word, "help" | "version")
+}

@@ -1,0 +1,228 @@
+//! Verbs that change an interface: gso, xconnect, set.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::{Resources, Shared, thread};
+use crate::api::{GsoRequest, Reply, SetInterface, SetRequest, XconnectRequest};
+use crate::diag::{Code, Failure};
+use crate::host;
+use crate::units::{IfName, SwIfIndex};
+
+fn vanished() -> Failure {
+    Failure::new(Code::NotFound, "", "the interface was deleted meanwhile")
+}
+
+fn name_of(shared: &Shared, index: SwIfIndex) -> Result<IfName, Failure> {
+    shared.registry().get(index).map(|i| i.name.clone()).ok_or_else(vanished)
+}
+
+pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Reply, Failure> {
+    let index = shared.registry().find(&request.interface)?;
+    let (name, taps, before) = {
+        let registry = shared.registry();
+        let interface = registry.get(index).ok_or_else(vanished)?;
+        if interface.host_gone {
+            return Err(host_gone(&interface.name));
+        }
+        (interface.name.clone(), interface.taps.clone(), interface.offloads)
+    };
+    let on = request.on;
+    let offloads = thread::run("gso", move || {
+        let files: Vec<&OwnedFd> = taps.iter().map(AsRef::as_ref).collect();
+        host::set_offloads(&files, on, before)
+    })
+    .await?
+    .map_err(|f| f.on(name.as_str()))?;
+    let mut registry = shared.registry();
+    let interface = registry.get_mut(index).ok_or_else(vanished)?;
+    interface.offloads = offloads;
+    interface.gso = on;
+    Ok(Reply::Changed(vec![name]))
+}
+
+fn host_gone(name: &IfName) -> Failure {
+    Failure::new(Code::NotFound, name.as_str(), "its host side is gone")
+        .hint(format!("`delete {name}' and create it again"))
+}
+
+pub(super) async fn xconnect(
+    shared: &Arc<Shared>,
+    request: &XconnectRequest,
+) -> Result<Reply, Failure> {
+    let (a, b) = {
+        let registry = shared.registry();
+        (registry.find(&request.a)?, registry.find(&request.b)?)
+    };
+    let resources = shared.running()?;
+    if a == b {
+        return Err(Failure::usage(request.b.to_string(), "an interface cannot be its own peer"));
+    }
+    if request.off {
+        let connected =
+            |from, to| shared.registry().get(from).is_some_and(|i| i.xconnect == Some(to));
+        if !connected(a, b) && !connected(b, a) {
+            let both = format!("{} and {}", request.a, request.b);
+            return Err(Failure::new(Code::NotFound, both, "they are not cross-connected"));
+        }
+        for (from, to) in [(a, b), (b, a)] {
+            if connected(from, to) {
+                connect(shared, &resources, from, None).await?;
+            }
+        }
+    } else {
+        same_kind(shared, a, b)?;
+        connect(shared, &resources, a, Some(b)).await?;
+        connect(shared, &resources, b, Some(a)).await?;
+    }
+    Ok(Reply::Changed(vec![name_of(shared, a)?, name_of(shared, b)?]))
+}
+
+/// A tap's frames mean nothing to a tun.
+fn same_kind(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Result<(), Failure> {
+    let registry = shared.registry();
+    let (a, b) = (registry.get(a).ok_or_else(vanished)?, registry.get(b).ok_or_else(vanished)?);
+    if a.kind == b.kind {
+        return Ok(());
+    }
+    Err(Failure::usage(b.name.as_str(), format!("a {} cannot be the peer of a {}", b.kind, a.kind)))
+}
+
+/// Sets where an interface's received frames go; none: back to its addresses, or nowhere.
+async fn connect(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    from: SwIfIndex,
+    to: Option<SwIfIndex>,
+) -> Result<(), Failure> {
+    if let Some(interface) = shared.registry().get_mut(from) {
+        interface.xconnect = to;
+    }
+    apply_action(shared, resources, from).await
+}
+
+/// Tells the pollers the action that an interface's settings mean now.
+async fn apply_action(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+) -> Result<(), Failure> {
+    let (queues, action) = {
+        let registry = shared.registry();
+        let interface = registry.get(index).ok_or_else(vanished)?;
+        let peer = interface.xconnect.and_then(|p| registry.get(p)?.tx.first().map(|q| q.key));
+        let queues: Vec<_> = interface.rx.iter().map(|q| (q.poller, q.key)).collect();
+        (queues, interface.action(peer))
+    };
+    for (poller, key) in queues {
+        resources.engine.set_action(poller, key, action.clone()).await?;
+    }
+    Ok(())
+}
+
+/// Takes an interface out of every cross-connect that leads to it.
+pub(super) async fn disconnect(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+) -> Result<(), Failure> {
+    let pointing: Vec<SwIfIndex> = {
+        let registry = shared.registry();
+        registry.all().filter(|i| i.xconnect == Some(index)).map(|i| i.sw_if_index).collect()
+    };
+    for from in pointing {
+        connect(shared, resources, from, None).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Reply, Failure> {
+    let index = shared.registry().find(&request.interface)?;
+    let resources = shared.running()?;
+    match &request.change {
+        SetInterface::State { up } => set_state(shared, &resources, index, *up).await?,
+        SetInterface::L2Xconnect { peer } => {
+            let to = shared.registry().find(peer)?;
+            if to == index {
+                return Err(Failure::usage(
+                    peer.to_string(),
+                    "an interface cannot be its own peer",
+                ));
+            }
+            same_kind(shared, index, to)?;
+            connect(shared, &resources, index, Some(to)).await?;
+        }
+        SetInterface::L3 => connect(shared, &resources, index, None).await?,
+        SetInterface::AddAddress(address) => {
+            change_addresses(shared, index, |all, name| add(all, *address, name))?;
+            apply_action(shared, &resources, index).await?;
+        }
+        SetInterface::DelAddress(address) => {
+            change_addresses(shared, index, |all, name| remove(all, *address, name))?;
+            apply_action(shared, &resources, index).await?;
+        }
+        SetInterface::DelAllAddresses => {
+            change_addresses(shared, index, |all, _| {
+                all.clear();
+                Ok(())
+            })?;
+            apply_action(shared, &resources, index).await?;
+        }
+    }
+    Ok(Reply::Changed(vec![name_of(shared, index)?]))
+}
+
+fn change_addresses(
+    shared: &Shared,
+    index: SwIfIndex,
+    change: impl FnOnce(&mut Vec<IpNet>, &IfName) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut registry = shared.registry();
+    let interface = registry.get_mut(index).ok_or_else(vanished)?;
+    let name = interface.name.clone();
+    change(&mut interface.addresses, &name)
+}
+
+fn add(all: &mut Vec<IpNet>, address: IpNet, name: &IfName) -> Result<(), Failure> {
+    if all.iter().any(|a| a.addr() == address.addr()) {
+        return Err(Failure::new(
+            Code::Exists,
+            name.as_str(),
+            format!("it has {} already", address.addr()),
+        ));
+    }
+    all.push(address);
+    Ok(())
+}
+
+fn remove(all: &mut Vec<IpNet>, address: IpNet, name: &IfName) -> Result<(), Failure> {
+    match all.iter().position(|a| *a == address) {
+        Some(at) => {
+            all.remove(at);
+            Ok(())
+        }
+        None => {
+            Err(Failure::new(Code::NotFound, name.as_str(), format!("it has no address {address}")))
+        }
+    }
+}
+
+async fn set_state(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+    up: bool,
+) -> Result<(), Failure> {
+    let queues = {
+        let mut registry = shared.registry();
+        let interface = registry.get_mut(index).ok_or_else(vanished)?;
+        interface.admin_up = up;
+        interface.queues()
+    };
+    for (poller, key) in queues {
+        resources.engine.set_admin(poller, key, up).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! `create`: a transaction of steps.
+//!
+//! # Theory of operation
+//! The request is checked whole against itself and the registry ([`Plan`]); then its steps run in
+//! order. When one fails, it and all before it are undone, last first, and the machine is as it
+//! was. `dry-run` answers with the steps instead of running them. `backend auto` tries vhost-net
+//! and, if that cannot be opened or started, the same plan on userspace.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::plan::Plan;
+use super::steps::{Building, Step, steps};
+use super::{Shared, show, thread};
+use crate::api::{BackendChoice, BackendKind, CreateRequest, Namespace, Reply};
+use crate::device::VhostNet;
+use crate::diag::{Code, Failure};
+use crate::host;
+use crate::units::SwIfIndex;
+
+pub(super) async fn create(shared: &Arc<Shared>, request: CreateRequest) -> Result<Reply, Failure> {
+    let mut plan = Plan::new(&request, &shared.registry())?;
+    let (choice, dry_run) = (request.backend, request.dry_run);
+    let namespace = Arc::new(request.host_ns);
+    let own = in_own_namespace(&namespace).await?;
+    if dry_run {
+        if choice == BackendChoice::Auto {
+            let probe = thread::run("backend", || VhostNet::open(1).err()).await?;
+            if let Some(failure) = probe {
+                fall_back(shared, &mut plan, &failure);
+            }
+        }
+        let planned = steps(&plan, own).iter().map(|step| step.planned(&plan)).collect();
+        return Ok(Reply::Planned(planned));
+    }
+    let index = match run(shared, plan.clone(), &namespace, own).await {
+        Err((Step::OpenBackend | Step::StartBackend, failure))
+            if choice == BackendChoice::Auto && plan.backend == BackendKind::VhostNet =>
+        {
+            fall_back(shared, &mut plan, &failure);
+            run(shared, plan, &namespace, own).await.map_err(|(_, failure)| failure)?
+        }
+        done => done.map_err(|(_, failure)| failure)?,
+    };
+    let registry = shared.registry();
+    let interface = registry
+        .get(index)
+        .ok_or_else(|| Failure::new(Code::Failed, "", "the new interface is gone already"))?;
+    Ok(Reply::Created(Box::new(show::interface(&registry, interface, false))))
+}
+
+/// Whether the namespace is the process's own. Checks that it is one.
+async fn in_own_namespace(namespace: &Arc<Namespace>) -> Result<bool, Failure> {
+    let namespace = Arc::clone(namespace);
+    thread::run("namespace", move || {
+        let id = host::namespace::verify(namespace.as_fd()).map_err(|f| {
+            let name = namespace.label.as_deref().unwrap_or("own namespace");
+            if f.on.is_empty() { f.on(format!("host-ns {name}")) } else { f }
+        })?;
+        Ok(host::namespace::own()?.1 == id)
+    })
+    .await?
+}
+
+/// Turns a plan to the embedded backend, and says why, once per process.
+fn fall_back(shared: &Arc<Shared>, plan: &mut Plan, failure: &Failure) {
+    let reason = format!("{}: {}", failure.doing, failure.cause);
+    let reason = reason.trim_start_matches(": ").to_owned();
+    plan.backend = BackendKind::Userspace;
+    let mut registry = shared.registry();
+    if !registry.fallback_told {
+        registry.fallback_told = true;
+        registry.notices.push(format!("backend userspace: {reason}"));
+    }
+    plan.backend_reason = Some(reason);
+}
+
+/// Runs the steps of a plan; on failure undoes them and names the step that failed.
+async fn run(
+    shared: &Arc<Shared>,
+    plan: Plan,
+    namespace: &Arc<Namespace>,
+    own: bool,
+) -> Result<SwIfIndex, (Step, Failure)> {
+    let resources = shared.resources().await.map_err(|f| (Step::Reserve, f))?;
+    let steps = steps(&plan, own);
+    let name = plan.name.to_string();
+    let mut building = Building::new(shared, &resources, plan, Arc::clone(namespace));
+    for (done, step) in steps.iter().enumerate() {
+        let mut result = building.apply(step).await;
+        if result.is_ok() && shared.options.fail_after_steps == Some(done + 1) {
+            result = Err(Failure::new(Code::Failed, "", format!("stopped after {step:?}")));
+        }
+        if let Err(failure) = result {
+            let mut failure = if failure.on.is_empty() { failure.on(name) } else { failure };
+            let mut left = Vec::new();
+            for step in steps[..=done].iter().rev() {
+                left.extend(building.undo(step).await.iter().map(ToString::to_string));
+            }
+            if !left.is_empty() {
+                let hint = failure.hint.take().map_or_else(String::new, |h| format!("{h}\n"));
+                failure = failure.hint(format!("{hint}not undone: {}", left.join("; ")));
+            }
+            return Err((step.clone(), failure));
+        }
+    }
+    building
+        .sw_if_index()
+        .ok_or_else(|| (Step::Announce, Failure::new(Code::Failed, name, "built nothing")))
+}

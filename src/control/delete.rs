@@ -1,0 +1,156 @@
+//! `delete`: off the data path at once, out of the machine when the kernel lets go.
+//!
+//! # Theory of operation
+//! First every interface leaves the data path: others stop sending to it, its queues are taken from
+//! their poller, and it is shown as `deleting`. Then host threads stop its backend, send home the
+//! buffers that lay in its rings and close its device, several interfaces side by side. What could
+//! not be undone is in the reply. Its own buffers that lie in rings of others come home later; the
+//! memory under them is freed then.
+
+use std::sync::Arc;
+
+use super::interface::Interface;
+use super::{Resources, Shared, changes, thread};
+use crate::api::{DeleteRequest, Deleted, Reply};
+use crate::diag::Failure;
+use crate::engine::{RxQueue, TxQueue};
+use crate::units::{IfName, SwIfIndex};
+
+/// Interfaces that are torn down side by side: closing waits for the kernel, not for a core.
+const SIDE_BY_SIDE: usize = 8;
+
+pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Result<Reply, Failure> {
+    let indices: Vec<SwIfIndex> = {
+        let registry = shared.registry();
+        match &request {
+            DeleteRequest::All => {
+                registry.all().filter(|i| !i.deleting).map(|i| i.sw_if_index).collect()
+            }
+            DeleteRequest::Named(names) => {
+                let mut found = Vec::new();
+                for name in names {
+                    let index = registry.find(name)?;
+                    if !found.contains(&index) {
+                        found.push(index);
+                    }
+                }
+                found
+            }
+        }
+    };
+    if indices.is_empty() {
+        return Ok(Reply::Deleted(Vec::new()));
+    }
+    let resources = shared.running()?;
+    for index in &indices {
+        if let Some(interface) = shared.registry().get_mut(*index) {
+            interface.deleting = true;
+        }
+    }
+    let mut torn = Vec::new();
+    for index in indices {
+        changes::disconnect(shared, &resources, index).await?;
+        torn.push(take_off(shared, &resources, index).await);
+    }
+    let mut gone = Vec::new();
+    while !torn.is_empty() {
+        let batch: Vec<Torn> = torn.drain(..torn.len().min(SIDE_BY_SIDE)).flatten().collect();
+        let mut running = Vec::new();
+        for torn in batch {
+            let (shared, resources) = (Arc::clone(shared), Arc::clone(&resources));
+            running.push(tokio::spawn(async move { torn.finish(&shared, &resources).await }));
+        }
+        for task in running {
+            // A task of ours neither panics nor is cancelled while the runtime lives.
+            if let Ok(deleted) = task.await {
+                gone.push(deleted);
+            }
+        }
+    }
+    Ok(Reply::Deleted(gone))
+}
+
+/// An interface that is off the data path.
+struct Torn {
+    index: SwIfIndex,
+    name: IfName,
+    rx: Vec<Box<RxQueue>>,
+    tx: Vec<Box<TxQueue>>,
+    failures: Vec<Failure>,
+}
+
+async fn take_off(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex) -> Option<Torn> {
+    let (name, rx_at, tx_at) = {
+        let registry = shared.registry();
+        let interface = registry.get(index)?;
+        let places = |queues: &[super::interface::Queue]| {
+            queues.iter().map(|q| (q.poller, q.key)).collect::<Vec<_>>()
+        };
+        (interface.name.clone(), places(&interface.rx), places(&interface.tx))
+    };
+    let mut torn = Torn { index, name, rx: Vec::new(), tx: Vec::new(), failures: Vec::new() };
+    for (poller, key) in rx_at {
+        match resources.engine.take_rx(poller, key).await {
+            Ok(queue) => torn.rx.extend(queue),
+            Err(failure) => torn.failures.push(failure),
+        }
+    }
+    for (poller, key) in tx_at {
+        match resources.engine.take_tx(poller, key).await {
+            Ok(queue) => torn.tx.extend(queue),
+            Err(failure) => torn.failures.push(failure),
+        }
+    }
+    Some(torn)
+}
+
+impl Torn {
+    async fn finish(mut self, shared: &Arc<Shared>, resources: &Resources) -> Deleted {
+        let backend = shared.registry().get_mut(self.index).and_then(|i| i.backend.take());
+        let name = self.name;
+        let mut failures = std::mem::take(&mut self.failures);
+        let (mut rx, mut tx) = (self.rx, self.tx);
+        let stopped = thread::run("stop", move || {
+            let left = backend.map(|mut b| b.stop()).unwrap_or_default();
+            // The device has stopped: what lay in its rings is ours again.
+            let frames: Vec<_> = tx.iter_mut().flat_map(|q| q.drain()).collect();
+            for queue in &mut rx {
+                queue.drain();
+            }
+            drop((rx, tx));
+            (left, frames)
+        })
+        .await;
+        match stopped {
+            Ok((left, frames)) => {
+                failures.extend(left);
+                failures.extend(resources.engine.settle(frames).await.err());
+            }
+            Err(failure) => failures.push(failure),
+        }
+        let removed = shared.registry().get_mut(self.index).map(|i| std::mem::take(&mut i.taps));
+        let closed = thread::run("close", move || drop(removed)).await;
+        failures.extend(closed.err());
+        let removed = shared.registry().remove(self.index);
+        if let Some(interface) = removed {
+            failures.extend(forget(shared, resources, interface).await);
+        }
+        Deleted { name, not_undone: failures.iter().map(ToString::to_string).collect() }
+    }
+}
+
+/// Frees what an interface that is gone had in the engine and in memory.
+async fn forget(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    interface: Interface,
+) -> Option<Failure> {
+    for (_, key) in interface.queues() {
+        resources.engine.release_queue(key);
+    }
+    for record in interface.records {
+        shared.registry().release_record(record);
+    }
+    let owner = interface.rx.first().map(|q| q.poller)?;
+    resources.engine.retire_pool(owner, interface.pool).await.err()
+}

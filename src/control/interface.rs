@@ -1,0 +1,88 @@
+//! One interface as control knows it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::action::{Action, Responder};
+use crate::api::BackendKind;
+use crate::counters::QueueSnapshot;
+use crate::device::{Backend, PoolSlot, QueueMemory};
+use crate::engine::QueueKey;
+use crate::host::{HostFacts, Offloads};
+use crate::units::{IfName, InterfaceId, Kind, MacAddr, PollerIndex, RingSize, SwIfIndex};
+
+/// A queue: where it is, and what was cleared.
+#[derive(Debug, Clone)]
+pub(super) struct Queue {
+    pub(super) key: QueueKey,
+    pub(super) poller: PollerIndex,
+    pub(super) memory: Arc<QueueMemory>,
+    pub(super) size: RingSize,
+    pub(super) notify_fds: (i32, i32),
+    /// What `clear interfaces` left behind.
+    pub(super) baseline: QueueSnapshot,
+    /// What `clear errors` left behind.
+    pub(super) errors_baseline: QueueSnapshot,
+}
+
+impl Queue {
+    /// Everything counted since the queue was made.
+    pub(super) fn snapshot(&self) -> QueueSnapshot {
+        QueueSnapshot::read(self.memory.id().direction, &self.memory.counters())
+    }
+}
+
+/// One interface.
+#[derive(Debug)]
+pub(super) struct Interface {
+    pub(super) sw_if_index: SwIfIndex,
+    pub(super) id: InterfaceId,
+    pub(super) name: IfName,
+    pub(super) kind: Kind,
+    pub(super) mac: Option<MacAddr>,
+    pub(super) backend_kind: BackendKind,
+    pub(super) backend_reason: Option<String>,
+    /// None once it was stopped.
+    pub(super) backend: Option<Box<dyn Backend>>,
+    pub(super) offered_features: u64,
+    pub(super) features: u64,
+    pub(super) worker_mode: Option<&'static str>,
+    pub(super) vhost_fds: Vec<i32>,
+    pub(super) taps: Vec<Arc<OwnedFd>>,
+    pub(super) offloads: Offloads,
+    pub(super) gso: bool,
+    pub(super) admin_up: bool,
+    pub(super) addresses: Vec<IpNet>,
+    pub(super) xconnect: Option<SwIfIndex>,
+    pub(super) pool: PoolSlot,
+    pub(super) records: [usize; 2],
+    pub(super) rx: Vec<Queue>,
+    pub(super) tx: Vec<Queue>,
+    /// The namespace in the creator's words.
+    pub(super) host_ns: Option<String>,
+    /// The host side when it was last looked at.
+    pub(super) host: HostFacts,
+    /// Number of its namespace in the nursery, for events.
+    pub(super) nsid: Option<i32>,
+    pub(super) host_gone: bool,
+    pub(super) deleting: bool,
+}
+
+impl Interface {
+    /// The action that its settings mean; `peer` is the queue of the interface that it is
+    /// cross-connected to.
+    pub(super) fn action(&self, peer: Option<QueueKey>) -> Action {
+        match peer {
+            Some(key) => Action::Xconnect(key),
+            None if self.addresses.is_empty() => Action::Sink,
+            None => Action::Respond(Responder { mac: self.mac, addresses: self.addresses.clone() }),
+        }
+    }
+
+    /// The poller and key of every queue.
+    pub(super) fn queues(&self) -> Vec<(PollerIndex, QueueKey)> {
+        self.rx.iter().chain(&self.tx).map(|q| (q.poller, q.key)).collect()
+    }
+}

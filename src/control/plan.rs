@@ -1,0 +1,125 @@
+//! A create request, checked: everything that can be known before the first step.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::registry::Registry;
+use crate::api::{BackendChoice, BackendKind, CreateRequest};
+use crate::diag::Failure;
+use crate::host::HostName;
+use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
+
+/// What a create will make.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) kind: Kind,
+    pub(super) name: IfName,
+    pub(super) id: InterfaceId,
+    pub(super) host_name: HostName,
+    pub(super) mac: Option<MacAddr>,
+    pub(super) host_mac: Option<MacAddr>,
+    pub(super) host_bridge: Option<IfName>,
+    pub(super) host_addresses: Vec<IpNet>,
+    pub(super) host_gateways: Vec<IpAddr>,
+    pub(super) host_mtu: Option<Mtu>,
+    pub(super) host_txqueuelen: Option<u32>,
+    pub(super) host_down: bool,
+    pub(super) rx_ring_size: RingSize,
+    pub(super) tx_ring_size: RingSize,
+    pub(super) gso: bool,
+    pub(super) respond: Vec<IpNet>,
+    pub(super) owner: Option<u32>,
+    pub(super) group: Option<u32>,
+    pub(super) admin_down: bool,
+    pub(super) backend: BackendKind,
+    pub(super) backend_reason: Option<String>,
+    /// What the namespace is called in messages.
+    pub(super) host_ns: Option<String>,
+}
+
+impl Plan {
+    /// Checks a request against itself and against what exists. `backend` is settled later.
+    ///
+    /// # Errors
+    /// Exit code 2: options that exclude each other; 4: a name or id that is taken.
+    pub(super) fn new(request: &CreateRequest, registry: &Registry) -> Result<Self, Failure> {
+        let kind = request.kind;
+        let excluded = |word: &str, why: &str| Err(Failure::usage(word, why));
+        let addresses: Vec<IpNet> = request
+            .host_ip4_addr
+            .iter()
+            .map(|a| IpNet::from(*a))
+            .chain(request.host_ip6_addr.iter().map(|a| IpNet::from(*a)))
+            .collect();
+        let gateways: Vec<IpAddr> = request
+            .host_ip4_gw
+            .map(IpAddr::from)
+            .into_iter()
+            .chain(request.host_ip6_gw.map(IpAddr::from))
+            .collect();
+        if request.host_bridge.is_some() && !(addresses.is_empty() && gateways.is_empty()) {
+            return excluded("", "Please specify either host ip address or host bridge");
+        }
+        if request.host_down && !gateways.is_empty() {
+            return excluded("host-down", "a gateway needs the host side up");
+        }
+        if kind == Kind::Tun {
+            if request.host_bridge.is_some() {
+                return excluded(
+                    "host-bridge",
+                    "a tun has no Ethernet header and is no bridge's port",
+                );
+            }
+            if request.mac_addr.is_some() || request.host_mac_addr.is_some() {
+                return excluded("hw-addr", "a tun has no Ethernet address");
+            }
+        }
+        let ours = request.if_name.as_ref().or(request.name.as_ref());
+        let (name, id) = registry.pick(kind, ours, request.id)?;
+        let host_name = match (&request.host_if_name, &request.name) {
+            (Some(host), _) => HostName::Exact(host.clone()),
+            (None, Some(both)) => HostName::Exact(both.clone()),
+            (None, None) => HostName::FirstFree(
+                IfName::new(&format!("{kind}{id}"))
+                    .map_err(|e| Failure::usage("id", e.to_string()))?,
+            ),
+        };
+        let mac = (kind == Kind::Tap)
+            .then(|| request.mac_addr.unwrap_or_else(|| MacAddr::local(random())));
+        Ok(Self {
+            kind,
+            name,
+            id,
+            host_name,
+            mac,
+            host_mac: request.host_mac_addr,
+            host_bridge: request.host_bridge.clone(),
+            host_addresses: addresses,
+            host_gateways: gateways,
+            host_mtu: request.host_mtu_size,
+            host_txqueuelen: request.host_txqueuelen,
+            host_down: request.host_down,
+            rx_ring_size: request.rx_ring_size,
+            tx_ring_size: request.tx_ring_size,
+            gso: request.gso,
+            respond: request.respond.clone(),
+            owner: request.owner,
+            group: request.group,
+            admin_down: request.admin_down,
+            backend: match request.backend {
+                BackendChoice::Userspace => BackendKind::Userspace,
+                BackendChoice::Auto | BackendChoice::VhostNet => BackendKind::VhostNet,
+            },
+            backend_reason: None,
+            host_ns: request.host_ns.label.clone(),
+        })
+    }
+}
+
+/// 32 bits that differ from process to process and from call to call.
+fn random() -> u32 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mixed = RandomState::new().build_hasher().finish();
+    (mixed & 0xffff_ffff) as u32
+}

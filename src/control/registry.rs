@@ -1,0 +1,204 @@
+//! Names, ids and numbers: which interfaces exist, and which are about to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Interface, no_such};
+use crate::api::InterfaceRef;
+use crate::diag::{Code, Failure};
+use crate::units::{IfName, InterfaceId, Kind, SwIfIndex};
+
+/// All interfaces, by number, and what is reserved for those being created.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    interfaces: BTreeMap<SwIfIndex, Interface>,
+    names: BTreeSet<IfName>,
+    ids: BTreeSet<(bool, InterfaceId)>,
+    records: BTreeSet<usize>,
+    last_index: u32,
+    /// What the next reply should tell people.
+    pub(super) notices: Vec<String>,
+    /// That `backend auto` fell back was told.
+    pub(super) fallback_told: bool,
+}
+
+/// What a create has reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reservation {
+    pub(super) kind: Kind,
+    pub(super) name: IfName,
+    pub(super) id: InterfaceId,
+    pub(super) sw_if_index: SwIfIndex,
+}
+
+impl Registry {
+    /// Picks name and id for a create, without reserving them: `(name, id)`.
+    ///
+    /// # Errors
+    /// Exit code 4: taken; 1: no id is free.
+    pub(super) fn pick(
+        &self,
+        kind: Kind,
+        name: Option<&IfName>,
+        id: Option<InterfaceId>,
+    ) -> Result<(IfName, InterfaceId), Failure> {
+        if let Some(name) = name {
+            if self.names.contains(name) {
+                let other = format!("{name}b").chars().take(15).collect::<String>();
+                let cure = format!(
+                    "two interfaces may not share a name: `create {other} --host-if-name {name} …'"
+                );
+                return Err(Failure::new(Code::Exists, name.as_str(), "interface already exists")
+                    .hint(cure));
+            }
+        }
+        let tun = kind == Kind::Tun;
+        let named = |id: InterfaceId| match name {
+            Some(name) => Ok(name.clone()),
+            None => IfName::new(&format!("{kind}{id}"))
+                .map_err(|e| Failure::new(Code::Failed, format!("id {id}"), e.to_string())),
+        };
+        if let Some(id) = id {
+            if self.ids.contains(&(tun, id)) {
+                return Err(Failure::new(
+                    Code::Exists,
+                    format!("id {id}"),
+                    "interface already exists",
+                ));
+            }
+            let name = named(id)?;
+            return if self.names.contains(&name) {
+                Err(Failure::new(Code::Exists, name.as_str(), "interface already exists")
+                    .hint(format!("name this one: `create {kind} NAME id {id} …'")))
+            } else {
+                Ok((name, id))
+            };
+        }
+        for n in 0..InterfaceId::COUNT {
+            let Ok(id) = InterfaceId::new(n.into()) else { break };
+            if self.ids.contains(&(tun, id)) {
+                continue;
+            }
+            let candidate = named(id)?;
+            if !self.names.contains(&candidate) {
+                return Ok((candidate, id));
+            }
+        }
+        Err(Failure::new(Code::Failed, "", "cannot find free interface id")
+            .hint(format!("there are {} {kind}s; delete some", InterfaceId::COUNT)))
+    }
+
+    /// Takes name and id out of what is free.
+    pub(super) fn reserve(&mut self, kind: Kind, name: IfName, id: InterfaceId) -> Reservation {
+        self.last_index += 1;
+        self.names.insert(name.clone());
+        self.ids.insert((kind == Kind::Tun, id));
+        Reservation { kind, name, id, sw_if_index: SwIfIndex(self.last_index) }
+    }
+
+    /// Frees what was reserved.
+    pub(super) fn release(&mut self, reservation: &Reservation) {
+        self.names.remove(&reservation.name);
+        self.ids.remove(&(reservation.kind == Kind::Tun, reservation.id));
+    }
+
+    /// A free record of the private memory.
+    ///
+    /// # Errors
+    /// When all are in use.
+    pub(super) fn reserve_record(&mut self) -> Result<usize, Failure> {
+        let free = (0..crate::device::RECORDS).find(|at| !self.records.contains(at));
+        let at = free.ok_or_else(|| Failure::new(Code::Failed, "", "more queues than 32768"))?;
+        self.records.insert(at);
+        Ok(at)
+    }
+
+    /// Gives a record back.
+    pub(super) fn release_record(&mut self, at: usize) {
+        self.records.remove(&at);
+    }
+
+    /// Adds an interface whose name and id were reserved.
+    pub(super) fn insert(&mut self, interface: Interface) {
+        self.interfaces.insert(interface.sw_if_index, interface);
+    }
+
+    /// Removes an interface; its name and id are free.
+    pub(super) fn remove(&mut self, index: SwIfIndex) -> Option<Interface> {
+        let interface = self.interfaces.remove(&index)?;
+        self.names.remove(&interface.name);
+        self.ids.remove(&(interface.kind == Kind::Tun, interface.id));
+        Some(interface)
+    }
+
+    /// The number of the interface that a command means.
+    ///
+    /// # Errors
+    /// Exit code 3: there is none, or it is being deleted.
+    pub(super) fn find(&self, which: &InterfaceRef) -> Result<SwIfIndex, Failure> {
+        let found = match which {
+            InterfaceRef::Index(index) => self.interfaces.get(index),
+            InterfaceRef::Name(name) => self.interfaces.values().find(|i| i.name == *name),
+        };
+        match found {
+            Some(interface) if !interface.deleting => Ok(interface.sw_if_index),
+            _ => Err(no_such(which)),
+        }
+    }
+
+    /// An interface by number.
+    pub(super) fn get(&self, index: SwIfIndex) -> Option<&Interface> {
+        self.interfaces.get(&index)
+    }
+
+    /// An interface by number, to be changed.
+    pub(super) fn get_mut(&mut self, index: SwIfIndex) -> Option<&mut Interface> {
+        self.interfaces.get_mut(&index)
+    }
+
+    /// All of them, by number.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Interface> {
+        self.interfaces.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(s: &str) -> IfName {
+        IfName::new(s).unwrap()
+    }
+
+    #[test]
+    fn the_first_free_id_is_the_one_whose_name_is_free_too() {
+        let mut registry = Registry::default();
+        registry.reserve(Kind::Tap, name("tap0"), InterfaceId::new(5).unwrap());
+        let (picked, id) = registry.pick(Kind::Tap, None, None).unwrap();
+        assert_eq!((picked.as_str(), id.get()), ("tap1", 1));
+        let (picked, id) = registry.pick(Kind::Tun, None, None).unwrap();
+        assert_eq!((picked.as_str(), id.get()), ("tun0", 0));
+    }
+
+    #[test]
+    fn a_taken_name_or_id_is_exit_code_4_and_the_name_prints_the_cure() {
+        let mut registry = Registry::default();
+        let reservation = registry.reserve(Kind::Tap, name("eth0"), InterfaceId::new(0).unwrap());
+        let failure = registry.pick(Kind::Tap, Some(&name("eth0")), None).unwrap_err();
+        assert_eq!(failure.code, Code::Exists);
+        assert!(failure.to_string().contains("create eth0b --host-if-name eth0"), "{failure}");
+        let failure =
+            registry.pick(Kind::Tap, None, Some(InterfaceId::new(0).unwrap())).unwrap_err();
+        assert_eq!(failure.code, Code::Exists);
+        registry.release(&reservation);
+        assert!(registry.pick(Kind::Tap, Some(&name("eth0")), None).is_ok());
+    }
+
+    #[test]
+    fn numbers_are_never_used_again() {
+        let mut registry = Registry::default();
+        let first = registry.reserve(Kind::Tap, name("a"), InterfaceId::new(0).unwrap());
+        registry.release(&first);
+        let second = registry.reserve(Kind::Tap, name("a"), InterfaceId::new(0).unwrap());
+        assert!(second.sw_if_index > first.sw_if_index);
+    }
+}

@@ -1,0 +1,192 @@
+//! `show` and `clear`: an interface as replies have it.
+
+use std::sync::Arc;
+
+use super::interface::{Interface, Queue};
+use super::registry::Registry;
+use super::{Shared, no_such};
+use crate::api::{
+    self, ClearRequest, ErrorRow, InterfaceRef, QueueState, Reply, ShowRequest, State,
+};
+use crate::counters::{Counter, Direction, QueueSnapshot};
+use crate::device::feature_names;
+use crate::diag::Failure;
+use crate::ring::BrokenReason;
+use crate::units::{Kind, QueueIndex};
+
+pub(super) fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<Reply, Failure> {
+    let registry = shared.registry();
+    let some = |names: &[InterfaceRef], kind: Option<Kind>, descriptors: bool| {
+        select(&registry, names, kind)
+            .map(|found| found.into_iter().map(|i| interface(&registry, i, descriptors)).collect())
+    };
+    Ok(match request {
+        ShowRequest::Overview(names) => Reply::Overview(some(names, None, false)?),
+        ShowRequest::Tap { kind, interfaces, descriptors } => {
+            Reply::Tap(some(interfaces, Some(*kind), *descriptors)?)
+        }
+        ShowRequest::Interface(names) => Reply::Counters(some(names, None, false)?),
+        ShowRequest::Errors => Reply::Errors(registry.all().flat_map(errors).collect()),
+    })
+}
+
+/// The named interfaces, each once, in the order of their names; all if none is named.
+fn select<'a>(
+    registry: &'a Registry,
+    names: &[InterfaceRef],
+    kind: Option<Kind>,
+) -> Result<Vec<&'a Interface>, Failure> {
+    let of_kind = |i: &&Interface| kind.is_none_or(|k| i.kind == k);
+    if names.is_empty() {
+        return Ok(registry.all().filter(of_kind).collect());
+    }
+    let mut found: Vec<&Interface> = Vec::new();
+    for name in names {
+        let named = registry.all().find(|i| match name {
+            InterfaceRef::Name(name) => i.name == *name,
+            InterfaceRef::Index(index) => i.sw_if_index == *index,
+        });
+        let interface = named.ok_or_else(|| no_such(name))?;
+        if !of_kind(&interface) {
+            let kind = kind.map_or_else(String::new, |k| k.to_string());
+            return Err(Failure::usage(name.to_string(), format!("not a {kind} interface")));
+        }
+        if found.iter().all(|i| i.sw_if_index != interface.sw_if_index) {
+            found.push(interface);
+        }
+    }
+    Ok(found)
+}
+
+fn broken_reason(queue: &Queue) -> Option<BrokenReason> {
+    BrokenReason::from_code(queue.snapshot().get(Counter::BrokenReason))
+}
+
+fn state(interface: &Interface) -> State {
+    let broken = || interface.rx.iter().chain(&interface.tx).any(|q| broken_reason(q).is_some());
+    if interface.deleting {
+        State::Deleting
+    } else if interface.host_gone {
+        State::HostGone
+    } else if broken() {
+        State::Broken
+    } else if interface.admin_up {
+        State::Up
+    } else {
+        State::AdminDown
+    }
+}
+
+/// One interface, whole.
+pub(super) fn interface(
+    registry: &Registry,
+    interface: &Interface,
+    descriptors: bool,
+) -> api::Interface {
+    use std::os::fd::AsRawFd;
+    let host = &interface.host;
+    let action = match interface.xconnect.and_then(|peer| registry.get(peer)) {
+        Some(peer) => api::Action::Xconnect(peer.name.clone()),
+        None if interface.addresses.is_empty() => api::Action::Sink,
+        None => api::Action::Respond,
+    };
+    api::Interface {
+        name: interface.name.clone(),
+        id: interface.id,
+        sw_if_index: interface.sw_if_index,
+        kind: interface.kind,
+        backend: interface.backend_kind,
+        backend_reason: interface.backend_reason.clone(),
+        vhost_worker_mode: interface.worker_mode,
+        state: state(interface),
+        admin_up: interface.admin_up,
+        link_up: !interface.host_gone && host.up && host.lower_up,
+        action,
+        addresses: interface.addresses.clone(),
+        host_if_name: host.name.clone(),
+        host_ifindex: host.ifindex,
+        host_ns: interface.host_ns.clone(),
+        host_addresses: host.addresses.clone(),
+        host_bridge: host.bridge.clone(),
+        mtu: host.mtu,
+        qlen: host.qlen,
+        host_mac_addr: host.mac,
+        mac_addr: interface.mac,
+        gso: interface.gso,
+        csum_offload: interface.offloads.contains(crate::host::Offloads::CSUM),
+        offloads: interface.offloads.names(),
+        features: feature_names(interface.features),
+        features_raw: format!("{:#x}", interface.features),
+        backend_features: feature_names(interface.offered_features),
+        backend_features_raw: format!("{:#x}", interface.offered_features),
+        tap_fds: interface.taps.iter().map(|fd| fd.as_raw_fd()).collect(),
+        vhost_fds: interface.vhost_fds.clone(),
+        rx_queues: queues(&interface.rx, descriptors),
+        tx_queues: queues(&interface.tx, descriptors),
+    }
+}
+
+fn queues(all: &[Queue], descriptors: bool) -> Vec<api::Queue> {
+    let number = |i: usize| QueueIndex(u16::try_from(i).unwrap_or(u16::MAX));
+    all.iter().enumerate().map(|(i, q)| queue(number(i), q, descriptors)).collect()
+}
+
+fn queue(id: QueueIndex, queue: &Queue, descriptors: bool) -> api::Queue {
+    let positions = queue.memory.positions();
+    api::Queue {
+        id,
+        size: queue.size,
+        poller: queue.poller,
+        state: broken_reason(queue)
+            .map_or(QueueState::Running, |reason| QueueState::Broken(reason.sentence())),
+        counters: queue.snapshot().since(&queue.baseline),
+        avail_flags: positions.avail_flags,
+        used_flags: positions.used_flags,
+        kick_fd: queue.notify_fds.0,
+        call_fd: queue.notify_fds.1,
+        descriptors: if descriptors { queue.memory.entries() } else { Vec::new() },
+    }
+}
+
+fn errors(interface: &Interface) -> Vec<ErrorRow> {
+    let row = |direction: Direction, i: usize, queue: &Queue| {
+        let lost = queue.snapshot().since(&queue.errors_baseline);
+        let id = QueueIndex(u16::try_from(i).unwrap_or(u16::MAX));
+        lost.drops()
+            .map(|(reason, count)| ErrorRow {
+                count,
+                name: interface.name.clone(),
+                direction,
+                queue: id,
+                reason: reason.row().name,
+                sentence: reason.row().sentence,
+            })
+            .collect::<Vec<_>>()
+    };
+    let rx = interface.rx.iter().enumerate().flat_map(|(i, q)| row(Direction::Rx, i, q));
+    let tx = interface.tx.iter().enumerate().flat_map(|(i, q)| row(Direction::Tx, i, q));
+    rx.chain(tx).collect()
+}
+
+pub(super) fn clear(shared: &Arc<Shared>, request: &ClearRequest) -> Result<Reply, Failure> {
+    let mut registry = shared.registry();
+    let chosen: Vec<_> = match request {
+        ClearRequest::Interfaces(names) => {
+            select(&registry, names, None)?.iter().map(|i| i.sw_if_index).collect()
+        }
+        ClearRequest::Errors => registry.all().map(|i| i.sw_if_index).collect(),
+    };
+    let mut changed = Vec::new();
+    for index in chosen {
+        let Some(interface) = registry.get_mut(index) else { continue };
+        changed.push(interface.name.clone());
+        for queue in interface.rx.iter_mut().chain(&mut interface.tx) {
+            let now: QueueSnapshot = queue.snapshot();
+            match request {
+                ClearRequest::Interfaces(_) => queue.baseline = now,
+                ClearRequest::Errors => queue.errors_baseline = now,
+            }
+        }
+    }
+    Ok(Reply::Changed(changed))
+}

@@ -1,0 +1,99 @@
+//! Network namespaces as open files: checked, told apart, and entered by a thread that ends there.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
+
+use nix::errno::Errno;
+
+use crate::diag::{Code, Failure};
+use crate::sys::namespace::{self as sys, FileKind};
+
+pub use crate::sys::namespace::NamespaceId;
+
+/// Checks that an open file is a network namespace and says which.
+///
+/// # Errors
+/// Exit code 2: it is something else, and what.
+pub fn verify(fd: BorrowedFd<'_>) -> Result<NamespaceId, Failure> {
+    match sys::kind(fd).map_err(|(call, e)| Failure::sys(call, "namespace", e))? {
+        FileKind::Network => identity(fd),
+        FileKind::OtherNamespace(kind) => {
+            Err(Failure::usage("", format!("this is a {kind} namespace, not a network namespace")))
+        }
+        FileKind::Other(kind) => {
+            Err(Failure::usage("", format!("this is {kind}, not a network namespace")).hint(
+                "namespaces are under /run/netns (`ip netns add NAME') and at /proc/PID/ns/net",
+            ))
+        }
+    }
+}
+
+/// Which namespace an open namespace file stands for, unchecked.
+pub(super) fn identity(fd: BorrowedFd<'_>) -> Result<NamespaceId, Failure> {
+    sys::identity(fd).map_err(|e| Failure::sys("fstat", "namespace", e))
+}
+
+/// Opens the namespace of this process, and says which it is.
+///
+/// # Errors
+/// /proc is not there.
+pub fn own() -> Result<(OwnedFd, NamespaceId), Failure> {
+    open("/proc/self/ns/net")
+}
+
+/// Opens the namespace of the calling thread.
+pub(super) fn of_this_thread() -> Result<(OwnedFd, NamespaceId), Failure> {
+    open("/proc/thread-self/ns/net")
+}
+
+fn open(path: &str) -> Result<(OwnedFd, NamespaceId), Failure> {
+    let file = File::open(path)
+        .map_err(|e| Failure::io(format!("open {path}"), "", &e).hint("mount /proc"))?;
+    let id = identity(file.as_fd())?;
+    Ok((file.into(), id))
+}
+
+/// Runs `work` on a thread inside the namespace and waits for it. The thread ends with it.
+///
+/// # Errors
+/// The namespace cannot be entered, no thread is to be had, `work` failed, or it panicked.
+pub fn in_namespace<T, F>(fd: BorrowedFd<'_>, work: F) -> Result<T, Failure>
+where
+    T: Send,
+    F: FnOnce() -> Result<T, Failure> + Send,
+{
+    on_a_thread(|| {
+        sys::enter_network(fd).map_err(|e| entering("setns(CLONE_NEWNET)", e))?;
+        work()
+    })
+}
+
+/// Runs `work` on a thread that may change its namespace and ends afterwards.
+pub(super) fn on_a_thread<T, F>(work: F) -> Result<T, Failure>
+where
+    T: Send,
+    F: FnOnce() -> Result<T, Failure> + Send,
+{
+    thread::scope(|scope| {
+        let thread = thread::Builder::new()
+            .name("taptool-host".into())
+            .spawn_scoped(scope, work)
+            .map_err(|e| Failure::io("start a thread", "", &e))?;
+        thread.join().unwrap_or_else(|_| {
+            Err(Failure::new(Code::Failed, "", "the thread inside the namespace panicked"))
+        })
+    })
+}
+
+pub(super) fn entering(call: &str, errno: Errno) -> Failure {
+    let failure = Failure::sys(call, "", errno);
+    match errno {
+        Errno::EPERM => failure.hint(
+            "needs CAP_SYS_ADMIN here and in that namespace: run it with sudo, \
+             or inside `unshare -Urn'",
+        ),
+        Errno::ENOSPC => failure.hint("raise sysctl user.max_net_namespaces"),
+        _ => failure,
+    }
+}

@@ -1,0 +1,96 @@
+//! What rtnetlink refused, in words: the errno and the kernel's own sentence.
+
+use nix::errno::Errno;
+use rtnetlink::Error;
+
+use crate::diag::{Code, Failure};
+
+/// `struct nlmsghdr`, which stands before the attributes in an error that is capped.
+const HEADER_BYTES: usize = 16;
+/// `NLMSGERR_ATTR_MSG` (`linux/netlink.h`).
+const ATTR_MSG: u16 = 1;
+/// Without the bits `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
+const ATTR_TYPE: u16 = 0x3fff;
+
+/// The errno of a refusal; none when it was not the kernel who refused.
+pub(super) fn errno(error: &Error) -> Option<Errno> {
+    match error {
+        Error::NetlinkError(message) => Some(Errno::from_raw(message.raw_code().wrapping_abs())),
+        _ => None,
+    }
+}
+
+/// The refusal as people read it. `doing` is the request in words.
+pub(super) fn failure(doing: impl Into<String>, on: &str, error: &Error) -> Failure {
+    let Error::NetlinkError(message) = error else {
+        let mut failure = Failure::new(Code::Failed, on, format!("rtnetlink: {error}"));
+        failure.doing = doing.into();
+        return failure;
+    };
+    let mut failure = Failure::sys(doing, on, Errno::from_raw(message.raw_code().wrapping_abs()));
+    if let Some(sentence) = sentence(&message.header) {
+        failure.cause = format!("{}: {sentence}", failure.cause);
+    }
+    match failure.code {
+        Code::NotPermitted => failure
+            .hint("needs CAP_NET_ADMIN in that network namespace: run it with sudo, or inside `unshare -Urn'"),
+        _ => failure,
+    }
+}
+
+/// The kernel's sentence (`NLMSGERR_ATTR_MSG`) in the payload of an error after its code.
+///
+/// The socket asks for `NETLINK_CAP_ACK`, so the attributes follow the header of our request and
+/// not the whole of it.
+fn sentence(payload: &[u8]) -> Option<String> {
+    let mut rest = payload.get(HEADER_BYTES..)?;
+    while let [a, b, c, d, ..] = *rest {
+        let bytes = usize::from(u16::from_ne_bytes([a, b]));
+        let value = rest.get(4..bytes)?;
+        if u16::from_ne_bytes([c, d]) & ATTR_TYPE == ATTR_MSG {
+            let text = value.split(|b| *b == 0).next().unwrap_or(value);
+            // The kernel writes these; a name in one may be anybody's, so no control characters.
+            let text = String::from_utf8_lossy(text).replace(char::is_control, " ");
+            return (!text.is_empty()).then_some(text);
+        }
+        rest = rest.get(bytes.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = u16::try_from(4 + value.len()).unwrap().to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    #[test]
+    fn the_sentence_is_found_behind_other_attributes() {
+        let mut payload = vec![0; 16];
+        payload.extend(attribute(2, &[0; 4]));
+        payload.extend(attribute(1, b"Nexthop has invalid gateway\0"));
+        assert_eq!(sentence(&payload).unwrap(), "Nexthop has invalid gateway");
+    }
+
+    #[test]
+    fn a_payload_that_ends_early_or_lies_about_lengths_has_no_sentence() {
+        let mut whole = vec![0; 16];
+        whole.extend(attribute(2, &[0; 4]));
+        whole.extend(attribute(1, b"text\0"));
+        for end in 0..whole.len() {
+            let _ = sentence(&whole[..end]);
+        }
+        let mut zero = vec![0; 16];
+        zero.extend([0, 0, 1, 0]);
+        assert_eq!(sentence(&zero), None, "a length below the header's");
+        let mut long = vec![0; 16];
+        long.extend([255, 255, 1, 0, b'x']);
+        assert_eq!(sentence(&long), None);
+    }
+}

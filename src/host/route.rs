@@ -1,0 +1,117 @@
+//! The default route through a device of ours.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use nix::errno::Errno;
+use rtnetlink::RouteMessageBuilder;
+use rtnetlink::packet_core::NLM_F_DUMP;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteType};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::refusal;
+use super::session::Session;
+use crate::diag::{Code, Failure};
+
+impl Session {
+    /// Adds the default route of the gateway's family through the device `ifindex`, as
+    /// `ip route add default via GATEWAY dev …` does: the gateway must be covered by an address of
+    /// the device, and the device must be up.
+    ///
+    /// # Errors
+    /// Exit code 4: the main table has a default route of that family, of whatever metric; it is
+    /// left as it is. Exit code 1 with a hint: no address of the device covers the gateway.
+    pub fn add_default_route(&self, ifindex: u32, gateway: IpAddr) -> Result<(), Failure> {
+        let doing = format!("add default route via {gateway}");
+        let exists = || {
+            let mut failure = Failure::new(
+                Code::Exists,
+                self.on.clone(),
+                "there is a default route already (EEXIST)",
+            )
+            .hint(format!(
+                "it is left as it is; see it with `ip {} route show default'",
+                if gateway.is_ipv6() { "-6" } else { "-4" }
+            ));
+            failure.doing.clone_from(&doing);
+            failure
+        };
+        // The kernel refuses only one of the same metric; one of a larger metric would silently
+        // lose its traffic to ours.
+        if self.has_default_route(family(gateway))? {
+            return Err(exists());
+        }
+        let request = self.handle.route().add(default_route(ifindex, gateway)).execute();
+        match self.try_ask(&doing, request)? {
+            Ok(()) => Ok(()),
+            Err(e) => {
+                let failure = refusal::failure(doing.clone(), &self.on, &e);
+                Err(match refusal::errno(&e) {
+                    Some(Errno::EEXIST) => exists(),
+                    Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EINVAL) => {
+                        failure.hint(format!(
+                            "no address of the device covers {gateway}: give one whose prefix does"
+                        ))
+                    }
+                    Some(Errno::ENETDOWN) => {
+                        failure.hint("a route needs the device up: leave `host-down' out")
+                    }
+                    _ => failure,
+                })
+            }
+        }
+    }
+
+    /// Removes the default route that [`Session::add_default_route`] added, and no other.
+    ///
+    /// # Errors
+    /// Exit code 3: there is no such route.
+    pub fn del_default_route(&self, ifindex: u32, gateway: IpAddr) -> Result<(), Failure> {
+        let doing = format!("delete default route via {gateway}");
+        self.ask(&doing, self.handle.route().del(default_route(ifindex, gateway)).execute())
+    }
+
+    fn has_default_route(&self, family: AddressFamily) -> Result<bool, Failure> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family;
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        let request = RouteNetlinkMessage::GetRoute(message);
+        let doing = "list routes";
+        let answers = match self.try_ask(doing, self.exchange(request, NLM_F_DUMP))? {
+            Ok(answers) => answers,
+            // The main table comes into being with its first route.
+            Err(e) if refusal::errno(&e) == Some(Errno::ENOENT) => Vec::new(),
+            Err(e) => return Err(refusal::failure(doing, &self.on, &e)),
+        };
+        Ok(answers.iter().any(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(route) => {
+                let header = &route.header;
+                header.address_family == family
+                    && header.table == RouteHeader::RT_TABLE_MAIN
+                    && header.destination_prefix_length == 0
+                    && header.kind == RouteType::Unicast
+                    && !route.attributes.iter().any(|a| matches!(a, RouteAttribute::Source(_)))
+            }
+            _ => false,
+        }))
+    }
+}
+
+pub(super) fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+fn default_route(ifindex: u32, gateway: IpAddr) -> RouteMessage {
+    match gateway {
+        IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new()
+            .gateway(gateway)
+            .output_interface(ifindex)
+            .build(),
+        IpAddr::V6(gateway) => RouteMessageBuilder::<Ipv6Addr>::new()
+            .gateway(gateway)
+            .output_interface(ifindex)
+            .build(),
+    }
+}

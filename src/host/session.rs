@@ -1,0 +1,263 @@
+//! Requests about links, addresses and routes of one namespace.
+//!
+//! # Theory of operation
+//! [`Session::open`] starts a thread that enters the namespace, opens the netlink socket there and
+//! ends; the socket works in that namespace for life, and keeps it alive for as long as the session
+//! does, so a session is short: opened, asked, dropped. The methods block the calling thread, which
+//! must have no tokio runtime of its own. Every refusal names the request in words and carries the
+//! errno and the kernel's own sentence (`NETLINK_EXT_ACK`). A request that gets no answer within
+//! 10 s fails: a message that cannot be decoded must not hang its asker.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt};
+use nix::errno::Errno;
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::LinkMessage;
+use rtnetlink::sys::{AsyncSocket, TokioSocket, protocols::NETLINK_ROUTE};
+use rtnetlink::{Error, Handle, LinkMessageBuilder, LinkUnspec};
+use tokio::runtime::{Builder, Runtime};
+
+use super::link::Link;
+use super::{namespace, refusal};
+use crate::diag::{Code, Failure};
+use crate::units::{IfName, MacAddr, Mtu};
+
+const WAIT: Duration = Duration::from_secs(1);
+const WAITS: u32 = 10;
+
+/// An open conversation with the kernel about one namespace.
+#[derive(Debug)]
+pub struct Session {
+    // Dropped first: it holds the socket.
+    runtime: Runtime,
+    pub(super) handle: Handle,
+    pub(super) on: String,
+}
+
+/// The kind of a link that a bridge is (`IFLA_INFO_KIND`).
+const BRIDGE: &str = "bridge";
+
+impl Session {
+    /// Opens one in the namespace. `on` is the object of every request in the user's words, for
+    /// errors.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered (exit code 5), or the calling thread runs a tokio runtime.
+    pub fn open(namespace: BorrowedFd<'_>, on: impl Into<String>) -> Result<Self, Failure> {
+        let on = on.into();
+        let failed = |e: &io::Error| Failure::io("open a netlink socket", on.clone(), e);
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Err(failed(&io::Error::other("this thread runs a runtime and must not block")));
+        }
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| failed(&e))?;
+        let socket = namespace::in_namespace(namespace, || {
+            let _inside = runtime.enter();
+            let mut socket = TokioSocket::new(NETLINK_ROUTE).map_err(|e| failed(&e))?;
+            let options = socket.socket_mut();
+            // CAP_ACK cuts our request out of errors, so that attributes have a fixed place.
+            options
+                .bind_auto()
+                .and_then(|_| options.set_ext_ack(true))
+                .and_then(|()| options.set_cap_ack(true))
+                .map_err(|e| failed(&e))?;
+            // Lets the kernel filter dumps; before Linux 4.20 they come whole and are filtered here.
+            let _ = options.set_netlink_get_strict_chk(true);
+            Ok(socket)
+        })
+        .map_err(|f| if f.on.is_empty() { f.on(on.clone()) } else { f })?;
+        let (connection, handle, _) = rtnetlink::from_socket(socket);
+        runtime.spawn(connection);
+        Ok(Self { runtime, handle, on })
+    }
+
+    /// Runs one request; `doing` is it in words.
+    pub(super) fn ask<T>(
+        &self,
+        doing: &str,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failure> {
+        self.try_ask(doing, request)?.map_err(|e| refusal::failure(doing, &self.on, &e))
+    }
+
+    /// As [`Self::ask`], the kernel's refusal left as it came.
+    pub(super) fn try_ask<T>(
+        &self,
+        doing: &str,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Result<T, Error>, Failure> {
+        let timed = async {
+            let mut request = pin!(request);
+            // Several short waits, not a long one: the kernel works on a request while it is being
+            // sent, which blocks this thread for as long as others hold the rtnl lock. That uses up
+            // one wait, and the answer is there in the next.
+            for _ in 0..WAITS {
+                if let Ok(answer) = tokio::time::timeout(WAIT, request.as_mut()).await {
+                    return Ok(answer);
+                }
+            }
+            let error = io::Error::other("no answer from netlink within 10 s");
+            Err(Failure::io(doing, self.on.clone(), &error))
+        };
+        self.runtime.block_on(timed)
+    }
+
+    /// Sends one message and collects what comes back up to the acknowledgement or the end of the dump.
+    pub(super) async fn exchange(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | flags;
+        let mut handle = self.handle.clone();
+        let mut answers = handle.request(request)?;
+        let mut all = Vec::new();
+        while let Some(answer) = answers.next().await {
+            match answer.payload {
+                NetlinkPayload::Error(e) => return Err(Error::NetlinkError(e)),
+                NetlinkPayload::InnerMessage(inner) => all.push(inner),
+                _ => {}
+            }
+        }
+        Ok(all)
+    }
+
+    pub(super) fn link(&self, doing: &str, message: LinkMessage) -> Result<(), Failure> {
+        self.ask(doing, self.handle.link().set(message).execute())
+    }
+
+    /// The link of this name; none if there is none.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn link_by_name(&self, name: &str) -> Result<Option<Link>, Failure> {
+        let request = self.handle.link().get().match_name(name.to_owned());
+        self.find(&format!("look up link {name}"), request.execute().try_next())
+    }
+
+    /// The link of this index; none if there is none.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn link_by_index(&self, ifindex: u32) -> Result<Option<Link>, Failure> {
+        let request = self.handle.link().get().match_index(ifindex);
+        self.find(&format!("look up link {ifindex}"), request.execute().try_next())
+    }
+
+    fn find(
+        &self,
+        doing: &str,
+        request: impl Future<Output = Result<Option<LinkMessage>, Error>>,
+    ) -> Result<Option<Link>, Failure> {
+        match self.try_ask(doing, request)? {
+            Ok(found) => Ok(found.map(|message| Link::read(&message))),
+            Err(e) if refusal::errno(&e) == Some(Errno::ENODEV) => Ok(None),
+            Err(e) => Err(refusal::failure(doing, &self.on, &e)),
+        }
+    }
+
+    /// Sets the MAC address.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`, `EINVAL`: a tun has none.
+    pub fn set_mac(&self, ifindex: u32, mac: MacAddr) -> Result<(), Failure> {
+        let message = change(ifindex).address(mac.bytes().to_vec()).build();
+        self.link(&format!("set MAC address {mac}"), message)
+    }
+
+    /// Sets the MTU.
+    ///
+    /// # Errors
+    /// `EINVAL`: outside what the device takes; the sentence says which end.
+    pub fn set_mtu(&self, ifindex: u32, mtu: Mtu) -> Result<(), Failure> {
+        self.link(&format!("set MTU {mtu}"), change(ifindex).mtu(mtu.get()).build())
+    }
+
+    /// Sets the transmit queue length, packets.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn set_txqueuelen(&self, ifindex: u32, packets: u32) -> Result<(), Failure> {
+        let message = change(ifindex).txqueuelen(packets).build();
+        self.link(&format!("set txqueuelen {packets}"), message)
+    }
+
+    /// Makes the link a port of the bridge of this name.
+    ///
+    /// # Errors
+    /// Exit code 3: no such link here; 2: it is no bridge.
+    pub fn set_master(&self, ifindex: u32, bridge: &IfName) -> Result<(), Failure> {
+        let on = || format!("host-bridge {bridge}");
+        let Some(found) = self.link_by_name(bridge.as_str())? else {
+            return Err(Failure::new(Code::NotFound, on(), "no such bridge in this namespace")
+                .hint(format!("make it with `ip link add {bridge} type bridge'")));
+        };
+        if found.kind.as_deref() != Some(BRIDGE) {
+            let kind = found.kind.as_deref().unwrap_or("plain");
+            return Err(Failure::usage(on(), format!("this is a {kind} device, not a bridge")));
+        }
+        let message = change(ifindex).controller(found.index).build();
+        self.link(&format!("set master {bridge}"), message)
+    }
+
+    /// Takes the link out of its bridge.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn clear_master(&self, ifindex: u32) -> Result<(), Failure> {
+        self.link("set nomaster", change(ifindex).nocontroller().build())
+    }
+
+    /// Sets the link up or down.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn set_up(&self, ifindex: u32, up: bool) -> Result<(), Failure> {
+        let (doing, message) = match up {
+            true => ("set up", change(ifindex).up().build()),
+            false => ("set down", change(ifindex).down().build()),
+        };
+        self.link(doing, message)
+    }
+
+    /// Gives the link another name.
+    ///
+    /// # Errors
+    /// Exit code 4: another link has it.
+    pub fn rename(&self, ifindex: u32, name: &IfName) -> Result<(), Failure> {
+        self.link(&format!("rename to {name}"), change(ifindex).name(name.as_str()).build())
+    }
+
+    /// Moves the link into another namespace under the name it has.
+    ///
+    /// No name goes with the request. On a collision the kernel would take it and leave the link
+    /// moved under it; without one it would rename the link, and a `%d` pattern counts the link's
+    /// own name as taken. Without a name a collision changes nothing.
+    ///
+    /// # Errors
+    /// Exit code 4: a link there has the name, and everything is as it was; 5: no `CAP_NET_ADMIN`
+    /// there.
+    pub fn set_netns(&self, ifindex: u32, target: BorrowedFd<'_>) -> Result<(), Failure> {
+        let message = change(ifindex).setns_by_fd(target.as_raw_fd()).build();
+        self.link("move into the namespace", message)
+    }
+
+    /// Gives the file's namespace a number in the session's namespace, or says the one it has.
+    pub(super) fn nsid(&self, namespace: BorrowedFd<'_>) -> Result<i32, Failure> {
+        super::nsid::assign(self, namespace)
+    }
+}
+
+/// A message that changes the link and nothing else of it.
+pub(super) fn change(ifindex: u32) -> LinkMessageBuilder<LinkUnspec> {
+    LinkUnspec::new_with_index(ifindex)
+}
+
+/// Asks for the kernel's acknowledgement.
+pub(super) const ACK: u16 = NLM_F_ACK;

@@ -1,0 +1,213 @@
+//! Birth of a tun or tap device, and its way into the namespace that it is for.
+//!
+//! # Theory of operation
+//! [`open`] makes the device with all its queue files. For the holder's own namespace it is born in
+//! place. For another it is born in the nursery under its final name, and [`Tap::enter`] moves it,
+//! a step of its own that takes some 16 ms. Until then the nursery is this device's alone. The undo
+//! of everything here is dropping the [`Tap`]: the kernel removes the device with its last file,
+//! wherever it is by then, and with it its addresses, routes and bridge port.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::birth::birth;
+use super::facts::{self, Absent};
+use super::namespace;
+use super::nursery::{Berth, Nursery};
+use super::offloads::Offloads;
+use super::session::Session;
+use crate::diag::{Code, Failure};
+use crate::units::{IfName, Kind};
+
+/// Bytes of `virtio_net_hdr_v1`, which stands before every frame.
+pub const VNET_HDR_BYTES: i32 = 12;
+
+/// How the device is to be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostName {
+    /// So and not otherwise.
+    Exact(IfName),
+    /// So, or where a stranger has the name, the first free `tapN` or `tunN`.
+    FirstFree(IfName),
+}
+
+impl HostName {
+    /// The name that is tried first.
+    pub const fn wanted(&self) -> &IfName {
+        match self {
+            Self::Exact(name) | Self::FirstFree(name) => name,
+        }
+    }
+}
+
+/// What to make.
+#[derive(Debug, Clone)]
+pub struct TapSpec {
+    /// Tap or tun.
+    pub kind: Kind,
+    /// Its name.
+    pub host_name: HostName,
+    /// Queue files: 1…256 (`MAX_TAP_QUEUES`). More than one asks for `IFF_MULTI_QUEUE`.
+    pub queues: u16,
+    /// Most bytes that written frames may hold (`TUNSETSNDBUF`): `i32::MAX`; one less for a tun on
+    /// vhost-net, whose batches presume Ethernet.
+    pub sndbuf: i32,
+    /// What the host may send us: segmentation offload on or off.
+    pub gso: bool,
+    /// User who may attach (`TUNSETOWNER`).
+    pub owner: Option<u32>,
+    /// Group that may attach (`TUNSETGROUP`).
+    pub group: Option<u32>,
+}
+
+/// A living device: its queue files and what it was when last looked at.
+#[derive(Debug)]
+pub struct Tap {
+    // Dropped first: the device must have left the nursery before the berth is free.
+    fds: Vec<OwnedFd>,
+    berth: Option<Berth>,
+    kind: Kind,
+    host_name: HostName,
+    name: IfName,
+    ifindex: u32,
+    offloads: Offloads,
+}
+
+impl Tap {
+    /// The queue files, non-blocking and close-on-exec, in queue order. The device lives until the
+    /// last is closed.
+    pub fn fds(&self) -> &[OwnedFd] {
+        &self.fds
+    }
+
+    /// Gives the queue files away. A device that is still in the nursery is removed instead.
+    ///
+    /// # Errors
+    /// It is still in the nursery.
+    pub fn into_fds(self) -> Result<Vec<OwnedFd>, Failure> {
+        if self.berth.is_some() {
+            return Err(Failure::new(
+                Code::Failed,
+                self.name.as_str(),
+                "the device has not been moved into its namespace",
+            ));
+        }
+        Ok(self.fds)
+    }
+
+    /// Its name at birth, or after [`Tap::enter`].
+    pub fn name(&self) -> &IfName {
+        &self.name
+    }
+
+    /// Its index at birth, or after [`Tap::enter`].
+    pub fn ifindex(&self) -> u32 {
+        self.ifindex
+    }
+
+    /// What the host may send us.
+    pub fn offloads(&self) -> Offloads {
+        self.offloads
+    }
+
+    /// Whether it is still in the nursery, so that [`Tap::enter`] has work to do.
+    pub fn is_in_nursery(&self) -> bool {
+        self.berth.is_some()
+    }
+
+    /// Moves the device from the nursery into its namespace; does nothing for one born in place.
+    ///
+    /// # Errors
+    /// Exit code 4: a stranger has the name there; 5: no `CAP_NET_ADMIN` there. The device is then
+    /// still in the nursery, and nothing has changed in the target. Exit code 1: it was moved and
+    /// cannot be looked at there. In any case dropping this undoes it.
+    pub fn enter(&mut self, nursery: &Nursery, target: BorrowedFd<'_>) -> Result<(), Failure> {
+        if self.berth.is_none() {
+            return Ok(());
+        }
+        let here = Session::open(nursery.as_fd(), self.name.as_str())?;
+        if let Err(first) = here.set_netns(self.ifindex, target) {
+            match (&self.host_name, first.code) {
+                (HostName::FirstFree(_), Code::Exists) => self.enter_as_next(&here, target)?,
+                (HostName::Exact(name), Code::Exists) => return Err(taken(name, first.doing)),
+                _ => return Err(first),
+            }
+        }
+        self.berth = None;
+        // Whoever runs the target may have renamed it by now; its index may be another too.
+        let Some(fd) = self.fds.first() else { return Ok(()) };
+        match facts::facts(fd.as_fd()) {
+            Ok(facts) => {
+                self.ifindex = facts.ifindex;
+                if let Ok(name) = IfName::new(&facts.name) {
+                    self.name = name;
+                }
+                Ok(())
+            }
+            Err(Absent::Gone) => Err(Failure::new(
+                Code::Failed,
+                self.name.as_str(),
+                "the device vanished on its way into the namespace",
+            )),
+            Err(Absent::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// Enters under the first free `tapN` of the target. It is renamed here, where nobody watches,
+    /// and then moved: a name in the request of the move would be applied after it, too late to
+    /// take back.
+    fn enter_as_next(&mut self, here: &Session, target: BorrowedFd<'_>) -> Result<(), Failure> {
+        let there = Session::open(target, self.name.as_str())?;
+        for number in 0..=u32::from(u16::MAX) {
+            let name = format!("{}{number}", self.kind.word());
+            if there.link_by_name(&name)?.is_some() {
+                continue;
+            }
+            let Ok(name) = IfName::new(&name) else { break };
+            here.rename(self.ifindex, &name)?;
+            self.name = name;
+            match here.set_netns(self.ifindex, target) {
+                Ok(()) => return Ok(()),
+                // Taken since the look-up.
+                Err(failure) if failure.code == Code::Exists => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(taken(self.host_name.wanted(), String::new()))
+    }
+}
+
+/// Makes the device. `target` is the namespace that it is for.
+///
+/// # Errors
+/// Exit code 4: in place, a stranger has the name; 5: not permitted; 7: no /dev/net/tun, or one
+/// that lacks what is needed. Nothing is left behind.
+pub fn open(nursery: &Nursery, target: BorrowedFd<'_>, spec: &TapSpec) -> Result<Tap, Failure> {
+    let own = namespace::own()?.1;
+    let (berth, born) = if namespace::identity(target)? == own {
+        (None, birth(spec)?)
+    } else {
+        let berth = nursery.berth()?;
+        (Some(berth), namespace::in_namespace(nursery.as_fd(), || birth(spec))?)
+    };
+    Ok(Tap {
+        fds: born.fds,
+        berth,
+        kind: spec.kind,
+        host_name: spec.host_name.clone(),
+        name: born.name,
+        ifindex: born.ifindex,
+        offloads: born.offloads,
+    })
+}
+
+/// A stranger has the name.
+pub(super) fn taken(name: &IfName, doing: String) -> Failure {
+    let mut failure = Failure::new(
+        Code::Exists,
+        name.as_str(),
+        "a device of this name exists already in that namespace (EEXIST)",
+    )
+    .hint("it is left as it is; choose another name with `host-if-name'");
+    failure.doing = doing;
+    failure
+}

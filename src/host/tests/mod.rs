@@ -1,0 +1,107 @@
+//! Live tests: real devices, in namespaces that the test makes.
+
+mod birth;
+mod events;
+mod process;
+mod settings;
+
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rtnetlink::LinkMessageBuilder;
+
+use super::namespace::{self, in_namespace};
+use super::nursery::Nursery;
+use super::session::Session;
+use super::tap::{HostName, Tap, TapSpec, open};
+use crate::sys;
+use crate::units::{IfName, Kind};
+
+/// Whether live tests can run; says why not.
+fn live() -> bool {
+    let why = if !nix::unistd::geteuid().is_root() {
+        "not root"
+    } else if !fs::exists(sys::tun::PATH).unwrap() {
+        "no /dev/net/tun"
+    } else {
+        return true;
+    };
+    skip(why);
+    false
+}
+
+/// Says that something was not tested, which is a failure where everything must be.
+fn skip(why: &str) {
+    println!("SKIP {why}");
+    assert_ne!(std::env::var("TAPTOOL_REQUIRE_LIVE").as_deref(), Ok("1"), "SKIP {why}");
+}
+
+fn new_namespace() -> OwnedFd {
+    namespace::on_a_thread(|| {
+        sys::namespace::unshare_network().unwrap();
+        namespace::of_this_thread()
+    })
+    .unwrap()
+    .0
+}
+
+fn name(text: &str) -> IfName {
+    text.parse().unwrap()
+}
+
+fn spec(host_name: HostName) -> TapSpec {
+    TapSpec {
+        kind: Kind::Tap,
+        host_name,
+        queues: 1,
+        sndbuf: i32::MAX,
+        gso: false,
+        owner: None,
+        group: None,
+    }
+}
+
+fn exact(text: &str) -> TapSpec {
+    spec(HostName::Exact(name(text)))
+}
+
+fn create(nursery: &Nursery, target: &OwnedFd, spec: &TapSpec) -> Tap {
+    let mut tap = open(nursery, target.as_fd(), spec).unwrap();
+    tap.enter(nursery, target.as_fd()).unwrap();
+    tap
+}
+
+/// A file of /proc/net as seen inside.
+fn proc_net(namespace: &impl AsFd, file: &str) -> String {
+    let read = || Ok(fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap());
+    in_namespace(namespace.as_fd(), read).unwrap()
+}
+
+/// Names of the links inside.
+fn links(namespace: &impl AsFd) -> Vec<String> {
+    let table = proc_net(namespace, "dev");
+    table.lines().skip(2).map(|l| l.split(':').next().unwrap().trim().to_owned()).collect()
+}
+
+fn session(namespace: &impl AsFd) -> Session {
+    Session::open(namespace.as_fd(), "test").unwrap()
+}
+
+fn add_link<T>(namespace: &impl AsFd, link: LinkMessageBuilder<T>) {
+    let session = session(namespace);
+    session.ask("add link", session.handle.link().add(link.build()).execute()).unwrap();
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn first(tap: &Tap) -> BorrowedFd<'_> {
+    tap.fds()[0].as_fd()
+}

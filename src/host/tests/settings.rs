@@ -1,0 +1,224 @@
+//! What is set on a device is what the kernel then says of it.
+
+use std::net::IpAddr;
+use std::process::Command;
+
+use rtnetlink::LinkBridge;
+
+use super::*;
+use crate::diag::Code;
+use crate::host::facts::{Absent, facts, is_gone, locate};
+use crate::host::offloads::{Offloads, set_offloads};
+use crate::units::{MacAddr, Mtu};
+
+#[test]
+fn a_bridge_must_exist_in_the_namespace_and_be_one() {
+    if !live() {
+        return;
+    }
+    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let tap = create(&nursery, &target, &exact("tap0"));
+    let there = session(&target);
+    let failure = there.set_master(tap.ifindex(), &name("br7")).unwrap_err();
+    assert_eq!((failure.code, failure.on.as_str()), (Code::NotFound, "host-bridge br7"));
+    let other = create(&nursery, &target, &exact("br7"));
+    assert_eq!(other.name().as_str(), "br7");
+    let failure = there.set_master(tap.ifindex(), &name("br7")).unwrap_err();
+    assert_eq!(failure.code, Code::Usage);
+    assert_eq!(failure.cause, "this is a tun device, not a bridge");
+    assert_eq!(facts(first(&tap)).unwrap().bridge, None);
+    add_link(&target, LinkBridge::new("br8"));
+    there.set_master(tap.ifindex(), &name("br8")).unwrap();
+    assert_eq!(facts(first(&tap)).unwrap().bridge.as_deref(), Some("br8"));
+    there.clear_master(tap.ifindex()).unwrap();
+    assert_eq!(facts(first(&tap)).unwrap().bridge, None);
+}
+
+#[test]
+fn several_addresses_of_both_families_answer_at_once_and_can_be_taken_back() {
+    if !live() {
+        return;
+    }
+    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let tap = create(&nursery, &target, &exact("tap0"));
+    let there = session(&target);
+    let all = ["10.9.0.1/24", "10.9.0.2/24", "192.0.2.1/32", "2001:db8::1/64", "fd00::1/128"];
+    for address in all {
+        there.add_address(tap.ifindex(), address.parse().unwrap()).unwrap();
+    }
+    there.set_up(tap.ifindex(), true).unwrap();
+    let seen = facts(first(&tap)).unwrap();
+    for address in all {
+        assert!(seen.addresses.contains(&address.parse().unwrap()), "{address}");
+    }
+    let table = proc_net(&target, "if_inet6");
+    let line = table.lines().find(|l| l.starts_with("20010db8")).unwrap();
+    let flags = u32::from_str_radix(line.split_whitespace().nth(4).unwrap(), 16).unwrap();
+    assert_eq!(flags & 0x40, 0, "not tentative");
+    let failure = there.add_address(tap.ifindex(), all[0].parse().unwrap()).unwrap_err();
+    assert_eq!((failure.code, failure.doing.as_str()), (Code::Exists, "add address 10.9.0.1/24"));
+    assert!(failure.cause.contains("(EEXIST)"), "{failure}");
+    // Backwards: with the first of a subnet the kernel takes the others of it.
+    for address in all.into_iter().rev() {
+        there.del_address(tap.ifindex(), address.parse().unwrap()).unwrap();
+    }
+    let left = there.addresses(tap.ifindex()).unwrap();
+    assert!(left.iter().all(|a| a.to_string().starts_with("fe80")), "{left:?}");
+    let failure = there.del_address(tap.ifindex(), all[0].parse().unwrap()).unwrap_err();
+    assert!(failure.cause.contains("EADDRNOTAVAIL"), "{failure}");
+}
+
+#[test]
+fn a_default_route_goes_through_our_device_and_never_replaces_another() {
+    if !live() {
+        return;
+    }
+    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let (a, b) =
+        (create(&nursery, &target, &exact("tap0")), create(&nursery, &target, &exact("tap1")));
+    let there = session(&target);
+    let gateways: [IpAddr; 2] = ["10.9.0.254".parse().unwrap(), "2001:db8::fe".parse().unwrap()];
+    for (tap, v4, v6) in [(&a, "10.9.0.1/24", "2001:db8::1/64"), (&b, "10.8.0.1/24", "fd08::1/64")]
+    {
+        there.add_address(tap.ifindex(), v4.parse().unwrap()).unwrap();
+        there.add_address(tap.ifindex(), v6.parse().unwrap()).unwrap();
+    }
+    let failure = there.add_default_route(a.ifindex(), gateways[0]).unwrap_err();
+    assert!(
+        failure.cause.contains("ENETDOWN") || failure.cause.contains("ENETUNREACH"),
+        "{failure}"
+    );
+    assert!(failure.hint.is_some(), "{failure}");
+    for tap in [&a, &b] {
+        there.set_up(tap.ifindex(), true).unwrap();
+    }
+    // Covered by an address of tap0, not of tap1.
+    for gateway in gateways {
+        let failure = there.add_default_route(b.ifindex(), gateway).unwrap_err();
+        assert_eq!(failure.doing, format!("add default route via {gateway}"));
+        // IPv6 says only EHOSTUNREACH here.
+        let sentence = failure.cause.contains(": Nexthop has invalid gateway");
+        assert!(sentence || gateway.is_ipv6(), "{failure}");
+        assert!(failure.hint.as_ref().unwrap().contains("covers"), "{failure}");
+    }
+    for gateway in gateways {
+        there.add_default_route(a.ifindex(), gateway).unwrap();
+    }
+    let route = proc_net(&target, "route");
+    let default = route.lines().find(|l| l.split('\t').nth(1) == Some("00000000")).unwrap();
+    assert!(default.starts_with("tap0\t"), "{default}");
+    let route6 = proc_net(&target, "ipv6_route");
+    let through =
+        |l: &&str| l.starts_with(&"0".repeat(32)) && l.contains("20010db80000000000000000000000fe");
+    assert!(route6.lines().find(through).unwrap().ends_with("tap0"));
+    for (gateway, tap) in [("10.8.0.254", &b), ("fd08::fe", &b)] {
+        let failure = there.add_default_route(tap.ifindex(), gateway.parse().unwrap()).unwrap_err();
+        assert_eq!(failure.code, Code::Exists, "{failure}");
+        assert!(there.del_default_route(tap.ifindex(), gateway.parse().unwrap()).is_err());
+    }
+    assert_eq!(proc_net(&target, "route"), route);
+    for gateway in gateways {
+        there.del_default_route(a.ifindex(), gateway).unwrap();
+    }
+    assert!(!proc_net(&target, "route").contains("\t00000000\tFE00090A"));
+}
+
+#[test]
+fn an_existing_default_route_of_a_larger_metric_is_not_outbid() {
+    if !live() {
+        return;
+    }
+    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let tap = create(&nursery, &target, &exact("tap0"));
+    let there = session(&target);
+    there.add_address(tap.ifindex(), "10.9.0.1/24".parse().unwrap()).unwrap();
+    there.set_up(tap.ifindex(), true).unwrap();
+    let route = rtnetlink::RouteMessageBuilder::<std::net::Ipv4Addr>::new()
+        .gateway("10.9.0.9".parse().unwrap())
+        .priority(100)
+        .build();
+    there.ask("add route", there.handle.route().add(route).execute()).unwrap();
+    let failure =
+        there.add_default_route(tap.ifindex(), "10.9.0.254".parse().unwrap()).unwrap_err();
+    assert_eq!(failure.code, Code::Exists);
+}
+
+#[test]
+fn mac_mtu_and_queue_length_are_what_was_set_and_the_kernel_explains_what_it_refuses() {
+    if !live() {
+        return;
+    }
+    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let tap = create(&nursery, &target, &exact("tap0"));
+    let there = session(&target);
+    let mac: MacAddr = "02:fe:00:00:00:07".parse().unwrap();
+    there.set_mac(tap.ifindex(), mac).unwrap();
+    there.set_mtu(tap.ifindex(), Mtu::new(9000).unwrap()).unwrap();
+    there.set_txqueuelen(tap.ifindex(), 77).unwrap();
+    let seen = facts(first(&tap)).unwrap();
+    assert_eq!((seen.mac, seen.mtu, seen.qlen, seen.up), (Some(mac), 9000, 77, false));
+    there.set_up(tap.ifindex(), true).unwrap();
+    let seen = facts(first(&tap)).unwrap();
+    assert!(seen.up && seen.lower_up);
+    there.set_up(tap.ifindex(), false).unwrap();
+    assert!(!facts(first(&tap)).unwrap().up);
+    let message = crate::host::session::change(tap.ifindex()).mtu(70000).build();
+    let failure = there.link("set MTU 70000", message).unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "test: set MTU 70000: Invalid argument (EINVAL): mtu greater than device maximum"
+    );
+}
+
+#[test]
+fn facts_follow_a_device_that_strangers_rename_and_move_and_end_when_they_delete_it() {
+    if !live() {
+        return;
+    }
+    let (nursery, target, elsewhere) = (Nursery::new().unwrap(), new_namespace(), new_namespace());
+    let tap = create(&nursery, &target, &exact("tap0"));
+    session(&target).rename(tap.ifindex(), &name("moved0")).unwrap();
+    session(&target).set_netns(tap.ifindex(), elsewhere.as_fd()).unwrap();
+    // A stranger takes the name that it had.
+    add_link(&target, LinkBridge::new("tap0"));
+    let seen = facts(first(&tap)).unwrap();
+    assert_eq!(seen.name, "moved0");
+    assert_eq!(seen.namespace, namespace::identity(elsewhere.as_fd()).unwrap());
+    assert!(!is_gone(first(&tap)).unwrap());
+    let there = session(&elsewhere);
+    there.ask("delete", there.handle.link().del(seen.ifindex).execute()).unwrap();
+    assert_eq!(facts(first(&tap)), Err(Absent::Gone));
+    assert!(is_gone(first(&tap)).unwrap());
+    assert!(matches!(locate(first(&tap)), Err(Absent::Gone)));
+    assert!(session(&target).link_by_name("tap0").unwrap().is_some(), "the stranger is untouched");
+}
+
+#[test]
+fn gso_goes_on_and_off_on_every_queue() {
+    if !live() {
+        return;
+    }
+    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let spec = TapSpec { queues: 2, gso: true, ..exact("tap0") };
+    let tap = create(&nursery, &target, &spec);
+    assert!(tap.offloads().contains(Offloads::TSO));
+    // The kernel shows what it may send as features of the device.
+    let large = || {
+        in_namespace(target.as_fd(), || {
+            let out = Command::new("ethtool").args(["-k", "tap0"]).output();
+            Ok(out.ok().map(|o| String::from_utf8(o.stdout).unwrap()))
+        })
+        .unwrap()
+    };
+    match large() {
+        Some(features) => {
+            assert!(features.contains("tcp-segmentation-offload: on"), "{features}");
+        }
+        None => skip("no ethtool: what the kernel made of the offloads is not looked at"),
+    }
+    let off = set_offloads(tap.fds(), false, tap.offloads()).unwrap();
+    assert_eq!(off, Offloads::NONE);
+    if let Some(features) = large() {
+        assert!(features.contains("tcp-segmentation-offload: off"), "{features}");
+    }
+}

@@ -1,0 +1,167 @@
+//! `show tap` in VPP's layout, and what VPP does not show there: who serves the rings, the host
+//! side's addresses, the action, and the counters of each queue.
+//!
+//! `ifindex` is our `sw_if_index`, as it is VPP's own index there; the Linux one is
+//! `host-ifindex`. VPP's `desc_next` is missing: our rings keep no such number.
+
+use std::fmt::{Display, Write};
+
+use super::{descriptors, escape};
+use crate::api::{BackendKind, Interface, Queue, QueueState};
+use crate::counters::{COUNTERS, Counter, Direction, Unit};
+
+/// Width that lists of counters are broken at.
+const LINE: usize = 78;
+
+pub(super) fn interface(i: &Interface) -> String {
+    let mut out = Text::default();
+    out.line(format_args!("Interface: {} (ifindex {})", i.name, i.sw_if_index));
+    host_side(i, &mut out);
+    backend(i, &mut out);
+    out.line(format_args!("  gso-enabled {}", u8::from(i.gso)));
+    out.line(format_args!("  csum-enabled {}", u8::from(i.csum_offload)));
+    if !i.offloads.is_empty() {
+        out.line(format_args!("  offloads: {}", i.offloads.join(" ")));
+    }
+    out.some("  mac Address: ", i.mac_addr);
+    out.line(format_args!("  device instance: {}", i.id));
+    out.line(format_args!("  admin state: {}", if i.admin_up { "up" } else { "down" }));
+    out.line(format_args!("  state: {}", i.state.word()));
+    out.line(format_args!("  action: {}", i.action));
+    for address in &i.addresses {
+        out.line(format_args!("  address: {address}"));
+    }
+    out.line(format_args!("  features {}", i.features_raw));
+    features(&i.features, &i.features_raw, "     ", &mut out);
+    out.line(format_args!("  remote-features {}", i.backend_features_raw));
+    features(&i.backend_features, &i.backend_features_raw, "    ", &mut out);
+    out.line(format_args!("  Number of RX Virtqueue  {}", i.rx_queues.len()));
+    out.line(format_args!("  Number of TX Virtqueue  {}", i.tx_queues.len()));
+    for q in &i.rx_queues {
+        queue("RX", q, &mut out);
+    }
+    for q in &i.tx_queues {
+        queue("TX", q, &mut out);
+    }
+    out.0
+}
+
+/// Lines; writing to a String does not fail.
+#[derive(Default)]
+pub(super) struct Text(String);
+
+impl Text {
+    pub(super) fn line(&mut self, what: impl Display) {
+        let _ = writeln!(self.0, "{what}");
+    }
+
+    fn some(&mut self, label: &str, what: Option<impl Display>) {
+        if let Some(what) = what {
+            self.line(format_args!("{label}{what}"));
+        }
+    }
+}
+
+fn host_side(i: &Interface, out: &mut Text) {
+    out.line(format_args!("  name \"{}\"", escape(&i.host_if_name)));
+    out.some("  host-ns ", i.host_ns.as_ref().map(|ns| format!("\"{}\"", escape(ns))));
+    out.line(format_args!("  host-ifindex {}", i.host_ifindex));
+    out.line(format_args!("  host-mtu-size \"{}\"", i.mtu));
+    out.some("  host-mac-addr: ", i.host_mac_addr);
+    for address in &i.host_addresses {
+        out.line(format_args!(
+            "  host-ip{}-addr: {address}",
+            if address.addr().is_ipv4() { 4 } else { 6 }
+        ));
+    }
+    out.some("  host-bridge ", i.host_bridge.as_ref().map(|br| format!("\"{}\"", escape(br))));
+    out.line(format_args!("  host-txqueuelen {}", i.qlen));
+    out.line(format_args!("  host-carrier-up: {}", u8::from(i.link_up)));
+}
+
+fn backend(i: &Interface, out: &mut Text) {
+    let reason = i.backend_reason.as_ref();
+    let reason = reason.map(|why| format!(" ({})", escape(why))).unwrap_or_default();
+    out.line(format_args!("  backend: {}{reason}", i.backend.word()));
+    if i.backend == BackendKind::VhostNet {
+        out.line(format_args!("  vhost-fds {}", numbers(&i.vhost_fds)));
+        out.some("  vhost-worker-mode: ", i.vhost_worker_mode);
+    }
+    out.line(format_args!("  tap-fds {}", numbers(&i.tap_fds)));
+}
+
+fn numbers(fds: &[i32]) -> String {
+    fds.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// One feature a line with its bit, as VPP writes them. The names stand in the order of their bits.
+fn features(names: &[String], raw: &str, indent: &str, out: &mut Text) {
+    let word = u64::from_str_radix(raw.trim_start_matches("0x"), 16).unwrap_or(0);
+    let bits: Vec<u32> = (0..u64::BITS).filter(|bit| word & (1 << bit) != 0).collect();
+    for (i, name) in names.iter().enumerate() {
+        let name = escape(name);
+        match bits.get(i).filter(|_| bits.len() == names.len() && !name.contains('(')) {
+            Some(bit) => out.line(format_args!("{indent}{name}({bit})")),
+            None => out.line(format_args!("{indent}{name}")),
+        }
+    }
+}
+
+fn queue(side: &str, q: &Queue, out: &mut Text) {
+    let n = |counter| q.counters.get(counter);
+    out.line(format_args!("  Virtqueue ({side}) {}", q.id));
+    out.line(format_args!(
+        "    qsz {}, last_used_idx {}, desc_in_use {}",
+        q.size,
+        n(Counter::LastUsedIdx),
+        n(Counter::DescInUse)
+    ));
+    out.line(format_args!(
+        "    avail.flags {:#x} avail.idx {} used.flags {:#x} used.idx {}",
+        q.avail_flags,
+        n(Counter::AvailIdx),
+        q.used_flags,
+        n(Counter::UsedIdx)
+    ));
+    out.line(format_args!("    kickfd {}, callfd {}", q.kick_fd, q.call_fd));
+    let state = match q.state {
+        QueueState::Running => "running".to_owned(),
+        QueueState::Broken(why) => format!("broken: {why}"),
+    };
+    out.line(format_args!("    poller {}, {state}", q.poller));
+    counted(q, out);
+    if !q.descriptors.is_empty() {
+        descriptors::table(&q.descriptors, out);
+    }
+}
+
+/// The counters that are not zero, then what was lost and why.
+fn counted(q: &Queue, out: &mut Text) {
+    let direction: Direction = q.counters.direction();
+    let rows = COUNTERS.iter().filter(|row| row.sides.has(direction));
+    let shown = rows.filter(|row| {
+        row.unit != Unit::Gauge || matches!(row.counter, Counter::Held | Counter::InFlight)
+    });
+    let counters = shown.map(|row| (row.name, q.counters.get(row.counter)));
+    list("", counters.filter(|(_, n)| *n > 0), out);
+    list("drops: ", q.counters.drops().map(|(reason, n)| (reason.row().name, n)), out);
+}
+
+/// `    packets 12, bytes 1176`, broken at [`LINE`].
+fn list<'a>(label: &str, items: impl Iterator<Item = (&'a str, u64)>, out: &mut Text) {
+    let mut line = String::new();
+    for (name, n) in items {
+        let item = format!("{name} {n}");
+        if line.is_empty() {
+            line = format!("    {label}{item}");
+        } else if line.len() + 2 + item.len() < LINE {
+            line = format!("{line}, {item}");
+        } else {
+            out.line(format_args!("{line},"));
+            line = format!("      {item}");
+        }
+    }
+    if !line.is_empty() {
+        out.line(line);
+    }
+}

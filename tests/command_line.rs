@@ -1,0 +1,117 @@
+//! The binary as a shell script meets it: streams and exit codes where no process holds interfaces.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+
+fn taptool() -> Command {
+    let mut command = Command::new(cargo_bin("taptool"));
+    command.env("NO_COLOR", "1").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+}
+
+fn run(line: &str) -> (i32, String, String) {
+    let out = taptool().args(line.split_whitespace()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
+}
+
+#[test]
+fn without_a_holder_there_are_no_interfaces() {
+    for line in [
+        "show",
+        "show tap",
+        "show tun",
+        "sh int",
+        "show errors",
+        "delete --all",
+        "delete tap --all",
+        "clear interfaces",
+        "clear errors",
+    ] {
+        assert_eq!(run(line), (0, String::new(), String::new()), "{line}");
+        assert_eq!(run(&format!("-j {line}")), (0, "[]\n".into(), String::new()), "{line}");
+    }
+    for line in [
+        "show tap0",
+        "show tap tap0",
+        "show interface tap0",
+        "delete tap0",
+        "gso tap0 on",
+        "xconnect tap0 tap1",
+        "set interface state tap0 up",
+        "clear interfaces tap0",
+        "set tap gso tap0 disable",
+    ] {
+        let (code, out, err) = run(line);
+        assert_eq!((code, out), (3, String::new()), "{line}");
+        assert!(err.ends_with(": tap0: no such interface\n"), "{line}: {err}");
+    }
+    let (code, out, err) = run("delete tap sw_if_index 9");
+    assert_eq!((code, out), (3, String::new()));
+    assert_eq!(err, "delete tap: sw_if_index 9: no such interface\n");
+}
+
+#[test]
+fn what_this_version_lacks_is_exit_2() {
+    for line in ["", "-j", "create tap0", "create tap id 0", "exec setup.tap", "create tun"] {
+        let (code, out, err) = run(line);
+        assert_eq!((code, out), (2, String::new()), "{line}");
+        assert!(err.contains("not supported in this version"), "{line}: {err}");
+    }
+}
+
+#[test]
+fn usage_errors_are_one_line_and_a_hint_on_stderr() {
+    assert_eq!(
+        run("create tap id 0 gsoo"),
+        (2, String::new(), "create tap: unknown input `gsoo'\n  did you mean `gso'\n".into())
+    );
+    assert_eq!(
+        run("create tap rx-ring-size 300"),
+        (
+            2,
+            String::new(),
+            "create tap: rx-ring-size 300: not a power of two between 64 and 32768\n".into()
+        )
+    );
+    let out = taptool().arg(OsStr::from_bytes(b"\xffshow")).output().unwrap();
+    assert_eq!(out.status.code(), Some(2));
+    assert!(String::from_utf8(out.stderr).unwrap().ends_with("not UTF-8\n"));
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let (code, version, err) = run("--version");
+    assert_eq!((code, err), (0, String::new()));
+    assert!(version.starts_with(concat!("taptool ", env!("CARGO_PKG_VERSION"), " (")));
+    for line in ["--help", "-h", "create --help", "set interface ip address -h"] {
+        let (code, out, err) = run(line);
+        assert_eq!((code, err), (0, String::new()), "{line}");
+        assert!(out.contains("Usage: taptool"), "{line}");
+        assert!(!out.contains('\u{1b}'), "{line}: colour off a terminal");
+    }
+    let (_, out, _) = run("--color always --help");
+    assert!(out.contains('\u{1b}'));
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let out = taptool().arg("--help").stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(out.status.code(), Some(0));
+    assert_eq!(String::from_utf8(out.stderr).unwrap(), "");
+}
+
+#[test]
+fn a_full_disk_is_a_failure() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let out = taptool().arg("--help").stdout(full).output().unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    let err = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(err, "write to stdout: No space left on device (ENOSPC)\n");
+}

@@ -1,0 +1,265 @@
+//! `hold --exec`: lines in, results out, and nothing left at the end.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::common::{
+    Hold, World, assert_ledger, backend, eventually, live, number, one_shot, queue, sum,
+};
+
+/// Three taps with everything: addresses, routes, a bridge port, a cross-connect.
+fn everything(world: &World, hold: &mut Hold) {
+    hold.run(
+        "create tap0 host-ns a host-ip4-addr 10.9.0.1/24 host-ip6-addr fd00:9::1/64 \
+         host-ip4-gw 10.9.0.2 host-ip6-gw fd00:9::2 respond 10.9.0.2/24 gso",
+    );
+    hold.run("create tap1 host-ns b host-bridge br0");
+    hold.run("create tap2 host-ip4-addr 10.7.0.1/24");
+    hold.run("xconnect tap1 tap2");
+    world.ping_answered("a", "10.9.0.2");
+}
+
+fn places(world: &World) {
+    world.netns("a");
+    world.netns("b");
+    world.ip("-n b link add br0 address 02:00:00:00:00:01 type bridge");
+    world.ip("-n b link set br0 up");
+}
+
+#[test]
+fn sigterm_and_sigint_under_traffic_leave_nothing() {
+    live(|world| {
+        places(world);
+        let before = world.state();
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let mut hold = Hold::start(world);
+            everything(world, &mut hold);
+            let flood = world.start("ip netns exec a ping -n -q -f 10.9.0.2");
+            hold.tap_when("tap0", "the flood moves", 5.0, |t| sum(t, "rx_queues", "packets") > 200);
+            let ended = hold.stop(signal);
+            assert_eq!(ended.code, 0, "{signal}: {}", ended.stderr);
+            drop(flood);
+            world.state().assert_same_as(&before, signal.as_str());
+        }
+    });
+}
+
+#[test]
+fn a_killed_holder_leaves_nothing_either() {
+    live(|world| {
+        places(world);
+        let before = world.state();
+        let mut hold = Hold::start(world);
+        everything(world, &mut hold);
+        assert_eq!(hold.stop(Signal::SIGKILL).code, -1);
+        world.state().assert_same_as(&before, "after SIGKILL");
+    });
+}
+
+#[test]
+fn delete_gives_back_every_file_and_thread() {
+    live(|world| {
+        places(world);
+        let before = world.state();
+        let mut hold = Hold::start(world);
+        // The first interface may start what then serves all.
+        everything(world, &mut hold);
+        assert_eq!(hold.run("delete --all").len(), 3);
+        let mut at_rest = hold.files_and_threads();
+        eventually("short-lived threads end", 5.0, || {
+            let last = std::mem::replace(&mut at_rest, hold.files_and_threads());
+            last == at_rest
+        });
+        for _ in 0..5 {
+            everything(world, &mut hold);
+            assert!(hold.files_and_threads().0 > at_rest.0);
+            hold.run("delete tap tap0 tap1");
+            hold.run("delete tap tap2");
+            world.state().assert_same_as(&before, "after delete");
+        }
+        eventually("files and threads are as before", 5.0, || hold.files_and_threads() == at_rest);
+        hold.close();
+    });
+}
+
+#[test]
+fn taps_stay_at_the_end_of_input_until_sigterm() {
+    live(|world| {
+        places(world);
+        let before = world.state();
+        let mut hold = Hold::start(world);
+        everything(world, &mut hold);
+        hold.end_of_input();
+        world.ping_answered("a", "10.9.0.2");
+        world.ping_answered("a", "-s 1400 10.9.0.2");
+        hold.close();
+        world.state().assert_same_as(&before, "after SIGTERM");
+    });
+}
+
+#[test]
+fn the_first_failing_line_removes_everything_and_its_code_is_the_holders() {
+    live(|world| {
+        places(world);
+        let before = world.state();
+        for (line, code) in [
+            ("create tap9 host-ns nowhere", 3),
+            ("create tap0 host-ns b", 4),
+            ("create tap9 host-ns a rx-ring-size 3", 2),
+        ] {
+            let mut hold = Hold::start(world);
+            everything(world, &mut hold);
+            assert_eq!(hold.refused(line).code, code, "{line}");
+            world.state().assert_same_as(&before, line);
+        }
+    });
+}
+
+#[test]
+fn a_script_file_stops_at_its_failing_line_which_is_named() {
+    live(|world| {
+        places(world);
+        let before = world.state();
+        let script = tempfile::NamedTempFile::new().unwrap();
+        let path = script.path().display();
+        let text = format!(
+            "# a comment\ncreate tap0 host-ns a \\\n  backend {}\n\nshow tap nosuch\nbogus\n",
+            backend()
+        );
+        fs::write(script.path(), text).unwrap();
+        let (code, stdout, stderr) = one_shot(world, &format!("hold -j --exec {path}"));
+        assert_eq!(code, 3, "{stderr}");
+        assert!(stderr.contains(&format!("{path}:5:")), "{stderr}");
+        assert!(stdout.starts_with("[{\"name\":\"tap0\""), "{stdout}");
+        assert_eq!(stdout.lines().count(), 1, "{stdout}");
+        world.state().assert_same_as(&before, "after the script");
+    });
+}
+
+#[test]
+fn a_script_of_vpp_runs_as_it_is() {
+    live(|world| {
+        places(world);
+        let mut hold = Hold::start(world);
+        let made = hold.one(
+            "create tap id 0 hw-addr 02:fe:00:00:00:01 rx-ring-size 1024 tx-ring-size 1024 \
+             host-ns a host-if-name vpp0 host-mac-addr 02:00:00:00:00:02 \
+             host-ip4-addr 10.9.0.1/24 host-ip6-addr fd00:9::1/64 gso",
+        );
+        assert_eq!((&made["name"], &made["host_if_name"]), (&"tap0".into(), &"vpp0".into()));
+        hold.run("set interface ip address tap0 10.9.0.2/24");
+        hold.run("set interface state tap0 up");
+        world.ping_answered("a", "10.9.0.2");
+        hold.run("set tap gso tap0 disable");
+        hold.run("create tap id 1 host-ns b host-if-name vpp1");
+        hold.run("set interface state tap1 up");
+        hold.run("set interface l2 xconnect tap0 tap1");
+        hold.run("set interface l2 xconnect tap1 tap0");
+        hold.run("show interface");
+        hold.run("set interface l3 tap0");
+        hold.run("delete tap tap0");
+        let index = number(&hold.tap("tap1"), "sw_if_index");
+        hold.run(&format!("delete tap sw_if_index {index}"));
+        assert_eq!(world.links("b"), ["br0"]);
+        hold.close();
+    });
+}
+
+#[test]
+fn every_answer_of_show_is_the_same_interface() {
+    live(|world| {
+        places(world);
+        let mut hold = Hold::start(world);
+        everything(world, &mut hold);
+        for line in ["show", "show tap", "show interface", "show tap tap0 tap1 tap2"] {
+            let names: Vec<_> = hold.run(line).iter().map(|t| t["name"].clone()).collect();
+            assert_eq!(names, ["tap0", "tap1", "tap2"], "{line}");
+        }
+        let plain = hold.tap("tap0");
+        assert_eq!(queue(&plain, "rx_queues").get("descriptors"), None);
+        let more = hold.one("show tap tap0 descriptors");
+        let entries = queue(&more, "rx_queues")["descriptors"].as_array().unwrap();
+        assert_eq!(entries.len(), 256);
+        hold.close();
+    });
+}
+
+#[test]
+fn clear_is_a_baseline_of_ours_alone() {
+    live(|world| {
+        world.quiet_netns("a");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns a host-ip4-addr 10.9.0.1/24 respond 10.9.0.2/24");
+        world.ping_answered("a", "10.9.0.2");
+        let kernels = || {
+            let link = world.link("a", "tap0");
+            number(&link["stats64"]["tx"], "packets")
+        };
+        let counted = kernels();
+        assert!(counted >= 6);
+        let named = hold.run("clear interfaces");
+        assert_eq!(named, [json!({"name": "tap0"})]);
+        let tap = hold.tap("tap0");
+        // The kernel may ask again for a neighbour at any time; requests of the test are gone.
+        assert!(sum(&tap, "rx_queues", "packets") <= kernels() - counted, "{tap:#}");
+        assert_eq!(tap["rx_queues"][0]["drops"], json!({}));
+        // Reading does not clear.
+        world.ping_answered("a", "10.9.0.2");
+        let (first, second) = (hold.tap("tap0"), hold.tap("tap0"));
+        assert!(sum(&first, "rx_queues", "packets") >= 5, "{first:#}");
+        assert!(sum(&second, "rx_queues", "packets") >= sum(&first, "rx_queues", "packets"));
+        assert_eq!(sum(&second, "rx_queues", "packets"), kernels() - counted);
+        assert_ledger(&[first, second]);
+        hold.close();
+    });
+}
+
+#[test]
+fn show_errors_has_a_row_a_reason_until_it_is_cleared() {
+    live(|world| {
+        world.quiet_netns("a");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns a admin-down host-ip4-addr 10.9.0.1/24");
+        assert_eq!(hold.run("show errors"), Vec::<Value>::new());
+        world.ping_unanswered("a", "10.9.0.2");
+        let rows = hold.run("show errors");
+        assert_eq!(rows.len(), 1, "{rows:#?}");
+        let tap = hold.tap("tap0");
+        for (key, value) in [
+            ("name", json!("tap0")),
+            ("direction", json!("rx")),
+            ("queue", json!(0)),
+            ("reason", json!("admin_down")),
+            ("sentence", json!("interface is down")),
+        ] {
+            assert_eq!(rows[0][key], value, "{key}");
+        }
+        assert!(number(&rows[0], "count") >= 1);
+        assert!(number(&rows[0], "count") <= sum(&tap, "rx_queues", "packets"));
+        let packets = sum(&tap, "rx_queues", "packets");
+        hold.run("clear errors");
+        assert_eq!(hold.run("show errors"), Vec::<Value>::new());
+        // Only the errors: packets were not asked for.
+        assert!(sum(&hold.tap("tap0"), "rx_queues", "packets") >= packets);
+        hold.close();
+    });
+}
+
+#[test]
+fn results_are_text_without_j_and_arrive_one_command_at_a_time() {
+    live(|world| {
+        places(world);
+        let script = tempfile::NamedTempFile::new().unwrap();
+        let text = format!("create tap0 host-ns a backend {}\nshow\nbogus\n", backend());
+        fs::write(script.path(), text).unwrap();
+        let (code, stdout, _) =
+            one_shot(world, &format!("hold --exec {}", script.path().display()));
+        assert_eq!(code, 2);
+        // `create' prints the name, `show' a table with the interface in it.
+        let mut lines = stdout.lines();
+        assert_eq!(lines.next(), Some("tap0"), "{stdout}");
+        assert!(lines.any(|l| l.contains("tap0") && l.contains(backend())), "{stdout}");
+    });
+}

@@ -1,0 +1,292 @@
+//! What is not accepted is refused with its exit code, its word, and without a trace.
+
+use std::collections::BTreeSet;
+
+use crate::common::{Hold, World, live, one_shot};
+
+/// Feeds `line` to a new holder, which must refuse it with `code`, name `word` and leave the links
+/// of namespace `a` as they were.
+fn refused(world: &World, line: &str, code: i32, word: &str) -> String {
+    let before: BTreeSet<_> = world.links("a").into_iter().collect();
+    let ended = Hold::start(world).refused(line);
+    assert_eq!(ended.code, code, "exit code of `{line}'\n{}", ended.stderr);
+    assert!(ended.stderr.contains(word), "`{line}' does not say `{word}':\n{}", ended.stderr);
+    let after: BTreeSet<_> = world.links("a").into_iter().collect();
+    assert_eq!(after, before, "links in a after `{line}'");
+    ended.stderr
+}
+
+#[test]
+fn wrong_values_are_usage_errors_that_name_the_value() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.ip("-n a link add br0 address 02:00:00:00:00:01 type bridge");
+        let before = world.state();
+        for (option, value) in [
+            ("rx-ring-size", "300"),
+            ("rx-ring-size", "32"),
+            ("rx-ring-size", "65536"),
+            ("tx-ring-size", "0"),
+            ("tx-ring-size", "many"),
+            ("id", "8192"),
+            ("id", "x"),
+            ("hw-addr", "01:00:5e:00:00:01"),
+            ("hw-addr", "00:00:00:00:00:00"),
+            ("host-mac-addr", "02:00:00:00:00"),
+            ("host-mac-addr", "ff:ff:ff:ff:ff:ff"),
+            ("host-mtu-size", "67"),
+            ("host-mtu-size", "65522"),
+            ("host-txqueuelen", "-1"),
+            ("host-txqueuelen", "4294967296"),
+            ("host-ip4-addr", "10.9.0.256/24"),
+            ("host-ip4-addr", "10.9.0.1/33"),
+            ("host-ip4-addr", "fd00::1/64"),
+            ("host-ip6-addr", "10.9.0.1/24"),
+            ("host-ip6-addr", "fd00::1/129"),
+            ("host-ip4-gw", "10.9.0"),
+            ("host-ip6-gw", "10.9.0.2"),
+            ("respond", "10.9.0.2/40"),
+            ("owner", "nobody-here"),
+            ("group", "-2"),
+            ("backend", "vhost-user"),
+            ("if-name", "sixteen-letters-"),
+            ("host-if-name", "a/b"),
+            ("host-bridge", "all"),
+            ("host-ns", "pid:0"),
+            ("host-ns", "../a"),
+        ] {
+            // The namespace's own values stand alone.
+            let netns = if option == "host-ns" { "" } else { "host-ns a " };
+            refused(world, &format!("create tap {netns}{option} {value}"), 2, value);
+        }
+        world.state().assert_same_as(&before, "after wrong values");
+    });
+}
+
+#[test]
+fn words_that_are_no_command_option_or_name_are_usage_errors() {
+    live(|world| {
+        world.quiet_netns("a");
+        for (line, word) in [
+            ("create tap tap0 host-ns a gsoo", "unknown input `gsoo'"),
+            ("create tap tap0 host-ns a tap1", "tap1"),
+            ("create tap tap0 host-ns", "host-ns"),
+            ("create tap tap0 host-ns a --wibble", "--wibble"),
+            ("create tap sixteen-letters- host-ns a", "sixteen-letters-"),
+            ("create tap gso host-ns a gso", "gso"),
+            ("frobnicate tap0", "frobnicate"),
+            ("show nonsense", "nonsense"),
+            ("delete", "delete"),
+            ("wait soon", "soon"),
+            ("create tap0 host-ns a host-bridge br0 host-ip4-addr 10.9.0.1/24", "host-bridge"),
+            ("create tap0 host-ns a host-bridge br0 host-ip6-gw fd00::1", "host-bridge"),
+        ] {
+            refused(world, line, 2, word);
+        }
+    });
+}
+
+#[test]
+fn what_this_version_lacks_is_refused_and_not_ignored() {
+    live(|world| {
+        world.quiet_netns("a");
+        for option in [
+            "no-gso",
+            "csum-offload",
+            "gro-coalesce",
+            "persist",
+            "attach",
+            "tun",
+            "packed",
+            "in-order",
+            "consistent-qp",
+            "num-rx-queues 2",
+            "num-tx-queues 2",
+        ] {
+            let line = format!("create tap id 4 host-ns a {option}");
+            refused(world, &line, 2, "not supported in this version");
+        }
+        refused(world, "create tun id 4 host-ns a", 2, "not supported in this version");
+        // One queue each is what there is.
+        let mut hold = Hold::start(world);
+        hold.run("create tap id 4 host-ns a num-rx-queues 1 num-tx-queues 1");
+        hold.close();
+    });
+}
+
+#[test]
+fn an_unknown_namespace_bridge_or_interface_is_not_found() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.quiet_netns("b");
+        world.ip("-n b link add br0 type bridge");
+        let before = world.state();
+        refused(world, "create tap0 host-ns nowhere", 3, "nowhere");
+        refused(world, "create tap0 host-ns /run/netns/nowhere", 3, "nowhere");
+        refused(world, "create tap0 host-ns pid:4194305", 3, "4194305");
+        refused(world, "create tap0 host-ns a host-bridge br0", 3, "br0");
+        for line in [
+            "delete tap9",
+            "gso tap9 on",
+            "show tap tap9",
+            "set interface state tap9 up",
+            "delete tap sw_if_index 99",
+        ] {
+            refused(world, line, 3, "9");
+        }
+        world.state().assert_same_as(&before, "after unknown objects");
+    });
+}
+
+#[test]
+fn a_file_that_is_no_network_namespace_is_refused() {
+    live(|world| {
+        world.quiet_netns("a");
+        for path in ["/proc/self/ns/mnt", "/dev/null", "/etc"] {
+            let ended = Hold::start(world).refused(&format!("create tap0 host-ns {path}"));
+            assert_ne!(ended.code, 0);
+            assert!(ended.stderr.contains(path), "{}", ended.stderr);
+        }
+    });
+}
+
+#[test]
+fn a_name_taken_in_the_target_namespace_is_refused_and_changes_nothing() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.quiet_netns("b");
+        world.ip("-n a link add tap0 address 02:00:00:00:00:01 type bridge");
+        let before = world.state();
+        let line = "create tap0 host-ns a host-ip4-addr 10.9.0.1/24 host-mtu-size 9000";
+        refused(world, line, 4, "tap0");
+        refused(world, "create tap x0 host-if-name tap0 host-ns a", 4, "tap0");
+        world.state().assert_same_as(&before, "after a taken name");
+        // Elsewhere the name is free.
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns b");
+        hold.close();
+    });
+}
+
+#[test]
+fn two_interfaces_of_one_name_or_id_are_refused_and_the_cure_is_told() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.quiet_netns("b");
+        for (first, second) in [
+            ("create tap eth0 host-ns a", "create tap eth0 host-ns b"),
+            ("create tap id 3 host-ns a", "create tap id 3 host-ns b if-name other"),
+        ] {
+            let mut hold = Hold::start(world);
+            hold.run(first);
+            let ended = hold.refused(second);
+            assert_eq!(ended.code, 4, "{second}: {}", ended.stderr);
+            if first.contains("eth0") {
+                assert!(ended.stderr.contains("host-if-name eth0"), "{}", ended.stderr);
+            }
+            assert_eq!((world.links("a"), world.links("b")), (vec![], vec![]));
+        }
+    });
+}
+
+#[test]
+fn what_the_kernel_refuses_late_is_undone_whole() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.ip("-n a link add up0 type veth peer name up1");
+        world.ip("-n a addr add 10.1.0.1/24 dev up0");
+        world.ip("-n a link set up1 up");
+        world.ip("-n a link set up0 up");
+        let stateful = || world.state();
+        let before = stateful();
+        // No such next hop on our device.
+        let line = "create tap0 host-ns a host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.77.0.1";
+        let ended = Hold::start(world).refused(line);
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains("10.77.0.1"), "{}", ended.stderr);
+        stateful().assert_same_as(&before, "after a gateway that cannot be reached");
+        // A default route that exists is not replaced.
+        world.ip("-n a route add default via 10.1.0.2");
+        let before = stateful();
+        let line = "create tap0 host-ns a host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2";
+        let ended = Hold::start(world).refused(line);
+        assert_eq!(ended.code, 4, "{}", ended.stderr);
+        stateful().assert_same_as(&before, "after a second default route");
+        // Something that is there but is no bridge.
+        let ended = Hold::start(world).refused("create tap0 host-ns a host-bridge up0");
+        assert!([1, 3].contains(&ended.code), "{}: {}", ended.code, ended.stderr);
+        assert!(ended.stderr.contains("up0"), "{}", ended.stderr);
+        stateful().assert_same_as(&before, "after a bridge that is none");
+    });
+}
+
+#[test]
+fn an_interface_is_not_connected_to_itself_and_switches_are_on_or_off() {
+    live(|world| {
+        world.quiet_netns("a");
+        for line in [
+            "xconnect tap0 tap0",
+            "set interface l2 xconnect tap0 tap0",
+            "gso tap0 maybe",
+            "set interface state tap0 sideways",
+            "set interface ip address tap0 10.9.0.300/24",
+        ] {
+            let mut hold = Hold::start(world);
+            hold.run("create tap0 host-ns a");
+            let ended = hold.refused(line);
+            assert_eq!(ended.code, 2, "{line}: {}", ended.stderr);
+            assert_eq!(world.links("a"), Vec::<String>::new(), "after `{line}'");
+        }
+    });
+}
+
+#[test]
+fn without_a_holder_there_are_no_interfaces_and_none_can_be_made() {
+    live(|world| {
+        world.quiet_netns("a");
+        let before = world.state();
+        assert_eq!(one_shot(world, "show"), (0, String::new(), String::new()));
+        assert_eq!(one_shot(world, "-j show tap"), (0, "[]\n".into(), String::new()));
+        assert_eq!(one_shot(world, "delete --all").0, 0);
+        assert_eq!(one_shot(world, "delete tap0").0, 3);
+        assert_eq!(one_shot(world, "show tap tap0").0, 3);
+        let (code, _, stderr) = one_shot(world, "create tap0 --netns a");
+        assert_eq!(code, 2);
+        assert!(stderr.contains("not supported in this version"), "{stderr}");
+        world.state().assert_same_as(&before, "without a holder");
+    });
+}
+
+#[test]
+fn dry_run_tells_the_steps_and_takes_none() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.ip("-n a link add br0 address 02:00:00:00:00:01 type bridge");
+        let before = world.state();
+        let line = "create tap0 host-ns a host-mtu-size 9000 host-mac-addr 02:00:00:00:00:0b \
+                    host-bridge br0 dry-run";
+        let mut hold = Hold::start(world);
+        let steps = hold.run(line);
+        assert!(
+            steps.iter().all(|s| s["step"].is_string() && s.get("undo").is_some()),
+            "{steps:#?}"
+        );
+        let all: String =
+            steps.iter().map(|s| s["step"].as_str().unwrap().to_owned() + "\n").collect();
+        for word in ["tap0", "9000", "02:00:00:00:00:0b", "br0"] {
+            assert!(all.contains(word), "no step says {word}:\n{all}");
+        }
+        world.state().assert_same_as(&before, "after dry-run");
+        assert!(hold.run("show tap").is_empty());
+        // The words hold for the real thing, and dry-run checks what it would.
+        hold.run(line.strip_suffix(" dry-run").unwrap());
+        let ended = hold.refused("create tap0 host-ns a dry-run");
+        assert_eq!(ended.code, 4, "{}", ended.stderr);
+        world.state().assert_same_as(&before, "at the end");
+
+        let (code, stdout, stderr) =
+            one_shot(world, "-j create tap0 --netns a --mtu 9000 --dry-run");
+        assert_eq!((code, stdout.contains("9000")), (0, true), "{stdout}{stderr}");
+        world.state().assert_same_as(&before, "after a one-shot dry-run");
+    });
+}

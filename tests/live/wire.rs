@@ -1,0 +1,271 @@
+//! Frames between interfaces: cross-connect, offloads, the ledger, the kernel's own counters.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::common::{
+    Hold, World, assert_ledger, at_rest, eventually, kernel, live, number, seen_by_host,
+    seen_by_us, sum,
+};
+
+/// Two taps `ta` and `tb` in namespaces `a` and `b`, 10.8.0.1 and 10.8.0.2, cross-connected.
+fn pair(world: &World, hold: &mut Hold, options_a: &str, options_b: &str) {
+    world.quiet_netns("a");
+    world.quiet_netns("b");
+    hold.run(&format!("create ta host-ns a host-ip4-addr 10.8.0.1/24 {options_a}"));
+    hold.run(&format!("create tb host-ns b host-ip4-addr 10.8.0.2/24 {options_b}"));
+    hold.run("xconnect ta tb");
+}
+
+/// Mean bytes of the frames that an interface's queues of a direction have carried.
+fn frame_bytes(tap: &Value, direction: &str) -> u64 {
+    sum(tap, direction, "bytes") / sum(tap, direction, "packets").max(1)
+}
+
+/// An offload of a link as `ethtool -k` names it.
+fn offload(world: &World, netns: &str, link: &str, feature: &str) -> bool {
+    let said = world.must(&format!("ip netns exec {netns} ethtool -k {link}"));
+    let line = said.lines().find_map(|l| l.trim().strip_prefix(feature)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {feature} in {said}")).starts_with("on")
+}
+
+/// Waits until nothing moves and the kernel's counters are ours, for both ends of [`pair`].
+fn assert_equal_to_the_kernels(world: &World, hold: &mut Hold) {
+    for (netns, name) in [("a", "ta"), ("b", "tb")] {
+        let mut last = String::new();
+        let end = std::time::Instant::now() + crate::common::patience(10.0);
+        loop {
+            let taps = hold.run("show tap");
+            assert_ledger(&taps);
+            let ours = seen_by_us(taps.iter().find(|t| t["name"] == name).unwrap());
+            let hosts = seen_by_host(&world.link(netns, name));
+            if at_rest(&taps) && ours == hosts {
+                break;
+            }
+            assert!(std::time::Instant::now() < end, "{last}");
+            last = format!("{name}: ours {ours:?}, the kernel's {hosts:?}, {taps:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_cross_connect_carries_both_ways_until_it_is_taken_off() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "", "");
+        assert_eq!(hold.tap("ta")["action"], "xconnect tb");
+        assert_eq!(hold.tap("tb")["action"], "xconnect ta");
+        world.ping_answered("a", "10.8.0.2");
+        world.ping_answered("b", "-s 1400 10.8.0.1");
+        assert_equal_to_the_kernels(world, &mut hold);
+
+        let names = hold.run("xconnect ta tb off");
+        assert_eq!(names.len(), 2, "both ends changed: {names:?}");
+        assert_eq!(hold.tap("ta")["action"], "sink");
+        world.ping_unanswered("a", "10.8.0.2");
+
+        hold.run("xconnect tb ta");
+        world.ping_answered("a", "10.8.0.2");
+        hold.close();
+    });
+}
+
+#[test]
+fn a_cross_connect_of_one_direction_carries_only_that() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "", "");
+        // So that a does not depend on the answer to its ARP request.
+        let mac = world.link("b", "tb")["address"].as_str().unwrap().to_owned();
+        hold.run("xconnect ta tb off");
+        hold.run("set interface l2 xconnect ta tb");
+        assert_eq!(hold.tap("ta")["action"], "xconnect tb");
+        assert_eq!(hold.tap("tb")["action"], "sink");
+        world.ip(&format!("-n a neigh replace 10.8.0.2 lladdr {mac} dev ta nud permanent"));
+
+        let before = hold.run("show tap");
+        world.ping_unanswered("a", "10.8.0.2");
+        let after = hold.run("show tap");
+        let grown = |i: usize, direction: &str, counter: &str| {
+            sum(&after[i], direction, counter) - sum(&before[i], direction, counter)
+        };
+        assert!(grown(1, "tx_queues", "packets") >= 2, "requests reach b: {after:#?}");
+        assert!(grown(1, "rx_queues", "consumed") >= 1, "b's answers end at tb: {after:#?}");
+        assert_eq!(grown(0, "tx_queues", "offered"), 0, "nothing comes back to a: {after:#?}");
+        assert_ledger(&after);
+        hold.close();
+    });
+}
+
+#[test]
+fn gso_is_switched_live_and_the_kernel_shows_it() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "", "gso");
+        let segments = |link: &'static str, netns: &'static str| {
+            ["tx-checksumming", "tx-tcp-segmentation", "tx-tcp6-segmentation"]
+                .map(|feature| offload(world, netns, link, feature))
+        };
+        let uso = kernel() >= (6, 2);
+        let all: Value = if uso {
+            serde_json::json!(["CSUM", "TSO4", "TSO6", "USO4", "USO6"])
+        } else {
+            serde_json::json!(["CSUM", "TSO4", "TSO6"])
+        };
+        // Born with it, or not.
+        let tap = hold.tap("tb");
+        assert_eq!(
+            (&tap["gso"], &tap["csum_offload"], &tap["offloads"]),
+            (&true.into(), &true.into(), &all)
+        );
+        assert_eq!(segments("tb", "b"), [true; 3]);
+        let tap = hold.tap("ta");
+        assert_eq!((&tap["gso"], &tap["offloads"]), (&false.into(), &serde_json::json!([])));
+        assert_eq!(segments("ta", "a"), [false; 3]);
+
+        hold.run("gso ta on");
+        let tap = hold.tap("ta");
+        assert_eq!((&tap["gso"], &tap["offloads"]), (&true.into(), &all));
+        assert_eq!(segments("ta", "a"), [true; 3]);
+        if uso {
+            assert!(offload(world, "a", "ta", "tx-udp-segmentation"));
+        }
+        hold.run("set tap gso ta disable");
+        let tap = hold.tap("ta");
+        assert_eq!((&tap["gso"], &tap["offloads"]), (&false.into(), &serde_json::json!([])));
+        assert_eq!(segments("ta", "a"), [false; 3]);
+        world.ping_answered("a", "10.8.0.2");
+        hold.close();
+    });
+}
+
+#[test]
+fn frames_larger_than_the_mtu_cross_between_gso_taps_whole() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "gso", "gso");
+        world.iperf("a", "b", "10.8.0.2", 2).bits_per_second();
+        let taps = hold.run("show tap");
+        assert!(frame_bytes(&taps[0], "rx_queues") > 3 * 1514, "{taps:#?}");
+        assert!(frame_bytes(&taps[1], "tx_queues") > 3 * 1514, "{taps:#?}");
+        assert_equal_to_the_kernels(world, &mut hold);
+        hold.close();
+    });
+}
+
+#[test]
+fn a_plain_tap_takes_large_frames_from_a_gso_peer_and_sends_none() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "gso", "");
+        world.iperf("a", "b", "10.8.0.2", 2).bits_per_second();
+        let taps = hold.run("show tap");
+        assert!(frame_bytes(&taps[1], "tx_queues") > 3 * 1514, "{taps:#?}");
+        hold.run("clear interfaces");
+        world.iperf("b", "a", "10.8.0.1", 2).bits_per_second();
+        let taps = hold.run("show tap");
+        assert!(sum(&taps[1], "rx_queues", "packets") > 100, "{taps:#?}");
+        assert!(frame_bytes(&taps[1], "rx_queues") <= 1514, "{taps:#?}");
+        assert_ledger(&taps);
+        hold.close();
+    });
+}
+
+#[test]
+fn a_transfer_survives_gso_being_switched_under_it() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "gso", "gso");
+        let mut transfer = world.iperf("a", "b", "10.8.0.2", 4);
+        let mut switched = 0;
+        while transfer.running() {
+            for state in ["off", "on"] {
+                hold.run(&format!("gso ta {state}"));
+                hold.run(&format!("gso tb {state}"));
+                thread::sleep(Duration::from_millis(50));
+            }
+            switched += 1;
+        }
+        assert!(switched > 2, "switched {switched} times during the transfer");
+        assert!(transfer.bits_per_second() > 0.0);
+        assert_equal_to_the_kernels(world, &mut hold);
+        hold.close();
+    });
+}
+
+#[test]
+fn the_ledger_balances_in_100_snapshots_of_a_transfer_and_ends_equal_to_the_kernels() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "gso", "gso");
+        let mut transfer = world.iperf("a", "b", "10.8.0.2", 10);
+        let mut counted = Vec::new();
+        while transfer.running() {
+            let taps = hold.run("show tap");
+            assert_ledger(&taps);
+            counted.push(sum(&taps[0], "rx_queues", "packets"));
+            // How often to look; nothing waits for it.
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(counted.len() >= 100, "{} snapshots", counted.len());
+        let moved = counted.windows(2).filter(|w| w[1] > w[0]).count();
+        assert!(moved >= 50, "frames moved between {moved} of {} snapshots", counted.len());
+        assert!(counted.windows(2).all(|w| w[1] >= w[0]), "counters run backwards");
+        let rate = transfer.bits_per_second();
+        crate::common::report(&format!("tcp {:.2} Gbit/s", rate / 1e9));
+        assert_equal_to_the_kernels(world, &mut hold);
+        hold.close();
+    });
+}
+
+#[test]
+fn frames_of_64_kib_cross_in_buffers_of_2_kib() {
+    live(|world| {
+        // vhost-net has these buffers anyway; the embedded device prefers whole frames.
+        let mut hold = Hold::start_with(world, &[("TAPTOOL_TEST_BUFFERS", "2048")]);
+        pair(world, &mut hold, "gso", "gso");
+        for name in ["ta", "tb"] {
+            let tap = hold.one(&format!("show tap {name} descriptors"));
+            let entries = tap["rx_queues"][0]["descriptors"].as_array().unwrap();
+            let posted = entries.iter().filter(|e| number(e, "len") > 0);
+            assert!(posted.clone().count() >= 33, "one maximal frame is posted: {tap:#}");
+            assert!(posted.clone().all(|e| number(e, "len") <= 2048), "{tap:#}");
+        }
+        world.iperf("a", "b", "10.8.0.2", 2).bits_per_second();
+        let taps = hold.run("show tap");
+        assert!(frame_bytes(&taps[0], "rx_queues") > 3 * 1514, "{taps:#?}");
+        assert_equal_to_the_kernels(world, &mut hold);
+        hold.close();
+    });
+}
+
+#[test]
+fn a_peer_that_is_deleted_stops_the_wire_and_nothing_else() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "", "");
+        world.quiet_netns("c");
+        hold.run("create tc host-ns c host-ip4-addr 10.7.0.1/24 respond 10.7.0.2/24");
+        let flood = world.start("ip netns exec a ping -n -q -f 10.8.0.2");
+        hold.tap_when("ta", "the flood moves", 5.0, |t| sum(t, "rx_queues", "packets") > 100);
+        assert_eq!(hold.one("delete tb")["name"], "tb");
+        assert_eq!(world.link("b", "tb"), Value::Null);
+        world.ping_answered("c", "10.7.0.2");
+        let tap = hold.tap("ta");
+        assert_eq!(tap["state"], "up", "{tap:#}");
+        drop(flood);
+        eventually("the rest is at rest", 5.0, || {
+            let taps = hold.run("show tap");
+            assert_ledger(&taps);
+            taps.iter().all(|t| sum(t, "rx_queues", "held") == 0)
+        });
+        // Another of that name takes its place.
+        hold.run("create tb host-ns b host-ip4-addr 10.8.0.2/24");
+        hold.run("xconnect ta tb");
+        world.ip("-n a neigh flush all");
+        world.ping_answered("a", "10.8.0.2");
+        hold.close();
+    });
+}
