@@ -238,11 +238,9 @@ impl DriverRing {
     pub fn post(&mut self, segments: &[Segment], token: u64) -> Result<(), Full> {
         let write = if self.writer == Writer::Device { DESC_F_WRITE } else { 0 };
         let table = self.indirect.as_ref().filter(|_| segments.len() > 1);
-        let entries = if table.is_some() { 1 } else { segments.len() };
-        if segments.is_empty()
-            || segments.len() > MAX_SEGMENTS
-            || entries > usize::from(self.free())
-        {
+        let n = u16::try_from(segments.len()).map_err(|_| Full)?;
+        let entries = if table.is_some() { 1 } else { n };
+        if n == 0 || usize::from(n) > MAX_SEGMENTS || entries > self.free() {
             return Err(Full);
         }
         let head = self.word(FREE_HEAD);
@@ -250,22 +248,22 @@ impl DriverRing {
         let mut last = head;
         if let Some((base, table)) = table {
             let first = usize::from(head) * MAX_SEGMENTS;
-            for (i, segment) in segments.iter().enumerate() {
-                let more = i + 1 < segments.len();
+            for (i, segment) in (0..n).zip(segments) {
+                let more = i + 1 < n;
                 let flags = if more { DESC_F_NEXT | write } else { write };
-                // MAX_SEGMENTS bounds `i`.
-                let next = if more { (i + 1) as u16 } else { 0 };
-                store_desc(table, first + i, segment.addr, pack(segment.len, flags, next));
+                let next = if more { i + 1 } else { 0 };
+                let rest = pack(segment.len, flags, next);
+                store_desc(table, first + usize::from(i), segment.addr, rest);
                 bytes = bytes.saturating_add(segment.len);
             }
-            let len = (16 * segments.len()) as u32;
+            let len = 16 * u32::from(n);
             let addr = base + 16 * first as u64;
             store_desc(&self.desc, usize::from(head), addr, pack(len, DESC_F_INDIRECT, 0));
         } else {
             let mut entry = head;
-            for (i, segment) in segments.iter().enumerate() {
+            for (i, segment) in (0..n).zip(segments) {
                 let next = self.links[usize::from(entry)].load(Ordering::Relaxed);
-                let more = i + 1 < segments.len();
+                let more = i + 1 < n;
                 let flags = if more { DESC_F_NEXT | write } else { write };
                 let link = if more { next } else { 0 };
                 store_desc(
@@ -280,8 +278,6 @@ impl DriverRing {
             }
         }
         let after = self.links[usize::from(last)].load(Ordering::Relaxed);
-        // `entries` is at most the ring's size.
-        let entries = entries as u16;
         self.set_word(FREE_HEAD, after);
         self.set_word(FREE_COUNT, self.free() - entries);
         self.set_word(IN_FLIGHT, self.in_flight() + 1);
