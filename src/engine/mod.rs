@@ -39,10 +39,6 @@ use poller::{Network, Poller};
 
 pub use queue::{RxParts, RxQueue, StopReason, TxParts, TxQueue};
 
-/// Bytes of the virtio header in front of every frame.
-const HDR_BYTES: u32 = 12;
-const _: () = assert!(HDR_BYTES as usize == crate::frame::NetHdr::BYTES);
-
 /// Names a queue to the engine. A slot is used again with another generation.
 pub type QueueKey = PeerKey;
 
@@ -266,10 +262,7 @@ impl Engine {
     /// # Errors
     /// When a poller has ended.
     pub async fn settle(&self, frames: Vec<Frame>) -> Result<(), Failure> {
-        for frame in frames {
-            self.ask(PollerIndex(0), Command::Settle(frame)).await?;
-        }
-        Ok(())
+        self.ask(PollerIndex(0), Command::Settle(frames)).await
     }
 
     /// Lets the pollers forget a pool; [`Event::PoolHome`] comes when nothing of it is lent.
