@@ -1,6 +1,13 @@
 //! A create that fails after any of its steps leaves the machine, the process and the registry as
 //! they were.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails; the lints' own exception ends at helper functions"
+)]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -15,7 +15,7 @@ use super::{Shared, show, thread};
 use crate::api::{BackendChoice, BackendKind, CreateRequest, Namespace, Reply};
 use crate::device::VhostNet;
 use crate::diag::{Code, Failure};
-use crate::host;
+use crate::host::{self, HostName, Session};
 use crate::units::SwIfIndex;
 
 pub(super) async fn create(shared: &Arc<Shared>, request: CreateRequest) -> Result<Reply, Failure> {
@@ -23,6 +23,11 @@ pub(super) async fn create(shared: &Arc<Shared>, request: CreateRequest) -> Resu
     let (choice, dry_run) = (request.backend, request.dry_run);
     let namespace = Arc::new(request.host_ns);
     let own = in_own_namespace(&namespace).await?;
+    match preflight(&plan, &namespace).await {
+        // Who may not look there may still ask what would be done.
+        Err(failure) if dry_run && failure.code == Code::NotPermitted => {}
+        checked => checked?,
+    }
     if dry_run {
         if choice == BackendChoice::Auto {
             let probe = thread::run("backend", || VhostNet::open(1).err()).await?;
@@ -58,6 +63,20 @@ async fn in_own_namespace(namespace: &Arc<Namespace>) -> Result<bool, Failure> {
             if f.on.is_empty() { f.on(format!("host-ns {name}")) } else { f }
         })?;
         Ok(host::namespace::own()?.1 == id)
+    })
+    .await?
+}
+
+/// Checks what the namespace must have or must not have, before anything is made.
+async fn preflight(plan: &Plan, namespace: &Arc<Namespace>) -> Result<(), Failure> {
+    let (namespace, name) = (Arc::clone(namespace), plan.name.to_string());
+    let (host_name, bridge) = (plan.host_name.clone(), plan.host_bridge.clone());
+    thread::run("preflight", move || {
+        let session = Session::open(namespace.as_fd(), name)?;
+        if let HostName::Exact(wanted) = &host_name {
+            session.name_is_free(wanted)?;
+        }
+        bridge.map_or(Ok(()), |bridge| session.bridge(&bridge).map(drop))
     })
     .await?
 }

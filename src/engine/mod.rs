@@ -262,10 +262,7 @@ impl Engine {
     /// # Errors
     /// When a poller has ended.
     pub async fn settle(&self, frames: Vec<Frame>) -> Result<(), Failure> {
-        for frame in frames {
-            self.ask(PollerIndex(0), Command::Settle(frame)).await?;
-        }
-        Ok(())
+        self.ask(PollerIndex(0), Command::Settle(frames)).await
     }
 
     /// Lets the pollers forget a pool; [`Event::PoolHome`] comes when nothing of it is lent.

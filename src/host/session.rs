@@ -188,11 +188,11 @@ impl Session {
         self.link(&format!("set txqueuelen {packets}"), message)
     }
 
-    /// Makes the link a port of the bridge of this name.
+    /// The bridge of this name.
     ///
     /// # Errors
     /// Exit code 3: no such link here; 2: it is no bridge.
-    pub fn set_master(&self, ifindex: u32, bridge: &IfName) -> Result<(), Failure> {
+    pub fn bridge(&self, bridge: &IfName) -> Result<Link, Failure> {
         let on = || format!("host-bridge {bridge}");
         let Some(found) = self.link_by_name(bridge.as_str())? else {
             return Err(Failure::new(Code::NotFound, on(), "no such bridge in this namespace")
@@ -202,6 +202,26 @@ impl Session {
             let kind = found.kind.as_deref().unwrap_or("plain");
             return Err(Failure::usage(on(), format!("this is a {kind} device, not a bridge")));
         }
+        Ok(found)
+    }
+
+    /// Checks that no link here has this name.
+    ///
+    /// # Errors
+    /// Exit code 4: one has.
+    pub fn name_is_free(&self, name: &IfName) -> Result<(), Failure> {
+        match self.link_by_name(name.as_str())? {
+            None => Ok(()),
+            Some(_) => Err(super::tap::taken(name, String::new())),
+        }
+    }
+
+    /// Makes the link a port of the bridge of this name.
+    ///
+    /// # Errors
+    /// As [`Session::bridge`], or the kernel's refusal.
+    pub fn set_master(&self, ifindex: u32, bridge: &IfName) -> Result<(), Failure> {
+        let found = self.bridge(bridge)?;
         let message = change(ifindex).controller(found.index).build();
         self.link(&format!("set master {bridge}"), message)
     }

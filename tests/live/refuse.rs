@@ -74,11 +74,10 @@ fn words_that_are_no_command_option_or_name_are_usage_errors() {
             ("create tap tap0 host-ns a --wibble", "--wibble"),
             ("create tap sixteen-letters- host-ns a", "sixteen-letters-"),
             ("frobnicate tap0", "frobnicate"),
-            ("show nonsense", "nonsense"),
             ("delete", "delete"),
             ("wait soon", "soon"),
-            ("create tap0 host-ns a host-bridge br0 host-ip4-addr 10.9.0.1/24", "host-bridge"),
-            ("create tap0 host-ns a host-bridge br0 host-ip6-gw fd00::1", "host-bridge"),
+            ("create tap0 host-ns a host-bridge br0 host-ip4-addr 10.9.0.1/24", "bridge"),
+            ("create tap0 host-ns a host-bridge br0 host-ip6-gw fd00::1", "bridge"),
         ] {
             refused(world, line, 2, word);
         }
