@@ -119,6 +119,20 @@ pub struct Positions {
     pub used_flags: u16,
 }
 
+/// One entry of a descriptor table, for `show` ([VIRTIO-1.3 §2.7.5] "The Virtqueue Descriptor
+/// Table").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Offset into the shared file.
+    pub addr: u64,
+    /// Bytes.
+    pub len: u32,
+    /// Flag bits.
+    pub flags: u16,
+    /// Next entry of the chain.
+    pub next: u16,
+}
+
 // Words of the shadow.
 const AVAIL_IDX: usize = 0;
 const LAST_USED_IDX: usize = 1;
@@ -428,11 +442,11 @@ impl DriverRing {
         }
     }
 
-    /// One entry of the descriptor table: `(addr, len, flags, next)`.
-    pub fn descriptor(&self, entry: u16) -> (u64, u32, u16, u16) {
+    /// One entry of the descriptor table.
+    pub fn descriptor(&self, entry: u16) -> Descriptor {
         let (addr, rest) = super::load_desc(&self.desc, usize::from(entry & (self.size - 1)));
         let (len, flags, next) = super::unpack(rest);
-        (addr, len, flags, next)
+        Descriptor { addr, len, flags, next }
     }
 
     /// Where both sides stand.
