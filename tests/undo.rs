@@ -1,6 +1,13 @@
 //! A create that fails after any of its steps leaves the machine, the process and the registry as
 //! they were.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails; the lints' own exception ends at helper functions"
+)]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -40,7 +47,7 @@ fn request(bridge: bool) -> CreateRequest {
     request
 }
 
-/// Open files by what they are, and threads by name.
+/// Open files by what they are, and threads by name and network namespace.
 fn process() -> (Vec<String>, BTreeSet<String>) {
     let mut files: Vec<String> = fs::read_dir("/proc/self/fd")
         .unwrap()
@@ -51,7 +58,12 @@ fn process() -> (Vec<String>, BTreeSet<String>) {
     files.sort();
     let threads = fs::read_dir("/proc/self/task")
         .unwrap()
-        .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("comm")).ok())
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = fs::read_to_string(path.join("comm")).ok()?;
+            let place = fs::read_link(path.join("ns/net")).ok()?;
+            Some(format!("{} in {}", name.trim(), place.display()))
+        })
         .collect();
     (files, threads)
 }

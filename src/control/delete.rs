@@ -74,8 +74,8 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
 struct Torn {
     index: SwIfIndex,
     name: IfName,
-    rx: Vec<Box<RxQueue>>,
-    tx: Vec<Box<TxQueue>>,
+    rx: Vec<RxQueue>,
+    tx: Vec<TxQueue>,
     failures: Vec<Failure>,
 }
 
@@ -91,13 +91,13 @@ async fn take_off(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex)
     let mut torn = Torn { index, name, rx: Vec::new(), tx: Vec::new(), failures: Vec::new() };
     for (poller, key) in rx_at {
         match resources.engine.take_rx(poller, key).await {
-            Ok(queue) => torn.rx.extend(queue),
+            Ok(queue) => torn.rx.extend(queue.map(|q| *q)),
             Err(failure) => torn.failures.push(failure),
         }
     }
     for (poller, key) in tx_at {
         match resources.engine.take_tx(poller, key).await {
-            Ok(queue) => torn.tx.extend(queue),
+            Ok(queue) => torn.tx.extend(queue.map(|q| *q)),
             Err(failure) => torn.failures.push(failure),
         }
     }

@@ -41,15 +41,14 @@ impl Registry {
         name: Option<&IfName>,
         id: Option<InterfaceId>,
     ) -> Result<(IfName, InterfaceId), Failure> {
-        if let Some(name) = name {
-            if self.names.contains(name) {
-                let other = format!("{name}b").chars().take(15).collect::<String>();
-                let cure = format!(
-                    "two interfaces may not share a name: `create {other} --host-if-name {name} …'"
-                );
-                return Err(Failure::new(Code::Exists, name.as_str(), "interface already exists")
-                    .hint(cure));
-            }
+        if let Some(name) = name.filter(|name| self.names.contains(name)) {
+            let other = format!("{name}b").chars().take(15).collect::<String>();
+            let cure = format!(
+                "two interfaces may not share a name: `create {other} --host-if-name {name} …'"
+            );
+            return Err(
+                Failure::new(Code::Exists, name.as_str(), "interface already exists").hint(cure)
+            );
         }
         let tun = kind == Kind::Tun;
         let named = |id: InterfaceId| match name {

@@ -19,9 +19,8 @@ use tokio::time::MissedTickBehavior;
 use super::host_side::HostSide;
 use super::interface::Interface;
 use super::{Resources, Shared, thread};
-use crate::engine::{Event, QueueKey, StopReason};
+use crate::engine::{BrokenReason, Event, QueueKey, StopReason};
 use crate::host::{self, Watch, WatchEvent};
-use crate::ring::BrokenReason;
 use crate::units::SwIfIndex;
 
 const TICK: Duration = Duration::from_secs(1);

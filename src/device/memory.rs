@@ -11,7 +11,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -83,7 +83,7 @@ impl FromStr for MemorySize {
 #[derive(Debug)]
 struct Arena {
     what: &'static str,
-    file: OwnedFd,
+    file: File,
     bytes: u64,
     free: Mutex<Vec<(u64, u64)>>,
 }
@@ -175,7 +175,7 @@ fn open_file(name: &'static str, bytes: u64) -> Result<(MemoryMap, Arc<Arena>), 
     file.set_len(bytes).map_err(|e| Failure::io(doing.clone(), "", &e))?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(failed)?;
-    let keep: OwnedFd = file.try_clone().map_err(|e| Failure::io(doing.clone(), "", &e))?.into();
+    let keep = file.try_clone().map_err(|e| Failure::io(doing.clone(), "", &e))?;
     let size = usize::try_from(bytes).map_err(|_| {
         Failure::new(Code::Failed, doing.clone(), "more than this machine can address")
     })?;
@@ -211,6 +211,11 @@ impl Memory {
     /// The file that only we see.
     pub const fn private(&self) -> &MemoryMap {
         &self.private_map
+    }
+
+    /// Both files, the shared one first: all that a successor needs.
+    pub fn files(&self) -> [&File; 2] {
+        [&self.shared.file, &self.private.file]
     }
 
     /// Where the records lie in the private file.
@@ -266,8 +271,7 @@ mod tests {
         let memory = Memory::new("16M".parse().unwrap()).unwrap();
         let whole = memory.shared_extent(16 << 20).unwrap();
         assert!(memory.shared_extent(1).is_err());
-        let blocks =
-            || File::from(memory.shared.file.try_clone().unwrap()).metadata().unwrap().blocks();
+        let blocks = || memory.shared.file.metadata().unwrap().blocks();
         let view = AtomicArray::<AtomicU64>::new(memory.shared(), 8 << 20, 1).unwrap();
         assert_eq!(blocks(), 0);
         view[0].store(1, Ordering::Relaxed);
@@ -299,7 +303,7 @@ mod tests {
     fn the_files_are_sealed_against_resizing() {
         let memory = Memory::new("16M".parse().unwrap()).unwrap();
         for arena in [&memory.shared, &memory.private] {
-            let file = File::from(arena.file.try_clone().unwrap());
+            let file = &arena.file;
             assert!(file.set_len(1).is_err());
             assert!(file.set_len(arena.bytes * 2).is_err());
         }

@@ -8,11 +8,10 @@ use super::backend::QueueId;
 use super::memory::{Extent, Memory};
 use super::pool::Pool;
 use super::record::QueueRecord;
-use crate::api::RingEntry;
 use crate::counters::{CellBlock, Direction, GROUP_WORDS};
 use crate::diag::{Code, Failure};
 use crate::ring::{
-    AtomicArray, DriverRing, OutOfRange, Positions, RingLayout, ShadowLayout, Writer,
+    AtomicArray, Descriptor, DriverRing, OutOfRange, Positions, RingLayout, ShadowLayout, Writer,
 };
 use crate::units::{RingSize, SwIfIndex};
 
@@ -60,8 +59,6 @@ impl QueueMemory {
         let ring = memory.shared_extent(RingLayout::bytes(size, indirect))?;
         let shadow_bytes = ShadowLayout::bytes(size);
         let private = memory.private_extent(shadow_bytes + 8 * GROUP_WORDS as u64)?;
-        let layout = RingLayout::new(ring.offset(), size, indirect);
-        let shadow = ShadowLayout::new(private.offset(), size);
         let counters_at = private.offset() + shadow_bytes;
         let counters =
             AtomicArray::new(memory.private(), counters_at, GROUP_WORDS).map_err(misplaced)?;
@@ -76,6 +73,7 @@ impl QueueMemory {
             counters: counters_at,
             pool: pool.and_then(Pool::place),
         };
+        let (layout, shadow) = (entry.layout(), entry.shadow_layout());
         let writer = Self::writer_of(id.direction);
         DriverRing::attach(memory.shared(), &layout, memory.private(), &shadow, writer, event_idx)
             .map_err(misplaced)?
@@ -116,16 +114,16 @@ impl QueueMemory {
         self.driver_ring(false).map(|ring| ring.positions()).unwrap_or_default()
     }
 
-    /// The descriptor table, for `show`.
-    pub fn entries(&self) -> Vec<RingEntry> {
+    /// The descriptor table and where its addresses are in our address space, for `show`.
+    pub fn entries(&self) -> Vec<(Descriptor, u64)> {
         let Ok(ring) = self.driver_ring(false) else { return Vec::new() };
         let user = |addr| {
             self.memory.shared().get_host_address(GuestAddress(addr)).map_or(0, |p| p as u64)
         };
         (0..self.layout.size.get())
             .map(|id| {
-                let (addr, len, flags, next) = ring.descriptor(id);
-                RingEntry { id, addr, len, flags, next, user_addr: user(addr) }
+                let descriptor = ring.descriptor(id);
+                (descriptor, user(descriptor.addr))
             })
             .collect()
     }

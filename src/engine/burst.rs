@@ -1,8 +1,8 @@
 //! What happens in one visit of a queue.
 
 use super::Event;
-use super::poller::Poller;
-use super::queue::{FrameView, Next, RxQueue, StopReason, TxQueue};
+use super::poller::{Poller, take_slot};
+use super::queue::{FrameView, HDR_BYTES, Next, RxQueue, StopReason, TxQueue};
 use super::{QueueKey, queue};
 use crate::action::Verdict;
 use crate::counters::{Counter, DropReason};
@@ -26,10 +26,12 @@ impl Poller {
         }
         queue.common.ring.disarm();
         let mut ready = match queue.common.ring.look() {
-            Ok(0) => return served.more,
+            // Buffers that came home since the last visit are posted even if nothing was received.
+            Ok(0) => return queue.refill() | served.more,
             Ok(ready) => ready,
             Err(reason) => {
                 self.break_queue(&mut queue.common, reason);
+                queue.common.publish_counters();
                 return true;
             }
         };
@@ -46,7 +48,6 @@ impl Poller {
         self.flush();
         if queue.common.stopped.is_none() {
             queue.refill();
-            queue.common.publish_ring();
         }
         queue.common.counters.add(Counter::Bursts, 1);
         queue.common.publish_counters();
@@ -55,13 +56,12 @@ impl Poller {
 
     fn break_queue(&self, common: &mut queue::Common, reason: crate::ring::BrokenReason) {
         common.stop(StopReason::Broken(reason));
-        common.publish_counters();
         self.tell(Event::QueueBroken { interface: common.interface, reason });
     }
 
     /// Decides about one received frame and counts it.
     fn decide(&mut self, queue: &mut RxQueue, frame: Frame, hdr: &NetHdr) {
-        let bytes = frame.bytes - NetHdr::BYTES as u32;
+        let bytes = frame.bytes - HDR_BYTES;
         let counters = &mut queue.common.counters;
         counters.add(Counter::Packets, 1);
         counters.add(Counter::Bytes, bytes.into());
@@ -121,42 +121,33 @@ impl Poller {
 
     /// Offers a frame to a transmit queue of ours. What the queue does not take is released.
     pub(super) fn offer(&mut self, to: QueueKey, frame: Frame, originated: bool) {
-        let pool = self.pool(frame.pool);
-        let place = self.tx.get_mut(to.slot as usize);
-        let (Some(pool), Some(Some(queue))) = (pool, place) else {
+        let (Some(pool), Some(mut queue)) = (self.pool(frame.pool), take_slot(&mut self.tx, to))
+        else {
             self.release(&frame);
             return;
         };
-        if queue.common.key != to {
-            self.release(&frame);
-            return;
-        }
-        queue.common.counters.add(Counter::Offered, 1);
-        queue.common.counters.add(Counter::Originated, u64::from(originated));
         let mut posted = queue.admit(&pool, &frame).and_then(|()| queue.post(&pool, &frame));
+        if posted == Err(DropReason::NoFreeTxSlots) && !queue.stuck {
+            // Show the device what it has, take back what it used, and try once more; if that was
+            // nothing, not again before the next burst.
+            queue.stuck = !self.turn(&mut queue);
+            posted = queue.accepts().and_then(|()| queue.post(&pool, &frame));
+        }
+        let counters = &mut queue.common.counters;
+        counters.add(Counter::Offered, 1);
+        counters.add(Counter::Originated, u64::from(originated));
+        match posted {
+            Ok(()) => counters.add(Counter::Enqueued, 1),
+            Err(reason) => {
+                counters.lose(reason);
+                self.release(&frame);
+            }
+        }
         if !queue.dirty {
             queue.dirty = true;
             self.dirty.push(to);
         }
-        if posted == Err(DropReason::NoFreeTxSlots) {
-            // Show the device what it has, take back what it used, and try once more.
-            self.flush_one(to);
-            if let Some(Some(queue)) = self.tx.get_mut(to.slot as usize) {
-                posted = queue.post(&pool, &frame);
-                if !queue.dirty {
-                    queue.dirty = true;
-                    self.dirty.push(to);
-                }
-            }
-        }
-        let Some(Some(queue)) = self.tx.get_mut(to.slot as usize) else { return };
-        match posted {
-            Ok(()) => queue.common.counters.add(Counter::Enqueued, 1),
-            Err(reason) => {
-                queue.common.counters.lose(reason);
-                self.release(&frame);
-            }
-        }
+        self.tx[to.slot as usize] = Some(queue);
     }
 
     /// Shows the devices of all touched transmit queues what was posted, once per burst.
@@ -167,13 +158,11 @@ impl Poller {
     }
 
     fn flush_one(&mut self, key: QueueKey) {
-        let Some(mut queue) = self.tx.get_mut(key.slot as usize).and_then(Option::take) else {
-            return;
-        };
+        let Some(mut queue) = take_slot(&mut self.tx, key) else { return };
         queue.dirty = false;
-        queue.common.publish_ring();
-        self.visit_tx(&mut queue);
+        queue.stuck = false;
         queue.common.counters.add(Counter::Bursts, 1);
+        self.visit_tx(&mut queue);
         let waits = queue.common.ring.in_flight() > 0 && !queue.common.ready;
         self.tx[key.slot as usize] = Some(queue);
         if waits {
@@ -183,40 +172,29 @@ impl Poller {
 
     /// Lets the device work and takes back what it used; `true` if anything came back.
     pub(super) fn visit_tx(&mut self, queue: &mut TxQueue) -> bool {
-        let mut moved = false;
-        if queue.common.stopped.is_none() {
-            let served = queue.common.device.serve();
-            queue.common.counters.add(Counter::Calls, u64::from(served.call));
-            if served.host_suspect {
-                queue.common.stop(StopReason::HostSuspect);
-                self.tell(Event::HostSuspect { interface: queue.common.interface });
-            }
-            queue.common.ring.disarm();
-            moved = self.reclaim(queue);
-        }
+        let moved = self.turn(queue);
         queue.common.counters.set(Counter::InFlight, queue.common.ring.in_flight().into());
         queue.common.publish_counters();
         moved
     }
 
-    fn reclaim(&mut self, queue: &mut TxQueue) -> bool {
+    /// As [`Poller::visit_tx`], for the middle of a burst: the counters are not published.
+    fn turn(&mut self, queue: &mut TxQueue) -> bool {
+        if queue.common.stopped.is_some() {
+            return false;
+        }
+        queue.common.publish_ring();
+        let served = queue.common.device.serve();
+        queue.common.counters.add(Counter::Calls, u64::from(served.call));
+        if served.host_suspect {
+            queue.common.stop(StopReason::HostSuspect);
+            self.tell(Event::HostSuspect { interface: queue.common.interface });
+        }
+        queue.common.ring.disarm();
         let mut moved = false;
-        let outcome = queue.common.ring.look().and_then(|_| {
-            while let Some(used) = queue.common.ring.take()? {
-                moved = true;
-                match queue.common.device.refusal(used.head) {
-                    None => {
-                        let bytes = used.posted - NetHdr::BYTES as u32;
-                        queue.common.counters.add(Counter::Packets, 1);
-                        queue.common.counters.add(Counter::Bytes, bytes.into());
-                    }
-                    Some(errno) => {
-                        queue.common.counters.lose(DropReason::from_write_errno(errno));
-                    }
-                }
-                self.release(&Frame::from_token(used.token, used.posted));
-            }
-            Ok(())
+        let outcome = queue.reclaim(|frame| {
+            moved = true;
+            self.release(&frame);
         });
         if let Err(reason) = outcome {
             self.break_queue(&mut queue.common, reason);
@@ -227,16 +205,9 @@ impl Poller {
     /// The host side is gone: what the device still holds of a transmit queue is lost. The backend
     /// has been stopped.
     pub(super) fn lose_in_flight(&mut self, key: QueueKey) {
-        let Some(mut queue) = self.tx.get_mut(key.slot as usize).and_then(Option::take) else {
-            return;
-        };
-        if queue.common.key == key {
-            for frame in queue.drain() {
-                queue.common.counters.lose(DropReason::HostGone);
-                self.release(&frame);
-            }
-            queue.common.counters.set(Counter::InFlight, 0);
-            queue.common.publish_counters();
+        let Some(mut queue) = take_slot(&mut self.tx, key) else { return };
+        for frame in queue.abandon(DropReason::HostGone) {
+            self.release(&frame);
         }
         self.tx[key.slot as usize] = Some(queue);
     }

@@ -12,7 +12,7 @@ use crate::action::PeerKey;
 use crate::device::Frame;
 
 /// Messages that fit.
-const SLOTS: usize = 1024;
+pub(super) const SLOTS: usize = 1024;
 const WORDS: usize = 3;
 
 /// What one poller tells another.

@@ -38,14 +38,18 @@ pub(super) enum Command {
     SetAdmin(QueueKey, bool),
     Stop(QueueKey, StopReason),
     Resume(QueueKey),
-    Settle(Frame),
+    Settle(Vec<Frame>),
     Shutdown,
 }
+
+/// Commands, and who waits for each.
+type Commands = Vec<(Command, Option<oneshot::Sender<()>>)>;
 
 /// One poller's inbox.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    commands: Mutex<Vec<(Command, Option<oneshot::Sender<()>>)>>,
+    /// None once the poller has ended: what is sent then is dropped, and whoever waits hears it.
+    commands: Mutex<Option<Commands>>,
     waiting: AtomicBool,
     sleeping: AtomicBool,
     bell: EventFd,
@@ -54,7 +58,7 @@ pub(super) struct Inbox {
 impl Inbox {
     pub(super) fn new() -> Result<Self, Errno> {
         Ok(Self {
-            commands: Mutex::new(Vec::new()),
+            commands: Mutex::new(Some(Vec::new())),
             waiting: AtomicBool::new(false),
             sleeping: AtomicBool::new(false),
             bell: EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
@@ -67,16 +71,25 @@ impl Inbox {
 
     /// Leaves a command; `done` hears when it was carried out.
     pub(super) fn send(&self, command: Command, done: Option<oneshot::Sender<()>>) {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push((command, done));
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(list) = commands.as_mut() else { return };
+        list.push((command, done));
+        drop(commands);
         self.waiting.store(true, Ordering::Release);
         self.ring();
+    }
+
+    /// The poller ends.
+    pub(super) fn close(&self) {
+        *self.commands.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Wakes the poller if it sleeps. Call it after what it should see was stored.
     pub(super) fn ring(&self) {
         // Pairs with the fence in `fall_asleep`: either we see it sleeping, or it sees our work.
         fence(Ordering::SeqCst);
-        if self.sleeping.load(Ordering::Relaxed) {
+        // Only the first to see it asleep wakes it; a burst for a sleeper is one system call.
+        if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed) {
             // EAGAIN means that the bell rings already.
             let _ = self.bell.write(1);
         }
@@ -97,8 +110,9 @@ impl Inbox {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    pub(super) fn take(&self) -> Vec<(Command, Option<oneshot::Sender<()>>)> {
+    pub(super) fn take(&self) -> Commands {
         self.waiting.store(false, Ordering::Relaxed);
-        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        commands.as_mut().map(std::mem::take).unwrap_or_default()
     }
 }

@@ -30,13 +30,13 @@ use tokio::sync::oneshot;
 use crate::action::{Action, PeerKey};
 use crate::device::{Frame, Pool, PoolSlot};
 use crate::diag::{Code, Failure};
-use crate::ring::BrokenReason;
 use crate::units::{PollerIndex, SwIfIndex};
 
 use handoff::Handoff;
 use inbox::{Command, Inbox, Route};
 use poller::{Network, Poller};
 
+pub use crate::ring::BrokenReason;
 pub use queue::{RxParts, RxQueue, StopReason, TxParts, TxQueue};
 
 /// Names a queue to the engine. A slot is used again with another generation.
@@ -262,10 +262,7 @@ impl Engine {
     /// # Errors
     /// When a poller has ended.
     pub async fn settle(&self, frames: Vec<Frame>) -> Result<(), Failure> {
-        for frame in frames {
-            self.ask(PollerIndex(0), Command::Settle(frame)).await?;
-        }
-        Ok(())
+        self.ask(PollerIndex(0), Command::Settle(frames)).await
     }
 
     /// Lets the pollers forget a pool; [`Event::PoolHome`] comes when nothing of it is lent.

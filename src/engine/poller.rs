@@ -3,7 +3,7 @@
 //! # Theory of operation
 //! A poller owns queues, both sides of them on userspace, and visits those that are *ready*. A
 //! queue becomes ready by an event of its file, by a command, or by a frame for it; it leaves the
-//! list when it moved nothing for [`SPIN`], after arming its notifications. With an empty list the
+//! list when it moved nothing for [`SPIN_NS`], after arming its notifications. With an empty list the
 //! poller sleeps in `epoll_wait` until an event, its inbox or another poller wakes it.
 //!
 //! Nothing in a visit allocates, locks or logs. Commands are carried out between two rounds, so a
@@ -11,13 +11,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::handoff::{Handoff, Message};
+use super::handoff::{Handoff, Message, SLOTS};
 use super::inbox::{Command, Inbox, Route};
 use super::queue::{RxQueue, StopReason, TxQueue};
 use super::{Event, QueueKey, event_key};
@@ -28,10 +28,14 @@ use crate::units::PollerIndex;
 
 /// How long a queue that moves nothing is visited before it sleeps. A wake-up across cores costs
 /// 20 to 40 µs, so shorter pauses are cheaper to sit out.
-pub(super) const SPIN: Duration = Duration::from_micros(50);
+pub(super) const SPIN_NS: u64 = 50_000;
 
 /// Rounds with work between two looks at the event files.
 const ROUNDS_PER_LOOK: u32 = 8;
+
+/// Messages taken from one poller in a round, so that one busy poller does not keep us from our own
+/// queues.
+const EXCHANGE: usize = 256;
 
 /// The key of the inbox's bell; no queue has slot 2^32 - 1.
 const BELL_KEY: u64 = 0xffff_ffff;
@@ -45,6 +49,11 @@ pub(super) struct Network {
 }
 
 impl Network {
+    fn pollers(&self) -> impl Iterator<Item = PollerIndex> + use<> {
+        // `Engine::start` makes at most as many as fit.
+        (0..u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX)).map(PollerIndex)
+    }
+
     fn handoff(&self, from: PollerIndex, to: PollerIndex) -> &Handoff {
         &self.handoffs[usize::from(from.0) * self.inboxes.len() + usize::from(to.0)]
     }
@@ -115,22 +124,24 @@ impl Poller {
     pub(super) fn run(mut self) {
         let mut rounds = 0;
         let mut idle_since = 0;
-        while !self.stopping {
+        loop {
             self.now_ns = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
             if self.inbox().has_commands() {
                 self.obey();
-                continue;
+                if self.stopping {
+                    return;
+                }
             }
-            let moved = self.exchange() | self.round();
-            rounds += 1;
+            let moved = self.exchange(EXCHANGE) | self.round();
+            rounds = (rounds + 1) % ROUNDS_PER_LOOK;
             if moved {
                 idle_since = self.now_ns;
-                if rounds % ROUNDS_PER_LOOK == 0 {
+                if rounds == 0 {
                     self.look(EpollTimeout::ZERO);
                 }
                 continue;
             }
-            let patient = self.now_ns.saturating_sub(idle_since) < SPIN.as_nanos() as u64;
+            let patient = self.now_ns.saturating_sub(idle_since) < SPIN_NS;
             if !self.ready.is_empty() || !self.homeless.is_empty() || patient {
                 self.look(EpollTimeout::ZERO);
             } else {
@@ -142,9 +153,8 @@ impl Poller {
 
     fn sleep(&mut self) {
         self.inbox().fall_asleep();
-        let others = (0..self.network.inboxes.len()).map(|i| PollerIndex(i as u16));
         let pending = self.inbox().has_commands()
-            || others.into_iter().any(|from| !self.network.handoff(from, self.id).is_empty());
+            || self.network.pollers().any(|from| !self.network.handoff(from, self.id).is_empty());
         if !pending {
             self.look(EpollTimeout::NONE);
         }
@@ -200,9 +210,6 @@ impl Poller {
             (_, Some(q)) if q.common.key == key => &mut q.common,
             _ => return,
         };
-        common
-            .counters
-            .add(Counter::Calls, u64::from(!common.ready && common.device.notify_fds().1 >= 0));
         common.active_ns = now;
         if !common.ready {
             common.ready = true;
@@ -210,7 +217,7 @@ impl Poller {
         }
     }
 
-    /// Puts a transmit queue on the ready list without counting it as called.
+    /// Puts a transmit queue on the ready list that nothing happened to.
     pub(super) fn ready_quietly(&mut self, key: QueueKey) {
         let now = self.now_ns;
         if let Some(queue) = slot_mut(&mut self.tx, key.slot)
@@ -261,7 +268,7 @@ impl Poller {
 
     /// Whether a queue stays on the ready list; if not, it was armed.
     fn keep(&self, common: &mut super::queue::Common, may_leave_at_once: bool) -> bool {
-        let idle = self.now_ns.saturating_sub(common.active_ns) >= SPIN.as_nanos() as u64;
+        let idle = self.now_ns.saturating_sub(common.active_ns) >= SPIN_NS;
         if common.stopped.is_some() || may_leave_at_once {
             common.ready = false;
             return false;
@@ -285,18 +292,17 @@ impl Poller {
         }
     }
 
-    /// Takes what other pollers handed over; `true` if there was anything.
-    fn exchange(&mut self) -> bool {
-        let pollers = self.network.inboxes.len();
-        if pollers == 1 {
+    /// Takes what other pollers handed over, at most so many messages of each; `true` if there was
+    /// anything.
+    fn exchange(&mut self, most: usize) -> bool {
+        if self.network.inboxes.len() == 1 {
             return false;
         }
         let network = Arc::clone(&self.network);
         let mut any = false;
-        for from in 0..pollers {
-            let ring = network.handoff(PollerIndex(from as u16), self.id);
-            // Bounded, so that one busy poller does not keep us from our own queues.
-            for _ in 0..256 {
+        for from in network.pollers() {
+            let ring = network.handoff(from, self.id);
+            for _ in 0..most {
                 let Some(message) = ring.pop() else { break };
                 any = true;
                 match message {
@@ -390,7 +396,6 @@ impl Poller {
                 let key = queue.common.key;
                 let _ = queue.common.device.register(&self.epoll, event_key(key));
                 queue.refill();
-                queue.common.publish_ring();
                 queue.common.publish_counters();
                 put(&mut self.rx, key.slot as usize, queue);
                 self.wake(key);
@@ -418,6 +423,8 @@ impl Poller {
                 let _ = answer.send(queue);
             }
             Command::TakeTx(key, answer) => {
+                // Nobody offers it frames any more; those that are on their way already are its.
+                self.exchange(SLOTS);
                 let queue = take_slot(&mut self.tx, key).map(|mut queue| {
                     queue.common.device.unregister(&self.epoll);
                     queue
@@ -455,10 +462,12 @@ impl Poller {
                 }
             }
             Command::Resume(key) => {
-                self.change(key, |common| common.stopped = None);
+                self.change(key, |common| {
+                    common.stopped = common.stopped.filter(|r| *r != StopReason::HostSuspect);
+                });
                 self.wake(key);
             }
-            Command::Settle(frame) => self.release(&frame),
+            Command::Settle(frames) => frames.iter().for_each(|frame| self.release(frame)),
             Command::Shutdown => self.stopping = true,
         }
     }
@@ -470,6 +479,19 @@ impl Poller {
         if let Some(queue) = slot_mut(&mut self.tx, key.slot).filter(|q| q.common.key == key) {
             change(&mut queue.common);
         }
+    }
+}
+
+impl Drop for Poller {
+    /// Also when it ends by a panic: whoever waits for an answer hears that there is none.
+    fn drop(&mut self) {
+        for queue in self.rx.iter_mut().flatten() {
+            queue.common.device.unregister(&self.epoll);
+        }
+        for queue in self.tx.iter_mut().flatten() {
+            queue.common.device.unregister(&self.epoll);
+        }
+        self.inbox().close();
     }
 }
 
@@ -490,7 +512,7 @@ fn slot_mut<T>(list: &mut [Option<T>], slot: u32) -> Option<&mut T> {
 }
 
 /// A queue of either direction, by its key.
-trait Keyed {
+pub(super) trait Keyed {
     fn key(&self) -> QueueKey;
 }
 
@@ -507,7 +529,7 @@ impl Keyed for Box<TxQueue> {
 }
 
 /// Takes a queue out of its slot if it still is the one meant.
-fn take_slot<T: Keyed>(list: &mut [Option<T>], key: QueueKey) -> Option<T> {
+pub(super) fn take_slot<T: Keyed>(list: &mut [Option<T>], key: QueueKey) -> Option<T> {
     let slot = list.get_mut(key.slot as usize)?;
     if slot.as_ref()?.key() == key { slot.take() } else { None }
 }

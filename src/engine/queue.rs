@@ -13,6 +13,10 @@ use crate::frame::{HEAD_BYTES, NetHdr, check};
 use crate::ring::{BrokenReason, DriverRing, MAX_SEGMENTS, Segment};
 use crate::units::{Kind, SwIfIndex};
 
+/// Bytes of the virtio header in front of every frame.
+pub(super) const HDR_BYTES: u32 = 12;
+const _: () = assert!(HDR_BYTES as usize == NetHdr::BYTES);
+
 /// Why a queue moves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
@@ -161,7 +165,6 @@ impl FrameBytes for FrameView<'_> {
 /// What is next in a receive ring.
 pub(super) enum Next {
     Frame(Frame, NetHdr),
-    /// Nothing, or a frame of which only some buffers are used yet.
     Nothing,
     Broken(BrokenReason),
 }
@@ -173,9 +176,10 @@ impl RxQueue {
         Self { common, pool, credit, action: Action::Sink, own_tx }
     }
 
-    /// Posts free buffers up to the credit.
-    pub(super) fn refill(&mut self) {
+    /// Makes free buffers available up to the credit; `true` if there were any to add.
+    pub(super) fn refill(&mut self) -> bool {
         let ring = &mut self.common.ring;
+        let before = ring.in_flight();
         while ring.in_flight() < self.credit && ring.free() > 0 {
             let Some(buffer) = self.pool.take() else { break };
             if ring.post(&[self.pool.segment(buffer)], u64::from(buffer) + 1).is_err() {
@@ -183,9 +187,15 @@ impl RxQueue {
                 break;
             }
         }
+        let added = ring.in_flight() > before;
+        if added {
+            self.common.publish_ring();
+        }
+        added
     }
 
-    /// Takes the next whole frame of the `ready` used chains.
+    /// Takes the next frame of the `ready` used chains. Its buffers are all used by the time its
+    /// first one is ([VIRTIO-1.3 §5.1.6.4] "Processing of Incoming Packets").
     pub(super) fn next_frame(&mut self, ready: &mut u16) -> Next {
         let ring = &mut self.common.ring;
         let first = match ring.peek() {
@@ -205,31 +215,38 @@ impl RxQueue {
         self.pool.copy_from(&frame, 0, &mut bytes);
         let hdr = NetHdr::from_bytes(&bytes);
         let buffers = hdr.num_buffers;
-        if buffers == 0 || buffers > ring.in_flight() || usize::from(buffers) > MAX_SEGMENTS {
+        if buffers == 0 || buffers > *ready || usize::from(buffers) > MAX_SEGMENTS {
             return Next::Broken(BrokenReason::BadBufferCount);
         }
-        if buffers > *ready {
-            return Next::Nothing;
+        if let Err(reason) = ring.take() {
+            return Next::Broken(reason);
         }
         let mut last = head;
-        for i in 0..buffers {
+        for _ in 1..buffers {
             let used = match ring.take() {
-                Ok(Some(used)) => used,
-                Ok(None) => return Next::Nothing,
-                Err(reason) => return Next::Broken(reason),
+                Ok(Some(used)) if used.written > 0 => Ok(used),
+                Ok(_) => Err(BrokenReason::BadBufferCount),
+                Err(reason) => Err(reason),
             };
-            *ready -= 1;
-            if i > 0 {
-                let Some(buffer) = buffer_of(used.token) else {
-                    return Next::Broken(BrokenReason::UsedIdNotInFlight);
-                };
-                self.pool.set_length(buffer, used.written);
-                self.pool.link(last, buffer);
-                frame.bytes = frame.bytes.saturating_add(used.written);
-                frame.buffers += 1;
-                last = buffer;
-            }
+            let buffer = used.and_then(|used| {
+                let buffer = buffer_of(used.token).ok_or(BrokenReason::UsedIdNotInFlight)?;
+                Ok((buffer, used.written))
+            });
+            let (buffer, written) = match buffer {
+                Ok(next) => next,
+                Err(reason) => {
+                    // The part that was taken is no longer in the ring, so nobody else would.
+                    self.pool.give_frame(&frame);
+                    return Next::Broken(reason);
+                }
+            };
+            self.pool.set_length(buffer, written);
+            self.pool.link(last, buffer);
+            frame.bytes = frame.bytes.saturating_add(written);
+            frame.buffers += 1;
+            last = buffer;
         }
+        *ready -= buffers;
         Next::Frame(frame, hdr)
     }
 
@@ -269,8 +286,10 @@ pub struct TxParts {
 #[derive(Debug)]
 pub struct TxQueue {
     pub(super) common: Common,
-    /// Something was posted since the last flush.
+    /// Something was offered since the last flush.
     pub(super) dirty: bool,
+    /// It was full in this burst, and the device had used nothing.
+    pub(super) stuck: bool,
 }
 
 impl TxQueue {
@@ -279,26 +298,30 @@ impl TxQueue {
         Self {
             common: Common::new(key, interface, kind, ring, device, memory, admin_up),
             dirty: false,
+            stuck: false,
+        }
+    }
+
+    /// Decides whether the queue takes frames at all.
+    pub(super) const fn accepts(&self) -> Result<(), DropReason> {
+        match self.common.stopped {
+            Some(StopReason::Broken(_)) => Err(DropReason::QueueBroken),
+            Some(StopReason::HostGone | StopReason::HostSuspect) => Err(DropReason::NoHost),
+            None if !self.common.admin_up => Err(DropReason::AdminDown),
+            None => Ok(()),
         }
     }
 
     /// Decides whether a frame may be shown to the backend.
     pub(super) fn admit(&self, pool: &Pool, frame: &Frame) -> Result<(), DropReason> {
-        match self.common.stopped {
-            Some(StopReason::Broken(_)) => return Err(DropReason::QueueBroken),
-            Some(StopReason::HostGone | StopReason::HostSuspect) => return Err(DropReason::NoHost),
-            None => {}
-        }
-        if !self.common.admin_up {
-            return Err(DropReason::AdminDown);
-        }
+        self.accepts()?;
         let mut head = [0; NetHdr::BYTES + HEAD_BYTES];
         let copied = pool.copy_from(frame, 0, &mut head);
         let Some((hdr, head)) = head[..copied].split_first_chunk() else {
             return Err(DropReason::ShortFrame);
         };
         // The header's bytes are in front of every frame that got here.
-        let bytes = frame.bytes - NetHdr::BYTES as u32;
+        let bytes = frame.bytes - HDR_BYTES;
         check(self.common.kind, &NetHdr::from_bytes(hdr), bytes, head)
     }
 
@@ -311,10 +334,45 @@ impl TxQueue {
         self.common.ring.post(&segments[..n], frame.token()).map_err(|_| DropReason::NoFreeTxSlots)
     }
 
-    /// Takes back every frame in the ring. The device must have stopped.
-    pub fn drain(&mut self) -> Vec<Frame> {
+    /// Takes back what the device has used, counts each frame as sent or refused, and sends its
+    /// buffers `home`.
+    pub(super) fn reclaim(&mut self, mut home: impl FnMut(Frame)) -> Result<(), BrokenReason> {
+        let Common { ring, device, counters, .. } = &mut self.common;
+        ring.look()?;
+        while let Some(used) = ring.take()? {
+            match device.refusal(used.head) {
+                None => {
+                    counters.add(Counter::Packets, 1);
+                    counters.add(Counter::Bytes, u64::from(used.posted) - u64::from(HDR_BYTES));
+                }
+                Some(errno) => counters.lose(DropReason::from_write_errno(errno)),
+            }
+            home(Frame::from_token(used.token, used.posted));
+        }
+        Ok(())
+    }
+
+    /// Takes every frame out of the ring: those that the device used were sent, the others are lost
+    /// for `reason`. The device must have stopped.
+    pub(super) fn abandon(&mut self, reason: DropReason) -> Vec<Frame> {
         let mut frames = Vec::new();
-        self.common.ring.drain(|token| frames.push(Frame::from_token(token, 0)));
+        if !matches!(self.common.stopped, Some(StopReason::Broken(_))) {
+            // What breaks a rule here was not sent, and nothing of the ring is used any more.
+            let _ = self.reclaim(|frame| frames.push(frame));
+        }
+        let Common { ring, counters, .. } = &mut self.common;
+        ring.drain(|token| {
+            counters.lose(reason);
+            frames.push(Frame::from_token(token, 0));
+        });
+        counters.set(Counter::InFlight, 0);
+        self.common.publish_counters();
         frames
+    }
+
+    /// Takes every frame out of a queue that is off the data path; settle them with the engine. The
+    /// device must have stopped.
+    pub fn drain(&mut self) -> Vec<Frame> {
+        self.abandon(DropReason::Torn)
     }
 }

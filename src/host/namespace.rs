@@ -42,6 +42,18 @@ pub fn own() -> Result<(OwnedFd, NamespaceId), Failure> {
     open("/proc/self/ns/net")
 }
 
+/// Makes a network namespace without a name: it lives as long as a file of it or a socket in it.
+/// Blocks.
+///
+/// # Errors
+/// Exit code 5: no `CAP_SYS_ADMIN`.
+pub fn anonymous() -> Result<(OwnedFd, NamespaceId), Failure> {
+    on_a_thread(|| {
+        sys::unshare_network().map_err(|e| entering("unshare(CLONE_NEWNET)", e))?;
+        of_this_thread()
+    })
+}
+
 /// Opens the namespace of the calling thread.
 pub(super) fn of_this_thread() -> Result<(OwnedFd, NamespaceId), Failure> {
     open("/proc/thread-self/ns/net")

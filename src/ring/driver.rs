@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
-use super::layout::{RingLayout, SHADOW_WORDS, ShadowLayout};
+use super::layout::{DESC_BYTES, RingLayout, SHADOW_WORDS, ShadowLayout};
 use super::notify::{NO_NOTIFICATION, passed};
 use super::shared::{AtomicArray, MemoryMap, OutOfRange};
 use super::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, MAX_SEGMENTS, pack};
@@ -117,6 +117,20 @@ pub struct Positions {
     pub avail_flags: u16,
     /// Flag word of the used ring.
     pub used_flags: u16,
+}
+
+/// One entry of a descriptor table, for `show` ([VIRTIO-1.3 §2.7.5] "The Virtqueue Descriptor
+/// Table").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Offset into the shared file.
+    pub addr: u64,
+    /// Bytes.
+    pub len: u32,
+    /// Flag bits.
+    pub flags: u16,
+    /// Next entry of the chain.
+    pub next: u16,
 }
 
 // Words of the shadow.
@@ -236,53 +250,23 @@ impl DriverRing {
     /// # Errors
     /// [`Full`] when there are not enough free entries, or more segments than [`MAX_SEGMENTS`].
     pub fn post(&mut self, segments: &[Segment], token: u64) -> Result<(), Full> {
-        let write = if self.writer == Writer::Device { DESC_F_WRITE } else { 0 };
-        let table = self.indirect.as_ref().filter(|_| segments.len() > 1);
-        let entries = if table.is_some() { 1 } else { segments.len() };
-        if segments.is_empty()
-            || segments.len() > MAX_SEGMENTS
-            || entries > usize::from(self.free())
-        {
+        let count = match u16::try_from(segments.len()) {
+            Ok(n) if (1..=MAX_SEGMENTS).contains(&segments.len()) => n,
+            _ => return Err(Full),
+        };
+        let indirect = count > 1 && self.indirect.is_some();
+        let entries = if indirect { 1 } else { count };
+        if entries > self.free() {
             return Err(Full);
         }
         let head = self.word(FREE_HEAD);
-        let mut bytes = 0_u32;
-        let mut last = head;
-        if let Some((base, table)) = table {
-            let first = usize::from(head) * MAX_SEGMENTS;
-            for (i, segment) in segments.iter().enumerate() {
-                let more = i + 1 < segments.len();
-                let flags = if more { DESC_F_NEXT | write } else { write };
-                // MAX_SEGMENTS bounds `i`.
-                let next = if more { (i + 1) as u16 } else { 0 };
-                store_desc(table, first + i, segment.addr, pack(segment.len, flags, next));
-                bytes = bytes.saturating_add(segment.len);
-            }
-            let len = (16 * segments.len()) as u32;
-            let addr = base + 16 * first as u64;
-            store_desc(&self.desc, usize::from(head), addr, pack(len, DESC_F_INDIRECT, 0));
+        let last = if indirect {
+            self.fill_table(head, segments, count)
         } else {
-            let mut entry = head;
-            for (i, segment) in segments.iter().enumerate() {
-                let next = self.links[usize::from(entry)].load(Ordering::Relaxed);
-                let more = i + 1 < segments.len();
-                let flags = if more { DESC_F_NEXT | write } else { write };
-                let link = if more { next } else { 0 };
-                store_desc(
-                    &self.desc,
-                    usize::from(entry),
-                    segment.addr,
-                    pack(segment.len, flags, link),
-                );
-                bytes = bytes.saturating_add(segment.len);
-                last = entry;
-                entry = next;
-            }
-        }
-        let after = self.links[usize::from(last)].load(Ordering::Relaxed);
-        // `entries` is at most the ring's size.
-        let entries = entries as u16;
-        self.set_word(FREE_HEAD, after);
+            self.fill_chain(head, segments, count)
+        };
+        let bytes = segments.iter().fold(0_u32, |sum, s| sum.saturating_add(s.len));
+        self.set_word(FREE_HEAD, self.links[usize::from(last)].load(Ordering::Relaxed));
         self.set_word(FREE_COUNT, self.free() - entries);
         self.set_word(IN_FLIGHT, self.in_flight() + 1);
         self.counts[usize::from(head)].store(entries, Ordering::Relaxed);
@@ -293,6 +277,45 @@ impl DriverRing {
             .store(head.to_le(), Ordering::Relaxed);
         self.set_word(AVAIL_IDX, avail_idx.wrapping_add(1));
         Ok(())
+    }
+
+    /// Flags of segment number `nth`, counted from 1, of `count`.
+    fn flags(&self, nth: u16, count: u16) -> u16 {
+        let write = if self.writer == Writer::Device { DESC_F_WRITE } else { 0 };
+        if nth < count { write | DESC_F_NEXT } else { write }
+    }
+
+    /// Writes the segments into the indirect table of `head`; the last entry used is `head`.
+    fn fill_table(&self, head: u16, segments: &[Segment], count: u16) -> u16 {
+        if let Some((base, table)) = &self.indirect {
+            let first = usize::from(head) * MAX_SEGMENTS;
+            for ((at, segment), nth) in (first..).zip(segments).zip(1_u16..) {
+                let next = if nth < count { nth } else { 0 };
+                store_desc(
+                    table,
+                    at,
+                    segment.addr,
+                    pack(segment.len, self.flags(nth, count), next),
+                );
+            }
+            let addr = base + DESC_BYTES * first as u64;
+            let len = 16 * u32::from(count);
+            store_desc(&self.desc, usize::from(head), addr, pack(len, DESC_F_INDIRECT, 0));
+        }
+        head
+    }
+
+    /// Writes the segments into free entries from `head` on; returns the last entry used.
+    fn fill_chain(&self, head: u16, segments: &[Segment], count: u16) -> u16 {
+        let (mut entry, mut last) = (head, head);
+        for (segment, nth) in segments.iter().zip(1_u16..) {
+            let free = self.links[usize::from(entry)].load(Ordering::Relaxed);
+            let next = if nth < count { free } else { 0 };
+            let rest = pack(segment.len, self.flags(nth, count), next);
+            store_desc(&self.desc, usize::from(entry), segment.addr, rest);
+            (last, entry) = (entry, free);
+        }
+        last
     }
 
     /// Makes every chain posted since the last call visible to the device.
@@ -419,11 +442,11 @@ impl DriverRing {
         }
     }
 
-    /// One entry of the descriptor table: `(addr, len, flags, next)`.
-    pub fn descriptor(&self, entry: u16) -> (u64, u32, u16, u16) {
+    /// One entry of the descriptor table.
+    pub fn descriptor(&self, entry: u16) -> Descriptor {
         let (addr, rest) = super::load_desc(&self.desc, usize::from(entry & (self.size - 1)));
         let (len, flags, next) = super::unpack(rest);
-        (addr, len, flags, next)
+        Descriptor { addr, len, flags, next }
     }
 
     /// Where both sides stand.

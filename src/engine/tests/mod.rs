@@ -1,0 +1,10 @@
+//! Real pollers over doubles of the device: no taps, no privileges.
+
+mod doubles;
+mod drops;
+mod hostile;
+mod pace;
+mod retire;
+mod rig;
+mod stall;
+mod xconnect;

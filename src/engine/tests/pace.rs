@@ -1,0 +1,130 @@
+//! Sleeping and waking.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
+
+use super::doubles::Style;
+use super::rig::{Interface, Rig, Shape, frame, until};
+use crate::counters::Counter;
+
+/// The clock of the time that a thread of this process has spent on a core: `CPUCLOCK_SCHED` of
+/// one thread (`linux/posix-timers.h`).
+fn cpu_time(tid: i32) -> Duration {
+    let now = clock_gettime(ClockId::from_raw(!tid << 3 | 4 | 2)).unwrap();
+    Duration::from(now)
+}
+
+fn poller_of(interface: &Interface) -> i32 {
+    interface.wire.poller_tid.load(Ordering::Acquire)
+}
+
+#[test]
+fn a_poller_with_nothing_to_do_spends_no_time_on_a_core() {
+    for shape in [Shape::SMALL, Shape::LARGE] {
+        let mut rig = Rig::new(2);
+        let (a, b) = (rig.add(0, shape), rig.add(1, shape));
+        rig.connect(a, b);
+        rig.connect(b, a);
+        rig.interfaces[a].wire.inject((0..20).map(|i| frame(i, 100)));
+        // One frame that the device keeps: the ring is not empty and nobody may spin for it.
+        rig.interfaces[b]
+            .wire
+            .eat
+            .store(u32::from(shape.style == Style::Threaded), Ordering::Relaxed);
+        until("frames passed", || rig.interfaces[b].out() == 20);
+        let tids = [a, b].map(|i| poller_of(&rig.interfaces[i]));
+        assert_ne!(tids[0], tids[1]);
+        let times = || tids.map(cpu_time);
+        let mut last = (times(), Instant::now());
+        // Idle from the moment that the clocks stand for 300 ms. A poller that spins never gets
+        // there; one that wakes up in between, every 20 ms say, neither.
+        until("both pollers' clocks stand still", || {
+            let now = times();
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            last.1.elapsed() > Duration::from_millis(300)
+        });
+    }
+}
+
+/// One frame goes round two interfaces on two pollers: whoever sleeps through its one
+/// notification ends the game.
+fn ping_pong(shapes: [Shape; 2], hops: u64) {
+    let mut rig = Rig::new(2);
+    let (a, b) = (rig.add(0, shapes[0]), rig.add(1, shapes[1]));
+    rig.connect(a, b);
+    rig.connect(b, a);
+    let [a, b] = [a, b].map(|i| &rig.interfaces[i]);
+    for interface in [a, b] {
+        interface.wire.echo.store(true, Ordering::Relaxed);
+    }
+    a.wire.inject([frame(1, 60)]);
+    let mut passed = 0;
+    while passed < hops {
+        until("the frame goes on", || a.out() + b.out() > passed);
+        passed = a.out() + b.out();
+    }
+    a.wire.echo.store(false, Ordering::Relaxed);
+    b.wire.echo.store(false, Ordering::Relaxed);
+    until("the frame came to rest", || a.wire.collect().len() + b.wire.collect().len() == 1);
+    rig.settle();
+    for i in [a, b] {
+        assert_eq!(i.received().lost_in_all() + i.sent().lost_in_all(), 0);
+    }
+}
+
+#[test]
+fn a_frame_alone_on_its_way_round_inline_devices_is_never_slept_through() {
+    ping_pong([Shape::LARGE, Shape::LARGE], 100_000);
+}
+
+#[test]
+fn a_frame_alone_on_its_way_round_devices_with_threads_is_never_slept_through() {
+    ping_pong([Shape::SMALL, Shape::SMALL], 20_000);
+}
+
+#[test]
+fn a_frame_alone_on_its_way_round_both_kinds_of_device_is_never_slept_through() {
+    ping_pong([Shape::LARGE, Shape::SMALL], 20_000);
+}
+
+#[test]
+fn a_call_is_counted_once_and_no_call_is_counted_that_was_not_made() {
+    let mut rig = Rig::new(1);
+    let (a, b, idle) =
+        (rig.add(0, Shape::SMALL), rig.add(0, Shape::SMALL), rig.add(0, Shape::SMALL));
+    rig.connect(a, b);
+    for i in 0..200 {
+        rig.interfaces[a].wire.inject([frame(i, 60)]);
+        until("it is out", || rig.interfaces[b].out() == i + 1);
+    }
+    rig.settle();
+    let calls = |i: usize| {
+        let i = &rig.interfaces[i];
+        (
+            i.received().get(Counter::Calls) + i.sent().get(Counter::Calls),
+            i.wire.calls.load(Ordering::Relaxed),
+        )
+    };
+    for i in [a, b] {
+        let (counted, made) = calls(i);
+        assert!(counted <= made, "{counted} counted, {made} made");
+    }
+    assert!(calls(a).0 > 0);
+    assert_eq!(calls(idle), (0, 0));
+}
+
+#[test]
+fn an_engine_whose_poller_died_answers_instead_of_waiting_for_ever() {
+    let mut rig = Rig::new(2);
+    let a = rig.add(1, Shape::LARGE);
+    let Interface { poller, rx, .. } = rig.interfaces[a];
+    rig.interfaces[a].wire.poison.store(true, Ordering::Release);
+    rig.interfaces[a].wire.wake();
+    // Sent before the end or after it: either way somebody answers.
+    let refused = || rig.try_ask(|engine| engine.set_admin(poller, rx, false)).is_err();
+    until("the request is refused", refused);
+}

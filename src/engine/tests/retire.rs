@@ -1,0 +1,202 @@
+//! Queues taken away, stopped and resumed while frames move.
+
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::rig::{Interface, Rig, Shape, assert_lost, check_content, frame, lost, until};
+use crate::counters::{Counter, DropReason};
+use crate::device::{Pool, QueueRecord};
+use crate::engine::{Event, StopReason};
+use crate::ring::BrokenReason;
+
+/// Takes the transmit queue of an interface away as `delete` does: off the data path, the device
+/// stopped, the ring emptied, its buffers sent home.
+fn take_tx(rig: &mut Rig, of: usize) {
+    let Interface { poller, tx, .. } = rig.interfaces[of];
+    let mut queue = rig.ask(|engine| engine.take_tx(poller, tx)).expect("it was there");
+    rig.interfaces[of].stop_device();
+    let frames = queue.drain();
+    drop(queue);
+    rig.ask(|engine| engine.settle(frames));
+}
+
+/// Takes a transmit queue away while frames for it are everywhere; nothing is lost unaccounted.
+fn peer_goes_under_traffic(pollers: u16, stalled: bool) {
+    let mut rig = Rig::new(pollers);
+    let (a, b) = (rig.add(0, Shape::SMALL), rig.add(pollers - 1, Shape::SMALL));
+    rig.connect(a, b);
+    rig.interfaces[b].wire.tx_stalled.store(stalled, Ordering::Release);
+    let inside: Vec<_> = (0..6_000).map(|i| frame(i, 100)).collect();
+    rig.interfaces[a].wire.inject(inside.iter().cloned());
+    until("frames are under way", || rig.interfaces[b].out() >= 100);
+    take_tx(&mut rig, b);
+    let [from, to] = [a, b].map(|i| &rig.interfaces[i]);
+    until("the others were received", || {
+        rig.check();
+        from.has_received_all()
+    });
+    until("all buffers are home", || from.is_home());
+    assert_eq!(rig.at_rest(), Ok(()));
+    let (received, sent) = (from.received(), to.sent());
+    assert!(received.lost(DropReason::PeerGone) > 0, "{:?}", lost(&received));
+    assert_eq!(
+        sent.get(Counter::Packets) + sent.lost(DropReason::Torn),
+        sent.get(Counter::Enqueued)
+    );
+    if stalled {
+        assert!(sent.lost(DropReason::Torn) > 0);
+    } else {
+        // What the device used before it stopped was sent, though nobody had looked.
+        assert_eq!(sent.get(Counter::Packets), to.out());
+    }
+    check_content(&inside, &to.wire.collect());
+    rig.no_complaints();
+}
+
+#[test]
+fn a_peer_taken_away_under_traffic_on_one_poller_loses_nothing_unaccounted() {
+    peer_goes_under_traffic(1, false);
+    peer_goes_under_traffic(1, true);
+}
+
+#[test]
+fn a_peer_taken_away_under_traffic_on_another_poller_loses_nothing_unaccounted() {
+    for _ in 0..5 {
+        peer_goes_under_traffic(2, false);
+    }
+    peer_goes_under_traffic(2, true);
+}
+
+/// Takes both queues and the pool away; what is left of the interface is returned.
+fn remove(rig: &mut Rig, of: usize) -> Arc<Pool> {
+    let Interface { poller, rx, .. } = rig.interfaces[of];
+    let mut queue = rig.ask(|engine| engine.take_rx(poller, rx)).expect("it was there");
+    take_tx(rig, of);
+    queue.drain();
+    drop(queue);
+    let slot = rig.interfaces[of].pool.slot();
+    rig.ask(|engine| engine.retire_pool(poller, slot));
+    let Event::PoolHome(pool) = rig.event() else { panic!("another event") };
+    assert_eq!((pool.slot(), pool.lent(), pool.free()), (slot, 0, Shape::SMALL.buffers));
+    rig.ask(|engine| engine.forget_pool(slot));
+    pool
+}
+
+#[test]
+fn interfaces_taken_away_under_traffic_come_home_and_free_their_memory() {
+    let mut rig = Rig::new(2);
+    let memory = Arc::clone(&rig.memory);
+    let blocks = || memory.files().map(|f| f.metadata().unwrap().blocks());
+    // Reading the records touches their pages, which stay.
+    assert_eq!(QueueRecord::read_all(memory.private()).len(), 0);
+    let before = blocks();
+    let (a, b) = (rig.add(0, Shape::SMALL), rig.add(1, Shape::SMALL));
+    rig.connect(a, b);
+    rig.connect(b, a);
+    for i in [a, b] {
+        rig.interfaces[i].wire.inject((0..3_000).map(|n| frame(n, 1_000)));
+    }
+    until("frames are under way", || rig.interfaces[b].out() >= 100);
+    let first = remove(&mut rig, a);
+    until("the other has dropped what it had for it", || rig.interfaces[b].has_received_all());
+    assert!(rig.interfaces[b].received().lost(DropReason::PeerGone) > 0);
+    let second = remove(&mut rig, b);
+    assert_eq!(rig.at_rest(), Ok(()));
+    assert_eq!(QueueRecord::read_all(memory.private()).len(), 4);
+    assert!(blocks()[0] > before[0]);
+    // Nobody but us holds them any more, and nothing of them is left.
+    rig.interfaces.clear();
+    assert_eq!((Arc::strong_count(&first), Arc::strong_count(&second)), (1, 1));
+    drop((first, second));
+    assert_eq!(QueueRecord::read_all(memory.private()).len(), 0);
+    assert_eq!(blocks(), before);
+}
+
+#[test]
+fn a_pool_is_not_home_before_its_last_buffer_is() {
+    let mut rig = Rig::new(2);
+    let (a, b) = (rig.add(0, Shape::SMALL), rig.add(1, Shape::SMALL));
+    rig.connect(a, b);
+    rig.interfaces[b].wire.tx_stalled.store(true, Ordering::Release);
+    rig.interfaces[a].wire.inject((0..10).map(|n| frame(n, 1_000)));
+    until("all are in flight", || rig.interfaces[b].sent().get(Counter::InFlight) == 10);
+    let Interface { poller, rx, .. } = rig.interfaces[a];
+    let mut queue = rig.ask(|engine| engine.take_rx(poller, rx)).expect("it was there");
+    rig.interfaces[a].stop_device();
+    queue.drain();
+    let slot = rig.interfaces[a].pool.slot();
+    rig.ask(|engine| engine.retire_pool(poller, slot));
+    assert!(rig.events.try_recv().is_err());
+    assert_eq!(rig.interfaces[a].pool.lent(), 10);
+    rig.interfaces[b].wire.tx_stalled.store(false, Ordering::Release);
+    rig.interfaces[b].wire.wake();
+    let Event::PoolHome(pool) = rig.event() else { panic!("another event") };
+    assert_eq!((pool.lent(), pool.free()), (0, Shape::SMALL.buffers));
+    assert_eq!(rig.interfaces[b].out(), 10);
+}
+
+#[test]
+fn a_host_side_that_is_gone_loses_what_is_in_flight_and_nothing_is_offered_to_it_again() {
+    let mut rig = Rig::new(2);
+    let (a, b) = (rig.add(0, Shape::SMALL), rig.add(1, Shape::SMALL));
+    rig.connect(a, b);
+    rig.interfaces[b].wire.tx_stalled.store(true, Ordering::Release);
+    rig.interfaces[a].wire.inject((0..50).map(|n| frame(n, 3_000)));
+    until("all are in flight", || rig.interfaces[b].sent().get(Counter::InFlight) == 50);
+    let Interface { poller, tx, .. } = rig.interfaces[b];
+    rig.ask(|engine| engine.stop(poller, tx, StopReason::HostSuspect));
+    rig.interfaces[b].stop_device();
+    rig.ask(|engine| engine.stop(poller, tx, StopReason::HostGone));
+    rig.settle();
+    assert_lost(&rig.interfaces[b].sent(), &[(DropReason::HostGone, 50)]);
+    rig.interfaces[a].wire.inject((0..20).map(|n| frame(n, 100)));
+    rig.settle();
+    let expected = [(DropReason::HostGone, 50), (DropReason::NoHost, 20)];
+    assert_lost(&rig.interfaces[b].sent(), &expected);
+}
+
+#[test]
+fn what_the_backend_used_before_the_host_side_went_was_sent() {
+    let mut rig = Rig::new(1);
+    let (a, b) = (rig.add(0, Shape::SMALL), rig.add(0, Shape::SMALL));
+    rig.connect(a, b);
+    rig.interfaces[b].wire.tx_stalled.store(true, Ordering::Release);
+    rig.interfaces[a].wire.inject((0..50).map(|n| frame(n, 300)));
+    until("all are in flight", || rig.interfaces[b].sent().get(Counter::InFlight) == 50);
+    let Interface { poller, tx, .. } = rig.interfaces[b];
+    rig.ask(|engine| engine.stop(poller, tx, StopReason::HostSuspect));
+    // Used by the device between the suspicion and its end; the poller looks no more.
+    rig.interfaces[b].wire.tx_stalled.store(false, Ordering::Release);
+    rig.interfaces[b].wire.wake();
+    let called = || rig.interfaces[b].wire.calls.load(Ordering::Relaxed) > 0;
+    until("the device used them", called);
+    rig.interfaces[b].stop_device();
+    rig.ask(|engine| engine.stop(poller, tx, StopReason::HostGone));
+    rig.settle();
+    assert_lost(&rig.interfaces[b].sent(), &[]);
+    assert_eq!(rig.interfaces[b].sent().get(Counter::Packets), 50);
+}
+
+#[test]
+fn a_false_alarm_resumes_a_suspended_queue_but_not_a_broken_one() {
+    let mut rig = Rig::new(1);
+    let (a, b) = (rig.add(0, Shape::SMALL), rig.add(0, Shape::SMALL));
+    rig.connect(a, b);
+    let [from, to] = [a, b].map(|i| &rig.interfaces[i]);
+    rig.ask(|engine| engine.stop(to.poller, to.tx, StopReason::HostSuspect));
+    from.wire.inject((0..10).map(|n| frame(n, 100)));
+    rig.settle();
+    assert_lost(&to.sent(), &[(DropReason::NoHost, 10)]);
+    rig.ask(|engine| engine.resume(to.poller, to.tx));
+    from.wire.inject((0..10).map(|n| frame(n, 100)));
+    rig.settle();
+    assert_eq!(to.out(), 10);
+    let broken = StopReason::Broken(BrokenReason::DeviceError);
+    rig.ask(|engine| engine.stop(to.poller, to.tx, broken));
+    rig.ask(|engine| engine.resume(to.poller, to.tx));
+    from.wire.inject((0..10).map(|n| frame(n, 100)));
+    rig.settle();
+    assert_lost(&to.sent(), &[(DropReason::NoHost, 10), (DropReason::QueueBroken, 10)]);
+    assert_eq!(to.sent().get(Counter::BrokenReason), BrokenReason::DeviceError as u64);
+}
