@@ -196,7 +196,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
 /// Points at the command that was probably meant, where a name is not that of an interface.
 pub(super) fn advise(path: &str, doubt: Option<&str>, failure: Failure) -> Failure {
     match doubt {
-        Some(meant) if failure.code == Code::NotFound && failure.hint.is_none() => {
+        Some(meant) if failure.code == Code::NotFound => {
             failure.hint(format!("did you mean {}", words::quoted(&format!("{path} {meant}"))))
         }
         _ => failure,

@@ -453,7 +453,8 @@ fn a_namespace_that_is_not_there_is_exit_3_and_names_the_path() {
         text,
         "create tap: host-ns nonesuch-7: open /run/netns/nonesuch-7: No such file or directory (ENOENT)\n  `ip netns add nonesuch-7' makes a namespace of this name"
     );
-    assert_eq!(refused("create tap host-ns pid:4194304").0, 3);
+    let (code, text) = refused("create tap host-ns pid:4194304");
+    assert_eq!((code, text.ends_with("\n  there is no process 4194304")), (3, true), "{text}");
     assert_eq!(refused("create tap host-ns /nonesuch/net").0, 3);
 }
 
