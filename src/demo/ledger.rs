@@ -1,5 +1,7 @@
 //! Every frame accounted for: by our counters alone, and against the kernel's.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -15,58 +17,78 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Sums over all queues, a row for each direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ledger {
     received: u64,
     forwarded: u64,
     /// Frames that came before the wire was there.
     consumed: u64,
-    dropped_rx: u64,
     offered: u64,
     sent: u64,
-    dropped_tx: u64,
+    dropped: [Drops; 2],
+}
+
+/// Lost frames of a direction by reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Drops(BTreeMap<&'static str, u64>);
+
+impl Drops {
+    fn of<'a>(queues: impl Iterator<Item = &'a QueueSnapshot>) -> Self {
+        let mut all = BTreeMap::new();
+        for (reason, n) in queues.flat_map(QueueSnapshot::drops) {
+            *all.entry(reason.row().name).or_default() += n;
+        }
+        Self(all)
+    }
+}
+
+impl fmt::Display for Drops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dropped {}", self.0.values().sum::<u64>())?;
+        let reasons: Vec<_> = self.0.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+        if reasons.is_empty() { Ok(()) } else { write!(f, " ({})", reasons.join(", ")) }
+    }
 }
 
 impl Ledger {
     fn of<'a>(queues: impl Iterator<Item = &'a QueueSnapshot> + Clone) -> Self {
         let of = |direction| queues.clone().filter(move |q| q.direction() == direction);
         let sum = |direction, counter| of(direction).map(|q| q.get(counter)).sum();
-        let dropped = |direction| of(direction).map(QueueSnapshot::lost_in_all).sum();
         Self {
             received: sum(Direction::Rx, Counter::Packets),
             forwarded: sum(Direction::Rx, Counter::Forwarded),
             consumed: sum(Direction::Rx, Counter::Consumed),
-            dropped_rx: dropped(Direction::Rx),
             offered: sum(Direction::Tx, Counter::Offered),
             sent: sum(Direction::Tx, Counter::Packets),
-            dropped_tx: dropped(Direction::Tx),
+            dropped: [Direction::Rx, Direction::Tx].map(|direction| Drops::of(of(direction))),
         }
     }
 
-    pub(super) fn to_json(self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
+        let [rx, tx] = &self.dropped;
         json!({
             "rx": {
                 "received": self.received,
                 "forwarded": self.forwarded,
                 "consumed": self.consumed,
-                "dropped": self.dropped_rx,
+                "drops": rx.0,
             },
-            "tx": { "offered": self.offered, "sent": self.sent, "dropped": self.dropped_tx },
+            "tx": { "offered": self.offered, "sent": self.sent, "drops": tx.0 },
         })
     }
 
     pub(super) fn rx(&self) -> String {
-        let Self { received, forwarded, consumed, dropped_rx, .. } = self;
+        let Self { received, forwarded, consumed, dropped: [dropped, _], .. } = self;
         let early = match consumed {
             0 => String::new(),
             n => format!(" + before the wire {n}"),
         };
-        format!("received {received} = forwarded {forwarded}{early} + dropped {dropped_rx}")
+        format!("received {received} = forwarded {forwarded}{early} + {dropped}")
     }
 
     pub(super) fn tx(&self) -> String {
-        let Self { offered, sent, dropped_tx, .. } = self;
-        format!("offered {offered} = sent {sent} + dropped {dropped_tx}")
+        let Self { offered, sent, dropped: [_, dropped], .. } = self;
+        format!("offered {offered} = sent {sent} + {dropped}")
     }
 }
 
@@ -121,4 +143,32 @@ fn counted(interface: &Interface) -> [u64; 4] {
         sum(tx, Counter::Packets),
         sum(tx, Counter::Bytes),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_name_what_is_not_zero_and_every_reason() {
+        let drops = |all: &[(&'static str, u64)]| Drops(all.iter().copied().collect());
+        let mut ledger = Ledger {
+            received: 10,
+            forwarded: 10,
+            consumed: 0,
+            offered: 10,
+            sent: 10,
+            dropped: [Drops::default(), Drops::default()],
+        };
+        assert_eq!(ledger.rx(), "received 10 = forwarded 10 + dropped 0");
+        assert_eq!(ledger.tx(), "offered 10 = sent 10 + dropped 0");
+        ledger.received = 16;
+        ledger.consumed = 1;
+        ledger.dropped[0] = drops(&[("peer_stalled", 4), ("oversize", 1)]);
+        assert_eq!(
+            ledger.rx(),
+            "received 16 = forwarded 10 + before the wire 1 + dropped 5 (oversize 1, peer_stalled 4)"
+        );
+        assert_eq!(ledger.to_json()["rx"]["drops"]["peer_stalled"], 4);
+    }
 }

@@ -166,15 +166,18 @@ impl Transfer {
         name: &str,
         work: impl FnOnce([TcpStream; 2]) -> io::Result<T> + Send + 'static,
     ) -> Result<oneshot::Receiver<io::Result<T>>, Failure> {
-        let failed = |e: io::Error| Failure::io("start a thread", name, &e);
+        let failed = |doing: &'static str| move |e| Failure::io(doing, "tcp", &e);
         let [a, b] = &self.ends;
-        let ends = [a.try_clone().map_err(failed)?, b.try_clone().map_err(failed)?];
+        let ends = [
+            a.try_clone().map_err(failed("dup of a socket"))?,
+            b.try_clone().map_err(failed("dup of a socket"))?,
+        ];
         let (done, result) = oneshot::channel();
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
             // Whoever asked was interrupted.
             let _ = done.send(work(ends));
         });
-        self.threads.push(thread.map_err(failed)?);
+        self.threads.push(thread.map_err(failed("start a thread"))?);
         Ok(result)
     }
 }

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::errno::Errno;
 use nix::libc::O_NONBLOCK;
 use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::offloads::{Offloads, set_offloads};
 use super::tap::{HostName, TapSpec, VNET_HDR_BYTES, taken};
@@ -37,7 +38,12 @@ pub(super) fn birth(spec: &TapSpec) -> Result<Born, Failure> {
         flags(spec, tun::get_features(first.as_fd()).map_err(|e| e.failure(wanted.as_str()))?)?;
     let name = attach_first(&first, spec, flags)?;
     let index = || {
-        if_nametoindex(name.as_str()).map_err(|e| Failure::sys("if_nametoindex", name.as_str(), e))
+        if_nametoindex(name.as_str()).map_err(|e| {
+            // The C library asks through a socket of its own and hides why it got none.
+            let (inet, datagram) = (AddressFamily::Inet, SockType::Datagram);
+            let e = socket(inet, datagram, SockFlag::SOCK_CLOEXEC, None).err().unwrap_or(e);
+            Failure::sys("if_nametoindex", name.as_str(), e)
+        })
     };
     let ifindex = index()?;
     let mut fds = vec![first];

@@ -1,6 +1,7 @@
 //! Network namespaces as open files: checked, told apart, and entered by a thread that ends there.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 
@@ -60,8 +61,10 @@ pub(super) fn of_this_thread() -> Result<(OwnedFd, NamespaceId), Failure> {
 }
 
 fn open(path: &str) -> Result<(OwnedFd, NamespaceId), Failure> {
-    let file = File::open(path)
-        .map_err(|e| Failure::io(format!("open {path}"), "", &e).hint("mount /proc"))?;
+    let file = File::open(path).map_err(|e| {
+        let failure = Failure::io(format!("open {path}"), "", &e);
+        if e.kind() == ErrorKind::NotFound { failure.hint("mount /proc") } else { failure }
+    })?;
     let id = identity(file.as_fd())?;
     Ok((file.into(), id))
 }
