@@ -160,6 +160,8 @@ const TX: QueueId = QueueId { direction: Direction::Tx, index: QUEUE };
 /// cache.
 const LARGE_CREDIT: u16 = 32;
 const LARGE_LENDABLE: u32 = 96;
+/// Small buffers that may be lent: 62 maximal frames of 33, on their way through a peer's worker.
+const SMALL_LENDABLE: u32 = 2048;
 
 fn bug(what: &str) -> Failure {
     Failure::new(Code::Failed, "", format!("{what}; this is a bug"))
@@ -540,7 +542,7 @@ impl Building {
 fn credit_of(class: BufferClass, size: RingSize) -> (u16, u32) {
     match class {
         // The whole ring is posted: one maximal frame takes 33 of at least 64.
-        BufferClass::Small => (size.get(), u32::from(size.get()).max(256)),
+        BufferClass::Small => (size.get(), u32::from(size.get()).max(SMALL_LENDABLE)),
         BufferClass::Large => (LARGE_CREDIT, LARGE_LENDABLE),
     }
 }
