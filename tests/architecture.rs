@@ -42,6 +42,8 @@ const EXTRA: &[(&str, &str, &str)] = &[
         "frame",
         "the poller reads each frame's header and has it checked before it is queued",
     ),
+    ("demo", "counters", "it checks the ledger of what it moved"),
+    ("demo", "sys", "it takes signals, and enters a user namespace before any thread starts"),
 ];
 
 /// The only files that may say `unsafe`.

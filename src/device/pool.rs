@@ -80,6 +80,8 @@ impl Frame {
 
 const TOP: usize = 0;
 const LENT: usize = 1;
+const LENDABLE: usize = 2;
+const SLOT: usize = 3;
 const LIST_WORDS: usize = 16;
 
 /// The buffers of one receive queue.
@@ -116,15 +118,12 @@ impl Pool {
     ) -> Result<Self, Failure> {
         let buffers = memory.shared_extent(u64::from(count) * u64::from(class.bytes()))?;
         let lists = memory.private_extent(Self::list_bytes(count))?;
-        let (at, base) = (lists.offset(), buffers.offset());
-        let mut pool = Self::attach(
-            memory.shared(),
-            memory.private(),
-            slot,
-            (at, base, count, class),
-            lendable,
-        )
-        .map_err(|e| Failure::new(crate::diag::Code::Failed, "buffer pool", e.to_string()))?;
+        let place = (lists.offset(), buffers.offset(), count, class);
+        let mut pool = Self::attach(memory.shared(), memory.private(), place)
+            .map_err(|e| Failure::new(crate::diag::Code::Failed, "buffer pool", e.to_string()))?;
+        pool.words[LENDABLE].store(lendable, Ordering::Relaxed);
+        pool.words[SLOT].store(slot.0.into(), Ordering::Relaxed);
+        (pool.lendable, pool.slot) = (lendable, slot);
         pool.extents = Some((buffers, lists));
         for buffer in 0..count {
             pool.free[buffer as usize].store(count - 1 - buffer, Ordering::Relaxed);
@@ -140,9 +139,7 @@ impl Pool {
     pub fn attach(
         shared: &MemoryMap,
         private: &MemoryMap,
-        slot: PoolSlot,
         (lists, base, count, class): (u64, u64, u32, BufferClass),
-        lendable: u32,
     ) -> Result<Self, OutOfRange> {
         let n = count as usize;
         let list =
@@ -150,14 +147,16 @@ impl Pool {
         let bytes = n * class.bytes() as usize;
         let refused = OutOfRange { offset: base, bytes: bytes as u64 };
         shared.get_slice(GuestAddress(base), bytes).map_err(|_| refused)?;
+        let words = AtomicArray::<AtomicU32>::new(private, lists, LIST_WORDS)?;
         Ok(Self {
             map: shared.clone(),
-            slot,
+            // The tokens of transmit chains name pools by their slot.
+            slot: PoolSlot((words[SLOT].load(Ordering::Relaxed) & 0x7fff) as u16),
             class,
             count,
-            lendable,
+            lendable: words[LENDABLE].load(Ordering::Relaxed),
             base,
-            words: AtomicArray::new(private, lists, LIST_WORDS)?,
+            words,
             free: list(0)?,
             next: list(1)?,
             lengths: list(2)?,

@@ -59,8 +59,6 @@ impl QueueMemory {
         let ring = memory.shared_extent(RingLayout::bytes(size, indirect))?;
         let shadow_bytes = ShadowLayout::bytes(size);
         let private = memory.private_extent(shadow_bytes + 8 * GROUP_WORDS as u64)?;
-        let layout = RingLayout::new(ring.offset(), size, indirect);
-        let shadow = ShadowLayout::new(private.offset(), size);
         let counters_at = private.offset() + shadow_bytes;
         let counters =
             AtomicArray::new(memory.private(), counters_at, GROUP_WORDS).map_err(misplaced)?;
@@ -75,6 +73,7 @@ impl QueueMemory {
             counters: counters_at,
             pool: pool.and_then(Pool::place),
         };
+        let (layout, shadow) = (entry.layout(), entry.shadow_layout());
         let writer = Self::writer_of(id.direction);
         DriverRing::attach(memory.shared(), &layout, memory.private(), &shadow, writer, event_idx)
             .map_err(misplaced)?

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::pool::BufferClass;
 use crate::counters::Direction;
-use crate::ring::{AtomicArray, MemoryMap, OutOfRange};
+use crate::ring::{AtomicArray, MemoryMap, OutOfRange, RingLayout, ShadowLayout};
 use crate::units::{QueueIndex, RingSize, SwIfIndex};
 
 /// `taptool` and a zero byte.
@@ -58,6 +58,17 @@ pub(super) fn write_header(private: &MemoryMap, shared_bytes: u64) -> Result<(),
 }
 
 impl QueueRecord {
+    /// Where the parts of its ring lie.
+    pub const fn layout(&self) -> RingLayout {
+        // Frames that are sent come in as many pieces as their buffers; posted buffers are one.
+        RingLayout::new(self.ring, self.size, matches!(self.direction, Direction::Tx))
+    }
+
+    /// Where the driver's shadow of it lies.
+    pub const fn shadow_layout(&self) -> ShadowLayout {
+        ShadowLayout::new(self.shadow, self.size)
+    }
+
     /// Stores the record as number `at`.
     ///
     /// # Errors
