@@ -33,7 +33,7 @@
 //! | [`control`] | the registry; create and delete as steps with undo; the watch over host sides | api, engine, device, host, action, counters |
 //! | [`render`] | reply → text or JSON; no I/O | api, counters |
 //! | [`cli`] | words → requests, scripts, `hold`, streams | api, render, demo |
-//! | [`demo`] | two namespaces, two taps, a wire, and traffic across it | api, control, host, render |
+//! | [`demo`] | two namespaces, two taps, a wire, and traffic across it | api, control, host, render, counters, sys |
 //!
 //! Every place may import [`units`] and [`diag`]. `unsafe` stands only in `sys`, `ring/shared.rs`
 //! and `device/pool.rs`; only `cli` and `main.rs` print or end the process.

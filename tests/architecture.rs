@@ -255,6 +255,25 @@ fn an_exception_that_nobody_needs_is_taken_back() {
 }
 
 #[test]
+fn the_crates_documentation_has_the_same_table() {
+    let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let rows = text.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("//! | [`")?.strip_suffix(" |")?.split(" | ");
+        let place = cells.next()?.strip_suffix("`]")?;
+        let row = cells.nth(1).unwrap_or_default().split(", ").filter(|other| !other.is_empty());
+        Some((place, row.collect::<BTreeSet<_>>()))
+    });
+    let said: BTreeMap<_, _> = rows.collect();
+    let mut ours = BTreeMap::new();
+    for (place, _) in LAYERS.iter().filter(|(place, _)| *place != "main") {
+        let mut row = allowed(place).unwrap();
+        row.retain(|other| !EVERYWHERE.contains(other));
+        ours.insert(*place, row);
+    }
+    assert_eq!(said, ours);
+}
+
+#[test]
 fn arrows_never_lead_back() {
     let mut left: BTreeMap<&str, BTreeSet<&str>> =
         LAYERS.iter().map(|(name, _)| (*name, allowed(name).unwrap())).collect();

@@ -114,6 +114,7 @@ const DEFECTS: &[Row] = &[
         Test("tests/live/fate.rs::neither_an_idle_interface_nor_one_that_is_host_gone_takes_processor_time"),
         Test("src/control/registry.rs::numbers_are_never_used_again"),
         Test("tests/live/fate.rs::a_namespace_deleted_under_traffic_is_freed_at_once_and_its_tap_is_host_gone"),
+        Test("src/engine/tests/pace.rs::a_poller_with_nothing_to_do_spends_no_time_on_a_core"),
     ]),
     ("B21", "a file is closed twice, which closes a stranger's", &[
         Test("src/host/tests/process.rs::failing_calls_leave_no_file_and_no_thread"),
@@ -122,16 +123,20 @@ const DEFECTS: &[Row] = &[
     ("B22", "delete leaks strings, and buffers that lie in rings", &[
         Test("tests/live/holder.rs::delete_gives_back_the_pages_of_both_memory_files"),
         Test("src/device/memory.rs::freed_extents_merge_come_back_zeroed_and_give_their_pages_back"),
+        Test("src/engine/tests/retire.rs::interfaces_taken_away_under_traffic_come_home_and_free_their_memory"),
     ]),
     ("B23", "delete under traffic crashes", &[
         Test("tests/live/wire.rs::a_peer_that_is_deleted_stops_the_wire_and_nothing_else"),
         Test("tests/live/holder.rs::sigterm_and_sigint_under_traffic_leave_nothing"),
+        Test("src/engine/tests/retire.rs::a_peer_taken_away_under_traffic_on_one_poller_loses_nothing_unaccounted"),
+        Test("src/engine/tests/retire.rs::a_peer_taken_away_under_traffic_on_another_poller_loses_nothing_unaccounted"),
     ]),
     ("B24", "deleting a sub-interface deletes its parent", &[
         Test("tests/live/refuse.rs::the_name_of_a_sub_interface_is_not_its_parents"),
     ]),
     ("B25", "an interface that is down forwards, and its link does not come back", &[
         Test("tests/live/create.rs::an_interface_that_is_admin_down_drops_with_that_reason_until_it_is_set_up"),
+        Test("src/engine/tests/drops.rs::an_interface_that_is_down_drops_what_it_receives_and_what_it_is_offered"),
     ]),
     ("B26", "gso is switched on what is no tap, or under frames that it was on for", &[
         Test("tests/live/refuse.rs::an_unknown_namespace_bridge_or_interface_is_not_found"),
@@ -156,15 +161,22 @@ const DEFECTS: &[Row] = &[
     ]),
     ("B31", "threads that share a transmit queue lock something else", &[
         Test("src/engine/handoff.rs::messages_cross_two_threads_in_order_and_whole"),
+        Test("src/engine/tests/xconnect.rs::frames_over_many_small_buffers_cross_two_pollers_both_ways_whole"),
     ]),
     ("B32", "received frames are counted for another interface, and only their first buffer", &[
         Test("tests/live/wire.rs::the_ledger_balances_in_100_snapshots_of_a_transfer_and_ends_equal_to_the_kernels"),
         Test("tests/live/wire.rs::frames_of_64_kib_cross_in_buffers_of_2_kib"),
+        Test("tests/userspace_device/from_tap.rs::maximal_frames_are_spread_over_2_kib_buffers_and_say_how_many"),
     ]),
     ("B33", "what stands in the used ring is believed", &[
         Test("src/ring/tests.rs::hostile_used_elements_are_named_and_never_followed"),
         Test("src/ring/tests.rs::a_length_beyond_the_posted_bytes_breaks_a_receive_chain"),
         Test("tests/live/fate.rs::a_ring_that_somebody_overwrites_is_broken_with_a_reason_and_other_taps_go_on"),
+        Test("src/ring/tests.rs::what_was_looked_at_is_what_is_taken_whatever_the_device_writes_meanwhile"),
+        Test("src/engine/tests/hostile.rs::a_frame_that_claims_more_buffers_than_there_are_breaks_its_queue_and_the_poller_sleeps"),
+        Test("src/engine/tests/hostile.rs::a_frame_used_twice_among_others_is_found_and_every_snapshot_balances"),
+        Test("tests/ring_oracle/hostile.rs::a_hostile_device_never_gets_a_token_back_twice_nor_one_that_was_not_posted"),
+        Test("tests/ring_oracle/our_driver.rs::indirect_chains_reach_the_other_device_whole_and_come_back_once_across_the_wrap"),
     ]),
     ("B34", "a long chain overflows the indirect table", &[
         Test("src/ring/tests.rs::a_full_ring_refuses_and_loses_nothing"),
@@ -183,6 +195,7 @@ const DEFECTS: &[Row] = &[
     ("B37", "a notification is lost between publishing and looking", &[
         Test("src/ring/tests.rs::no_notification_is_lost_when_two_sides_race_to_sleep"),
         Test("src/ring/notify.rs::an_event_is_passed_exactly_when_it_lies_between_old_and_new_also_across_the_wrap"),
+        Test("src/engine/tests/pace.rs::a_frame_alone_on_its_way_round_both_kinds_of_device_is_never_slept_through"),
     ]),
     ("B38", "a receive ring without buffers never starts", &[
         Test("tests/live/create.rs::a_new_interface_has_buffers_posted_before_its_first_frame"),
@@ -198,6 +211,7 @@ const DEFECTS: &[Row] = &[
         Test("src/counters/snapshot.rs::a_frame_that_is_neither_sent_nor_dropped_nor_in_flight_fails_the_ledger"),
         Test("tests/live/fate.rs::a_host_side_down_for_10_s_leaves_another_pair_untouched_and_resumes"),
         Test("tests/live/wire.rs::the_ledger_balances_in_100_snapshots_of_a_transfer_and_ends_equal_to_the_kernels"),
+        Test("src/engine/tests/hostile.rs::a_backend_that_eats_one_frame_makes_the_ledger_at_rest_fail"),
     ]),
     ("B42", "one queue only, an obsolete flag, and the default send buffer", &[
         Test("src/host/tests/birth.rs::a_device_for_another_namespace_is_born_in_the_nursery_and_moved_with_all_its_queues"),
@@ -207,6 +221,7 @@ const DEFECTS: &[Row] = &[
     ]),
     ("B43", "a frame shorter than its link header reaches the kernel", &[
         Test("src/frame/check/tests.rs::lengths_are_kept_to_the_limits_of_the_kind"),
+        Test("src/engine/tests/drops.rs::short_oversize_and_badly_described_frames_are_dropped_before_the_backend_sees_them"),
     ]),
     ("B44", "a ring that the kernel gave up on looks like silence", &[
         Test("tests/live/fate.rs::a_ring_that_somebody_overwrites_is_broken_with_a_reason_and_other_taps_go_on"),
@@ -221,6 +236,7 @@ const DEFECTS: &[Row] = &[
 const FAULTS: &[Row] = &[
     ("short frame", "fewer than 14 bytes crash kernels of 2024 and leak a page each through vhost-net in 2026", &[
         Test("src/frame/check/tests.rs::lengths_are_kept_to_the_limits_of_the_kind"),
+        Test("src/engine/tests/drops.rs::short_oversize_and_badly_described_frames_are_dropped_before_the_backend_sees_them"),
     ]),
     ("bogus header", "gso_size, gso_type or csum_start that do not fit crash the receiver", &[
         Test("src/frame/check/tests.rs::each_field_that_the_kernel_refuses_is_refused"),
@@ -236,23 +252,36 @@ const FAULTS: &[Row] = &[
     ("segment bounds", "an address and length that cross a region are followed", &[
         Test("src/ring/shared.rs::a_view_outside_the_file_or_misaligned_is_refused_and_views_share_their_bytes"),
         Test("src/ring/tests.rs::a_chain_that_loops_or_leaves_the_table_is_malformed_and_bounded"),
+        Test("tests/userspace_device/from_tap.rs::a_buffer_outside_the_memory_is_used_up_unread_and_the_next_takes_the_frame"),
+        Test("tests/userspace_device/to_tap.rs::chains_that_cannot_be_followed_or_lie_outside_the_memory_are_refused_and_not_written"),
     ]),
     ("index jump", "an index that jumps by more than the ring, or an id in flight twice, is followed", &[
         Test("src/ring/tests.rs::hostile_used_elements_are_named_and_never_followed"),
         Test("tests/live/fate.rs::a_ring_that_somebody_overwrites_is_broken_with_a_reason_and_other_taps_go_on"),
+        Test("tests/ring_oracle/hostile.rs::a_hostile_device_never_gets_a_token_back_twice_nor_one_that_was_not_posted"),
+        Test("tests/ring_oracle/hostile.rs::a_device_that_scribbles_while_the_driver_works_breaks_the_ring_and_nothing_else"),
     ]),
     ("ring loop", "a chain without an end spins a worker that cannot be stopped", &[
         Test("src/ring/tests.rs::a_chain_that_loops_or_leaves_the_table_is_malformed_and_bounded"),
+        Test("tests/ring_oracle/our_device.rs::a_driver_that_claims_more_chains_than_entries_is_taken_for_an_idle_one"),
     ]),
     ("stalled backend", "a device that takes nothing stops the others, or never resumes", &[
         Test("tests/live/fate.rs::a_host_side_down_for_10_s_leaves_another_pair_untouched_and_resumes"),
+        Test("src/engine/tests/stall.rs::a_stalled_device_fills_its_ring_drops_and_resumes_while_others_go_on"),
+        Test("src/engine/tests/stall.rs::a_stalled_device_on_another_poller_drops_and_resumes_while_others_go_on"),
+        Test("src/engine/tests/stall.rs::a_stalled_peer_may_not_hold_more_buffers_than_can_be_lent"),
+        Test("tests/userspace_device/poller.rs::a_host_side_that_reads_nothing_stalls_its_own_peer_only_and_resumes_without_a_wedge"),
     ]),
     ("EIO", "a host side that is down ends the process", &[
         Test("tests/live/fate.rs::a_host_side_down_for_10_s_leaves_another_pair_untouched_and_resumes"),
         Test("tests/live/fate.rs::a_host_side_set_down_and_up_by_others_is_shown_and_answers_again"),
+        Test("tests/userspace_device/to_tap.rs::a_frame_that_the_host_side_refuses_is_used_up_with_its_errno_and_others_pass"),
     ]),
     ("deleted tap", "a device that others delete crashes or orphans its configuration", &[
         Test("tests/live/fate.rs::a_host_side_deleted_by_others_is_host_gone_and_a_stranger_of_its_name_outlives_delete"),
+        Test("src/engine/tests/retire.rs::a_host_side_that_is_gone_loses_what_is_in_flight_and_nothing_is_offered_to_it_again"),
+        Test("tests/userspace_device/to_tap.rs::a_host_side_that_is_gone_refuses_every_frame_and_none_is_left"),
+        Test("src/engine/tests/retire.rs::a_false_alarm_resumes_a_suspended_queue_but_not_a_broken_one"),
     ]),
     ("deleted namespace", "a namespace is kept alive, or its end is not noticed", &[
         Test("tests/live/fate.rs::a_namespace_deleted_under_traffic_is_freed_at_once_and_its_tap_is_host_gone"),
@@ -287,6 +316,7 @@ const FAULTS: &[Row] = &[
     ("oversize frame", "a tap takes a write of a megabyte", &[
         Test("src/frame/check/tests.rs::lengths_are_kept_to_the_limits_of_the_kind"),
         Test("src/action/respond/tests/echo.rs::the_longest_packets_are_answered_or_refused_as_oversize"),
+        Test("src/engine/tests/drops.rs::short_oversize_and_badly_described_frames_are_dropped_before_the_backend_sees_them"),
     ]),
     ("worker's end", "files are closed under a kernel worker that still runs", &[
         Test("tests/live/holder.rs::sigterm_and_sigint_under_traffic_leave_nothing"),
@@ -296,6 +326,10 @@ const FAULTS: &[Row] = &[
     ("checksum and gso", "a frame with both is treated as having one", &[
         Test("tests/live/wire.rs::a_plain_tap_takes_large_frames_from_a_gso_peer_and_sends_none"),
         Refused("csum-offload"),
+    ]),
+    ("used out of order", "transmit descriptors that come back out of order are freed in order", &[
+        Test("tests/ring_oracle/model.rs::any_interleaving_of_both_sides_moves_every_chain_once_in_order_and_notifies_exactly"),
+        Test("tests/ring_oracle/hostile.rs::a_hostile_device_never_gets_a_token_back_twice_nor_one_that_was_not_posted"),
     ]),
     ("lost segments", "coalescing in software makes frames that the receiver chokes on", &[
         Refused("gro-coalesce"),

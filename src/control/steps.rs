@@ -241,7 +241,14 @@ impl Building {
                     self.shared.registry().release(&reservation);
                 }
             }
-            Step::OpenBackend => drop(self.backend.take()),
+            Step::OpenBackend => {
+                let backend = self.backend.take();
+                return thread::run("close", move || drop(backend))
+                    .await
+                    .err()
+                    .into_iter()
+                    .collect();
+            }
             Step::OpenTap => {
                 let (tap, taps) = (self.tap.take(), std::mem::take(&mut self.taps));
                 // Closing the last file removes the device, which takes the kernel some 20 ms.
@@ -261,9 +268,7 @@ impl Building {
             }
             Step::StartBackend => {
                 self.devices = None;
-                if let Some(backend) = &mut self.backend {
-                    return backend.stop();
-                }
+                return self.stop_backend().await;
             }
             Step::Place => return self.take_back().await,
             Step::Announce => {
@@ -463,13 +468,12 @@ impl Building {
         let mut failures = Vec::new();
         let Some(queues) = &mut self.queues else { return failures };
         let Some((rx_key, tx_key)) = queues.keys.take() else { return failures };
-        let engine = &self.resources.engine;
+        let (pool, resources) = (queues.pool.slot(), Arc::clone(&self.resources));
+        let engine = &resources.engine;
         let rx = engine.take_rx(POLLER, rx_key).await.map_err(|f| failures.push(f));
         let tx = engine.take_tx(POLLER, tx_key).await.map_err(|f| failures.push(f));
         // The device stops before its buffers are anybody else's.
-        if let Some(backend) = &mut self.backend {
-            failures.extend(backend.stop());
-        }
+        failures.extend(self.stop_backend().await);
         if let Ok(Some(mut tx)) = tx {
             let frames = tx.drain();
             failures.extend(engine.settle(frames).await.err());
@@ -477,10 +481,26 @@ impl Building {
         if let Ok(Some(mut rx)) = rx {
             rx.drain();
         }
-        failures.extend(engine.forget_pool(queues.pool.slot()).await.err());
+        failures.extend(engine.forget_pool(pool).await.err());
         engine.release_queue(rx_key);
         engine.release_queue(tx_key);
         failures
+    }
+
+    /// Stops the backend, which waits for its worker. Stopped before is fine.
+    async fn stop_backend(&mut self) -> Vec<Failure> {
+        let Some(mut backend) = self.backend.take() else { return Vec::new() };
+        let stopped = thread::run("stop", move || {
+            let left = backend.stop();
+            (backend, left)
+        });
+        match stopped.await {
+            Ok((backend, left)) => {
+                self.backend = Some(backend);
+                left
+            }
+            Err(failure) => vec![failure],
+        }
     }
 
     async fn announce(&mut self) -> Result<(), Failure> {

@@ -386,10 +386,16 @@ impl DriverRing {
     /// When the element breaks a rule of the ring.
     pub fn take(&mut self) -> Result<Option<Used>, BrokenReason> {
         let Some(used) = self.peek()? else { return Ok(None) };
+        self.accept(&used);
+        Ok(Some(used))
+    }
+
+    /// Takes what [`DriverRing::peek`] has just returned, without reading the ring again: the device
+    /// may have written something else there meanwhile.
+    pub fn accept(&mut self, used: &Used) {
         self.release(used.head);
         let last = self.word(LAST_USED_IDX);
         self.set_word(LAST_USED_IDX, last.wrapping_add(1));
-        Ok(Some(used))
     }
 
     /// Gives the entries of a chain back.
