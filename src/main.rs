@@ -7,6 +7,7 @@ use color_eyre::config::{HookBuilder, Theme};
 use taptool::api::{Outcome, Request};
 use taptool::cli::{self, Settings, Submit, World};
 use taptool::control::{Control, Options};
+use taptool::demo;
 use taptool::device::{BufferClass, MemorySize};
 use taptool::diag::Failure;
 use taptool::sys::signals::{self, Signals};
@@ -71,7 +72,8 @@ impl World for Process {
         })
     }
 
-    fn demo(&self, _: &Settings) -> Result<(), Failure> {
-        Err(Failure::usage("", "not supported in this version"))
+    fn demo(&self, settings: &Settings) -> Result<(), Failure> {
+        let Settings { quiet, json, pretty, .. } = *settings;
+        demo::run(demo::Options { quiet, json, pretty })
     }
 }

@@ -317,6 +317,26 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The device that serves the rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendKind {
+    /// The kernel's /dev/vhost-net.
+    VhostNet,
+    /// The device embedded in the poller.
+    Userspace,
+}
+
+impl BackendKind {
+    /// `vhost-net` or `userspace`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::VhostNet => "vhost-net",
+            Self::Userspace => "userspace",
+        }
+    }
+}
+
 /// MTU of the host side: 68…65521 bytes (`MIN_MTU`, tun's maximum).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]

@@ -47,7 +47,7 @@ fn request(bridge: bool) -> CreateRequest {
     request
 }
 
-/// Open files by what they are, and threads by name.
+/// Open files by what they are, and threads by name and network namespace.
 fn process() -> (Vec<String>, BTreeSet<String>) {
     let mut files: Vec<String> = fs::read_dir("/proc/self/fd")
         .unwrap()
@@ -58,7 +58,12 @@ fn process() -> (Vec<String>, BTreeSet<String>) {
     files.sort();
     let threads = fs::read_dir("/proc/self/task")
         .unwrap()
-        .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("comm")).ok())
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = fs::read_to_string(path.join("comm")).ok()?;
+            let place = fs::read_link(path.join("ns/net")).ok()?;
+            Some(format!("{} in {}", name.trim(), place.display()))
+        })
         .collect();
     (files, threads)
 }

@@ -7,28 +7,8 @@ use serde::Serialize;
 
 use crate::counters::{Direction, QueueSnapshot};
 use crate::units::{
-    IfName, InterfaceId, Kind, MacAddr, PollerIndex, QueueIndex, RingSize, SwIfIndex,
+    BackendKind, IfName, InterfaceId, Kind, MacAddr, PollerIndex, QueueIndex, RingSize, SwIfIndex,
 };
-
-/// The device that serves the rings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BackendKind {
-    /// The kernel's /dev/vhost-net.
-    VhostNet,
-    /// The device embedded in the poller.
-    Userspace,
-}
-
-impl BackendKind {
-    /// `vhost-net` or `userspace`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::VhostNet => "vhost-net",
-            Self::Userspace => "userspace",
-        }
-    }
-}
 
 /// Where an interface stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -18,7 +18,7 @@ pub use clear::ClearRequest;
 pub use create::{BackendChoice, CreateRequest, PlannedStep};
 pub use delete::{DeleteRequest, Deleted};
 pub use gso::GsoRequest;
-pub use interface::{Action, BackendKind, Interface, Queue, QueueState, RingEntry, State};
+pub use interface::{Action, Interface, Queue, QueueState, RingEntry, State};
 pub use namespace::{Namespace, NamespaceSpec};
 pub use set::{SetInterface, SetRequest};
 pub use show::{ErrorRow, ShowRequest};
@@ -26,6 +26,7 @@ pub use xconnect::XconnectRequest;
 
 use serde_json::Value;
 
+pub use crate::units::BackendKind;
 use crate::units::{IfName, SwIfIndex};
 
 /// How a command names an interface of ours.

@@ -235,6 +235,9 @@ fn open(spec: &NamespaceSpec) -> Result<Namespace, Failure> {
             (Some(Errno::ENOENT | Errno::ENOTDIR), NamespaceSpec::Name(name)) => failure
                 .code(Code::NotFound)
                 .hint(format!("`ip netns add {name}' makes a namespace of this name")),
+            (Some(Errno::ENOENT | Errno::ENOTDIR), NamespaceSpec::Pid(pid)) => {
+                failure.code(Code::NotFound).hint(format!("there is no process {pid}"))
+            }
             (Some(Errno::ENOENT | Errno::ENOTDIR), _) => failure.code(Code::NotFound),
             (Some(Errno::EACCES | Errno::EPERM), _) => failure
                 .hint("opening another's namespace needs its owner's rights: run it with sudo"),

@@ -70,7 +70,7 @@ pub(super) struct Globals {
         hide_short_help = true
     )]
     pub color: Color,
-    /// Print no notices, such as which backend was taken and why.
+    /// Print no notices, such as which backend was taken and why, and no progress.
     #[arg(short, long, global = true, overrides_with = "verbose", hide_short_help = true)]
     pub quiet: bool,
     /// Print each script line on stderr before it runs.
@@ -112,10 +112,15 @@ struct WaitArgs {
 
 /// Show on this machine that it works: two namespaces, two taps, a wire, ping and TCP across.
 ///
-/// Executes no other program and leaves nothing behind. An ordinary user's demo runs inside a user
-/// namespace of its own.
+/// Takes some three seconds, executes no other program and leaves nothing behind, also when a signal
+/// ends it (exit code 1). An ordinary user's demo runs inside a user namespace of its own; where
+/// that is forbidden, or /dev/net/tun may not be opened, it is exit code 5 and says what to do. With
+/// -j the results are an array with one object.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: sudo taptool demo")]
+#[command(after_help = "\
+Examples:
+  taptool demo
+  sudo taptool demo")]
 struct DemoArgs {}
 
 /// A line as a command.
@@ -191,7 +196,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
 /// Points at the command that was probably meant, where a name is not that of an interface.
 pub(super) fn advise(path: &str, doubt: Option<&str>, failure: Failure) -> Failure {
     match doubt {
-        Some(meant) if failure.code == Code::NotFound && failure.hint.is_none() => {
+        Some(meant) if failure.code == Code::NotFound => {
             failure.hint(format!("did you mean {}", words::quoted(&format!("{path} {meant}"))))
         }
         _ => failure,

@@ -32,7 +32,7 @@ use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use grammar::{Color, Parsed, Unparsed, Verb};
+use grammar::{Color, Globals, Parsed, Unparsed, Verb};
 use printer::Printer;
 use shown::Shown;
 
@@ -68,6 +68,10 @@ pub trait World {
 pub struct Settings {
     /// Bytes of memory for all rings and buffers; none: the default.
     pub memory_bytes: Option<u64>,
+    /// Print JSON.
+    pub json: bool,
+    /// Print JSON on several lines; implies `json`.
+    pub pretty: bool,
     /// Print no notices.
     pub quiet: bool,
     /// Say more.
@@ -107,8 +111,8 @@ pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
 
 fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
     let Parsed { path, globals, verb, doubt } = parsed;
-    let mut settings =
-        Settings { memory_bytes: None, quiet: globals.quiet, verbose: globals.verbose };
+    let Globals { json, pretty, quiet, verbose, .. } = globals;
+    let mut settings = Settings { memory_bytes: None, json, pretty, quiet, verbose };
     let refuse = |failure: &Failure| print(&Shown::failure("", &path, failure), color);
     match verb {
         Verb::Nothing => refuse(

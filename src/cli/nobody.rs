@@ -51,4 +51,5 @@ fn answer(request: &Request) -> Result<Reply, Failure> {
 fn missing<'a>(names: impl IntoIterator<Item = &'a InterfaceRef>) -> Failure {
     let on = names.into_iter().next().map(ToString::to_string).unwrap_or_default();
     Failure::new(Code::NotFound, on, "no such interface")
+        .hint("a `taptool hold' takes commands for its interfaces as lines of its --exec script")
 }

@@ -165,6 +165,34 @@ fn every_option_of_create_in_both_spellings_makes_the_same_request() {
 }
 
 #[test]
+fn the_order_of_options_changes_nothing() {
+    let options = [
+        "id 3",
+        "rx-ring-size 1024",
+        "gso",
+        "tx-ring-size 512",
+        "host-ip4-addr 10.9.0.1/24",
+        "host-ip6-addr fd00::1/64",
+        "host-mtu-size 9000",
+        "host-mac-addr 02:fe:00:00:00:02",
+        "num-rx-queues 1",
+        "host-txqueuelen 77",
+    ];
+    let line = |order: &[&str]| format!("create tap {}", order.join(" "));
+    let expected = plain(&request(&line(&options)));
+    let mut order = options;
+    for turn in 0..options.len() {
+        order.rotate_left(1);
+        // Every pair stands both ways round in some of these.
+        let mut other = order;
+        other.swap(turn, (turn + 3) % options.len());
+        for order in [order, other] {
+            assert_eq!(plain(&request(&line(&order))), expected, "{order:?}");
+        }
+    }
+}
+
+#[test]
 fn a_repeat_overrides_and_addresses_add_up() {
     assert_eq!(
         plain(&request("create tap rx-ring-size 512 --rx-ring-size 1024 gso gso")),
@@ -425,7 +453,8 @@ fn a_namespace_that_is_not_there_is_exit_3_and_names_the_path() {
         text,
         "create tap: host-ns nonesuch-7: open /run/netns/nonesuch-7: No such file or directory (ENOENT)\n  `ip netns add nonesuch-7' makes a namespace of this name"
     );
-    assert_eq!(refused("create tap host-ns pid:4194304").0, 3);
+    let (code, text) = refused("create tap host-ns pid:4194304");
+    assert_eq!((code, text.ends_with("\n  there is no process 4194304")), (3, true), "{text}");
     assert_eq!(refused("create tap host-ns /nonesuch/net").0, 3);
 }
 

@@ -11,14 +11,15 @@ use std::sync::Arc;
 
 use super::plan::Plan;
 use super::steps::{Building, Step, steps};
-use super::{Shared, show, thread};
+use super::{Control, Shared, show, thread};
 use crate::api::{BackendChoice, BackendKind, CreateRequest, Namespace, Reply};
 use crate::device::VhostNet;
 use crate::diag::{Code, Failure};
 use crate::host::{self, HostName, Session};
 use crate::units::SwIfIndex;
 
-pub(super) async fn create(shared: &Arc<Shared>, request: CreateRequest) -> Result<Reply, Failure> {
+pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<Reply, Failure> {
+    let shared = &control.shared;
     let mut plan = Plan::new(&request, &shared.registry())?;
     let (choice, dry_run) = (request.backend, request.dry_run);
     let namespace = Arc::new(request.host_ns);
@@ -32,17 +33,19 @@ pub(super) async fn create(shared: &Arc<Shared>, request: CreateRequest) -> Resu
         if choice == BackendChoice::Auto {
             let probe = thread::run("backend", || VhostNet::open(1).err()).await?;
             if let Some(failure) = probe {
-                fall_back(shared, &mut plan, &failure);
+                fall_back(&mut plan, &failure);
             }
         }
+        tell(shared, plan.backend_reason.as_deref());
         let planned = steps(&plan, own).iter().map(|step| step.planned(&plan)).collect();
         return Ok(Reply::Planned(planned));
     }
+    control.start_watch().await.map_err(|failure| named(failure, &plan))?;
     let index = match run(shared, plan.clone(), &namespace, own).await {
         Err((Step::OpenBackend | Step::StartBackend, failure))
             if choice == BackendChoice::Auto && plan.backend == BackendKind::VhostNet =>
         {
-            fall_back(shared, &mut plan, &failure);
+            fall_back(&mut plan, &failure);
             run(shared, plan, &namespace, own).await.map_err(|(_, failure)| failure)?
         }
         done => done.map_err(|(_, failure)| failure)?,
@@ -51,7 +54,10 @@ pub(super) async fn create(shared: &Arc<Shared>, request: CreateRequest) -> Resu
     let interface = registry
         .get(index)
         .ok_or_else(|| Failure::new(Code::Failed, "", "the new interface is gone already"))?;
-    Ok(Reply::Created(Box::new(show::interface(&registry, interface, false))))
+    let shown = show::interface(&registry, interface, false);
+    drop(registry);
+    tell(shared, shown.backend_reason.as_deref());
+    Ok(Reply::Created(Box::new(shown)))
 }
 
 /// Whether the namespace is the process's own. Checks that it is one.
@@ -81,17 +87,26 @@ async fn preflight(plan: &Plan, namespace: &Arc<Namespace>) -> Result<(), Failur
     .await?
 }
 
-/// Turns a plan to the embedded backend, and says why, once per process.
-fn fall_back(shared: &Arc<Shared>, plan: &mut Plan, failure: &Failure) {
+/// Turns a plan to the embedded backend.
+fn fall_back(plan: &mut Plan, failure: &Failure) {
     let reason = format!("{}: {}", failure.doing, failure.cause);
-    let reason = reason.trim_start_matches(": ").to_owned();
     plan.backend = BackendKind::Userspace;
+    plan.backend_reason = Some(reason.trim_start_matches(": ").to_owned());
+}
+
+/// Says why `auto` fell back, once per process. A create that failed for another reason has said
+/// enough.
+fn tell(shared: &Shared, reason: Option<&str>) {
     let mut registry = shared.registry();
-    if !registry.fallback_told {
+    if let (Some(reason), false) = (reason, registry.fallback_told) {
         registry.fallback_told = true;
         registry.notices.push(format!("backend userspace: {reason}"));
     }
-    plan.backend_reason = Some(reason);
+}
+
+/// A failure that names no object is about the new interface.
+fn named(failure: Failure, plan: &Plan) -> Failure {
+    if failure.on.is_empty() { failure.on(plan.name.as_str()) } else { failure }
 }
 
 /// Runs the steps of a plan; on failure undoes them and names the step that failed.

@@ -7,7 +7,9 @@
 //! not be undone is in the reply. Its own buffers that lie in rings of others come home later; the
 //! memory under them is freed then.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::interface::Interface;
 use super::{Resources, Shared, changes, thread};
@@ -18,6 +20,9 @@ use crate::units::{IfName, SwIfIndex};
 
 /// Interfaces that are torn down side by side: closing waits for the kernel, not for a core.
 const SIDE_BY_SIDE: usize = 8;
+
+/// How long a look at a host side may take.
+const LOOKED_AT: Duration = Duration::from_secs(2);
 
 pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Result<Reply, Failure> {
     let indices: Vec<SwIfIndex> = {
@@ -128,14 +133,29 @@ impl Torn {
             }
             Err(failure) => failures.push(failure),
         }
-        let removed = shared.registry().get_mut(self.index).map(|i| std::mem::take(&mut i.taps));
-        let closed = thread::run("close", move || drop(removed)).await;
+        let taps = shared.registry().get_mut(self.index).map(|i| std::mem::take(&mut i.taps));
+        let closed = thread::run("close", move || close(taps.unwrap_or_default())).await;
         failures.extend(closed.err());
         let removed = shared.registry().remove(self.index);
         if let Some(interface) = removed {
             failures.extend(forget(shared, resources, interface).await);
         }
         Deleted { name, not_undone: failures.iter().map(ToString::to_string).collect() }
+    }
+}
+
+/// Closes tap files here, so that their device is gone on return: somebody who looks at it at this
+/// moment lets go in an instant, and must not be the last.
+fn close(taps: Vec<Arc<OwnedFd>>) {
+    let begin = Instant::now();
+    for mut tap in taps {
+        while let Err(shared) = Arc::try_unwrap(tap) {
+            if begin.elapsed() > LOOKED_AT {
+                break;
+            }
+            tap = shared;
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -122,12 +122,7 @@ impl Control {
     pub async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
         let shared = &self.shared;
         match request {
-            Request::Create(request) => {
-                if !request.dry_run {
-                    self.start_watch().await?;
-                }
-                create::create(shared, *request).await
-            }
+            Request::Create(request) => create::create(self, *request).await,
             Request::Delete(request) => delete::delete(shared, request).await,
             Request::Gso(request) => changes::gso(shared, &request).await,
             Request::Xconnect(request) => changes::xconnect(shared, &request).await,

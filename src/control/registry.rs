@@ -42,7 +42,9 @@ impl Registry {
         id: Option<InterfaceId>,
     ) -> Result<(IfName, InterfaceId), Failure> {
         if let Some(name) = name.filter(|name| self.names.contains(name)) {
-            let other = format!("{name}b").chars().take(15).collect::<String>();
+            let stem: String = name.as_str().chars().take(14).collect();
+            let other = ['b', 'c'].map(|end| format!("{stem}{end}"));
+            let other = if other[0] == name.as_str() { &other[1] } else { &other[0] };
             let cure = format!(
                 "two interfaces may not share a name: `create {other} --host-if-name {name} …'"
             );
@@ -185,6 +187,15 @@ mod tests {
         let failure = registry.pick(Kind::Tap, Some(&name("eth0")), None).unwrap_err();
         assert_eq!(failure.code, Code::Exists);
         assert!(failure.to_string().contains("create eth0b --host-if-name eth0"), "{failure}");
+        // The cure's name is another one, whatever the length.
+        for (long, other) in
+            [("abcdefghijklmno", "abcdefghijklmnb"), ("abcdefghijklmnb", "abcdefghijklmnc")]
+        {
+            let mut registry = Registry::default();
+            registry.reserve(Kind::Tap, name(long), InterfaceId::new(0).unwrap());
+            let failure = registry.pick(Kind::Tap, Some(&name(long)), None).unwrap_err();
+            assert!(failure.to_string().contains(&format!("create {other} --")), "{failure}");
+        }
         let failure =
             registry.pick(Kind::Tap, None, Some(InterfaceId::new(0).unwrap())).unwrap_err();
         assert_eq!(failure.code, Code::Exists);

@@ -6,12 +6,12 @@ use super::interface::{Interface, Queue};
 use super::registry::Registry;
 use super::{Shared, no_such};
 use crate::api::{
-    self, ClearRequest, ErrorRow, InterfaceRef, QueueState, Reply, ShowRequest, State,
+    self, ClearRequest, ErrorRow, InterfaceRef, QueueState, Reply, RingEntry, ShowRequest, State,
 };
 use crate::counters::{Counter, Direction, QueueSnapshot};
-use crate::device::feature_names;
+use crate::device::{Descriptor, feature_names};
 use crate::diag::Failure;
-use crate::ring::BrokenReason;
+use crate::engine::BrokenReason;
 use crate::units::{Kind, QueueIndex};
 
 pub(super) fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<Reply, Failure> {
@@ -144,8 +144,20 @@ fn queue(id: QueueIndex, queue: &Queue, descriptors: bool) -> api::Queue {
         used_flags: positions.used_flags,
         kick_fd: queue.notify_fds.0,
         call_fd: queue.notify_fds.1,
-        descriptors: if descriptors { queue.memory.entries() } else { Vec::new() },
+        descriptors: if descriptors { entries(queue) } else { Vec::new() },
     }
+}
+
+fn entries(queue: &Queue) -> Vec<RingEntry> {
+    let entry = |(id, (at, user_addr)): (u16, (Descriptor, u64))| RingEntry {
+        id,
+        addr: at.addr,
+        len: at.len,
+        flags: at.flags,
+        next: at.next,
+        user_addr,
+    };
+    (0..).zip(queue.memory.entries()).map(entry).collect()
 }
 
 fn errors(interface: &Interface) -> Vec<ErrorRow> {

@@ -160,6 +160,8 @@ const TX: QueueId = QueueId { direction: Direction::Tx, index: QUEUE };
 /// cache.
 const LARGE_CREDIT: u16 = 32;
 const LARGE_LENDABLE: u32 = 96;
+/// Small buffers that may be lent: 62 maximal frames of 33, on their way through a peer's worker.
+const SMALL_LENDABLE: u32 = 2048;
 
 fn bug(what: &str) -> Failure {
     Failure::new(Code::Failed, "", format!("{what}; this is a bug"))
@@ -239,7 +241,14 @@ impl Building {
                     self.shared.registry().release(&reservation);
                 }
             }
-            Step::OpenBackend => drop(self.backend.take()),
+            Step::OpenBackend => {
+                let backend = self.backend.take();
+                return thread::run("close", move || drop(backend))
+                    .await
+                    .err()
+                    .into_iter()
+                    .collect();
+            }
             Step::OpenTap => {
                 let (tap, taps) = (self.tap.take(), std::mem::take(&mut self.taps));
                 // Closing the last file removes the device, which takes the kernel some 20 ms.
@@ -259,9 +268,7 @@ impl Building {
             }
             Step::StartBackend => {
                 self.devices = None;
-                if let Some(backend) = &mut self.backend {
-                    return backend.stop();
-                }
+                return self.stop_backend().await;
             }
             Step::Place => return self.take_back().await,
             Step::Announce => {
@@ -461,13 +468,12 @@ impl Building {
         let mut failures = Vec::new();
         let Some(queues) = &mut self.queues else { return failures };
         let Some((rx_key, tx_key)) = queues.keys.take() else { return failures };
-        let engine = &self.resources.engine;
+        let (pool, resources) = (queues.pool.slot(), Arc::clone(&self.resources));
+        let engine = &resources.engine;
         let rx = engine.take_rx(POLLER, rx_key).await.map_err(|f| failures.push(f));
         let tx = engine.take_tx(POLLER, tx_key).await.map_err(|f| failures.push(f));
         // The device stops before its buffers are anybody else's.
-        if let Some(backend) = &mut self.backend {
-            failures.extend(backend.stop());
-        }
+        failures.extend(self.stop_backend().await);
         if let Ok(Some(mut tx)) = tx {
             let frames = tx.drain();
             failures.extend(engine.settle(frames).await.err());
@@ -475,10 +481,26 @@ impl Building {
         if let Ok(Some(mut rx)) = rx {
             rx.drain();
         }
-        failures.extend(engine.forget_pool(queues.pool.slot()).await.err());
+        failures.extend(engine.forget_pool(pool).await.err());
         engine.release_queue(rx_key);
         engine.release_queue(tx_key);
         failures
+    }
+
+    /// Stops the backend, which waits for its worker. Stopped before is fine.
+    async fn stop_backend(&mut self) -> Vec<Failure> {
+        let Some(mut backend) = self.backend.take() else { return Vec::new() };
+        let stopped = thread::run("stop", move || {
+            let left = backend.stop();
+            (backend, left)
+        });
+        match stopped.await {
+            Ok((backend, left)) => {
+                self.backend = Some(backend);
+                left
+            }
+            Err(failure) => vec![failure],
+        }
     }
 
     async fn announce(&mut self) -> Result<(), Failure> {
@@ -540,7 +562,7 @@ impl Building {
 fn credit_of(class: BufferClass, size: RingSize) -> (u16, u32) {
     match class {
         // The whole ring is posted: one maximal frame takes 33 of at least 64.
-        BufferClass::Small => (size.get(), u32::from(size.get()).max(256)),
+        BufferClass::Small => (size.get(), u32::from(size.get()).max(SMALL_LENDABLE)),
         BufferClass::Large => (LARGE_CREDIT, LARGE_LENDABLE),
     }
 }

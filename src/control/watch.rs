@@ -9,7 +9,7 @@
 //! until it is deleted. The tick is for what no event tells: with vhost-net nobody waits on the tap
 //! file, and the end of a namespace sends no event about its links.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +19,8 @@ use tokio::time::MissedTickBehavior;
 use super::host_side::HostSide;
 use super::interface::Interface;
 use super::{Resources, Shared, thread};
-use crate::engine::{Event, QueueKey, StopReason};
+use crate::engine::{BrokenReason, Event, QueueKey, StopReason};
 use crate::host::{self, Watch, WatchEvent};
-use crate::ring::BrokenReason;
 use crate::units::SwIfIndex;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -101,7 +100,7 @@ async fn refresh(
 }
 
 /// A delete may have run meanwhile: closing the last file blocks, so not here.
-async fn drop_taps(taps: Vec<Arc<std::os::fd::OwnedFd>>) {
+async fn drop_taps(taps: Vec<Arc<OwnedFd>>) {
     if taps.iter().any(|tap| Arc::strong_count(tap) == 1) {
         let _ = thread::run("close", move || drop(taps)).await;
     }
@@ -113,14 +112,26 @@ async fn check(
     resources: &Arc<Resources>,
     which: impl Fn(&Interface) -> bool,
 ) {
-    for index in living(shared, which) {
-        let gone = shared.registry().get(index).and_then(|interface| {
-            let tap = interface.taps.first()?;
-            host::is_gone(tap.as_fd()).ok()
-        });
-        if gone == Some(true) {
-            host_is_gone(shared, resources, index).await;
-        }
+    let asked: Vec<(SwIfIndex, Arc<OwnedFd>)> = {
+        let living = living(shared, which);
+        let registry = shared.registry();
+        let tap = |index| Some((index, Arc::clone(registry.get(index)?.taps.first()?)));
+        living.into_iter().filter_map(tap).collect()
+    };
+    if asked.is_empty() {
+        return;
+    }
+    // The request waits for the kernel's rtnl lock, and if a delete runs meanwhile, ours is the
+    // last file: neither is for this thread.
+    let gone = thread::run("look", move || {
+        let gone = |(index, tap): &(SwIfIndex, Arc<OwnedFd>)| {
+            (host::is_gone(tap.as_fd()) == Ok(true)).then_some(*index)
+        };
+        asked.iter().filter_map(gone).collect::<Vec<_>>()
+    });
+    // Without a thread: the next tick asks again.
+    for index in gone.await.unwrap_or_default() {
+        host_is_gone(shared, resources, index).await;
     }
 }
 

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::sys::epoll::Epoll;
 
-use crate::api::BackendKind;
 use crate::counters::Direction;
 use crate::diag::Failure;
 use crate::ring::{MemoryMap, RingLayout};
-use crate::units::QueueIndex;
+use crate::units::{BackendKind, QueueIndex};
 
 /// A queue of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod record;
 mod userspace;
 mod vhost_net;
 
+pub use crate::ring::Descriptor;
 pub use backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Wait};
 pub use features::{FEATURES, FeatureRow, feature_names, wanted_features};
 pub use memory::{Extent, MEMORY_BYTES, Memory, MemorySize};

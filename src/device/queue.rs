@@ -8,11 +8,10 @@ use super::backend::QueueId;
 use super::memory::{Extent, Memory};
 use super::pool::Pool;
 use super::record::QueueRecord;
-use crate::api::RingEntry;
 use crate::counters::{CellBlock, Direction, GROUP_WORDS};
 use crate::diag::{Code, Failure};
 use crate::ring::{
-    AtomicArray, DriverRing, OutOfRange, Positions, RingLayout, ShadowLayout, Writer,
+    AtomicArray, Descriptor, DriverRing, OutOfRange, Positions, RingLayout, ShadowLayout, Writer,
 };
 use crate::units::{RingSize, SwIfIndex};
 
@@ -115,16 +114,16 @@ impl QueueMemory {
         self.driver_ring(false).map(|ring| ring.positions()).unwrap_or_default()
     }
 
-    /// The descriptor table, for `show`.
-    pub fn entries(&self) -> Vec<RingEntry> {
+    /// The descriptor table and where its addresses are in our address space, for `show`.
+    pub fn entries(&self) -> Vec<(Descriptor, u64)> {
         let Ok(ring) = self.driver_ring(false) else { return Vec::new() };
         let user = |addr| {
             self.memory.shared().get_host_address(GuestAddress(addr)).map_or(0, |p| p as u64)
         };
         (0..self.layout.size.get())
             .map(|id| {
-                let (addr, len, flags, next) = ring.descriptor(id);
-                RingEntry { id, addr, len, flags, next, user_addr: user(addr) }
+                let descriptor = ring.descriptor(id);
+                (descriptor, user(descriptor.addr))
             })
             .collect()
     }

@@ -29,10 +29,10 @@ use vm_memory::{
 
 use super::backend::{Backend, QueueDevice, QueueDevices, QueueId, Served, Wait};
 use super::features::{has_event_idx, wanted_features};
-use crate::api::BackendKind;
 use crate::counters::Direction;
 use crate::diag::{Code, Failure};
 use crate::ring::{DeviceRing, DeviceSegment, MAX_SEGMENTS, MemoryMap, RingLayout};
+use crate::units::BackendKind;
 
 /// Most frames that a queue moves in one visit.
 const FRAMES: u16 = 32;

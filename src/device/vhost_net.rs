@@ -13,12 +13,12 @@ use vm_memory::GuestAddress;
 
 use super::backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Wait};
 use super::features::{feature_names, wanted_features};
-use crate::api::BackendKind;
 use crate::counters::Direction;
 use crate::diag::{Code, Failure};
 use crate::ring::{MemoryMap, RingLayout};
 use crate::sys::ioctl::Refused;
 use crate::sys::vhost::{PATH, RingAddresses, VhostFile, VringIndex, Worker};
+use crate::units::BackendKind;
 
 /// The eventfds of one ring.
 #[derive(Debug)]

@@ -30,13 +30,13 @@ use tokio::sync::oneshot;
 use crate::action::{Action, PeerKey};
 use crate::device::{Frame, Pool, PoolSlot};
 use crate::diag::{Code, Failure};
-use crate::ring::BrokenReason;
 use crate::units::{PollerIndex, SwIfIndex};
 
 use handoff::Handoff;
 use inbox::{Command, Inbox, Route};
 use poller::{Network, Poller};
 
+pub use crate::ring::BrokenReason;
 pub use queue::{RxParts, RxQueue, StopReason, TxParts, TxQueue};
 
 /// Names a queue to the engine. A slot is used again with another generation.

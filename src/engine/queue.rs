@@ -218,9 +218,7 @@ impl RxQueue {
         if buffers == 0 || buffers > *ready || usize::from(buffers) > MAX_SEGMENTS {
             return Next::Broken(BrokenReason::BadBufferCount);
         }
-        if let Err(reason) = ring.take() {
-            return Next::Broken(reason);
-        }
+        ring.accept(&first);
         let mut last = head;
         for _ in 1..buffers {
             let used = match ring.take() {

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::errno::Errno;
 use nix::libc::O_NONBLOCK;
 use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::offloads::{Offloads, set_offloads};
 use super::tap::{HostName, TapSpec, VNET_HDR_BYTES, taken};
@@ -32,17 +33,22 @@ pub(super) fn birth(spec: &TapSpec) -> Result<Born, Failure> {
             "a tap has between 1 and 256 receive queues",
         ));
     }
-    let first = open_file(wanted)?;
+    let first = open_file(wanted.as_str())?;
     let flags =
         flags(spec, tun::get_features(first.as_fd()).map_err(|e| e.failure(wanted.as_str()))?)?;
     let name = attach_first(&first, spec, flags)?;
     let index = || {
-        if_nametoindex(name.as_str()).map_err(|e| Failure::sys("if_nametoindex", name.as_str(), e))
+        if_nametoindex(name.as_str()).map_err(|e| {
+            // The C library asks through a socket of its own and hides why it got none.
+            let (inet, datagram) = (AddressFamily::Inet, SockType::Datagram);
+            let e = socket(inet, datagram, SockFlag::SOCK_CLOEXEC, None).err().unwrap_or(e);
+            Failure::sys("if_nametoindex", name.as_str(), e)
+        })
     };
     let ifindex = index()?;
     let mut fds = vec![first];
     for _ in 1..spec.queues {
-        let fd = open_file(&name)?;
+        let fd = open_file(name.as_str())?;
         let got = tun::set_iff(fd.as_fd(), name.as_str(), flags)
             .map_err(|e| permitted(e.failure(name.as_str())))?;
         fds.push(fd);
@@ -110,10 +116,18 @@ fn flags(spec: &TapSpec, known: u32) -> Result<u16, Failure> {
     Ok(flags)
 }
 
-fn open_file(name: &IfName) -> Result<OwnedFd, Failure> {
+/// Asks whether this process may open /dev/net/tun, which every tap needs.
+///
+/// # Errors
+/// Exit code 5: not permitted; 7: it is not there.
+pub fn check_tun() -> Result<(), Failure> {
+    open_file("").map(drop)
+}
+
+fn open_file(name: &str) -> Result<OwnedFd, Failure> {
     let file = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(tun::PATH);
     file.map(OwnedFd::from).map_err(|e| {
-        let failure = Failure::io(format!("open {}", tun::PATH), name.as_str(), &e);
+        let failure = Failure::io(format!("open {}", tun::PATH), name, &e);
         match (e.kind(), e.raw_os_error().map(Errno::from_raw)) {
             (ErrorKind::NotFound, _) | (_, Some(Errno::ENODEV | Errno::ENXIO)) => {
                 failure.code(Code::NoBackend).hint(
@@ -121,7 +135,14 @@ fn open_file(name: &IfName) -> Result<OwnedFd, Failure> {
                      or `mkdir -p /dev/net && mknod /dev/net/tun c 10 200'",
                 )
             }
-            (ErrorKind::PermissionDenied, _) => permitted(failure),
+            // No capability or namespace of ours helps against these two.
+            (_, Some(Errno::EACCES)) => failure.hint(
+                "let every user open it, which gives no other right: `chmod 0666 /dev/net/tun'; \
+                 or run it with sudo",
+            ),
+            (_, Some(Errno::EPERM)) => {
+                failure.hint("a container must be given the device: pass --device /dev/net/tun")
+            }
             _ => failure,
         }
     })

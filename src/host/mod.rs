@@ -29,6 +29,7 @@ pub mod tap;
 mod tests;
 pub mod watch;
 
+pub use birth::check_tun;
 pub use facts::{Absent, HostFacts, facts, is_gone, locate};
 pub use nursery::Nursery;
 pub use offloads::{Offloads, set_offloads};

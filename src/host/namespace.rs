@@ -1,6 +1,7 @@
 //! Network namespaces as open files: checked, told apart, and entered by a thread that ends there.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 
@@ -42,14 +43,28 @@ pub fn own() -> Result<(OwnedFd, NamespaceId), Failure> {
     open("/proc/self/ns/net")
 }
 
+/// Makes a network namespace without a name: it lives as long as a file of it or a socket in it.
+/// Blocks.
+///
+/// # Errors
+/// Exit code 5: no `CAP_SYS_ADMIN`.
+pub fn anonymous() -> Result<(OwnedFd, NamespaceId), Failure> {
+    on_a_thread(|| {
+        sys::unshare_network().map_err(|e| entering("unshare(CLONE_NEWNET)", e))?;
+        of_this_thread()
+    })
+}
+
 /// Opens the namespace of the calling thread.
 pub(super) fn of_this_thread() -> Result<(OwnedFd, NamespaceId), Failure> {
     open("/proc/thread-self/ns/net")
 }
 
 fn open(path: &str) -> Result<(OwnedFd, NamespaceId), Failure> {
-    let file = File::open(path)
-        .map_err(|e| Failure::io(format!("open {path}"), "", &e).hint("mount /proc"))?;
+    let file = File::open(path).map_err(|e| {
+        let failure = Failure::io(format!("open {path}"), "", &e);
+        if e.kind() == ErrorKind::NotFound { failure.hint("mount /proc") } else { failure }
+    })?;
     let id = identity(file.as_fd())?;
     Ok((file.into(), id))
 }

@@ -11,9 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::namespace::{self, NamespaceId, entering};
+use super::namespace::{self, NamespaceId};
 use crate::diag::{Code, Failure};
-use crate::sys;
 
 /// Longest wait for the place. A birth with its move takes some 16 ms.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,10 +43,7 @@ impl Nursery {
     /// # Errors
     /// Exit code 5: no `CAP_SYS_ADMIN`.
     pub fn new() -> Result<Self, Failure> {
-        let (fd, id) = namespace::on_a_thread(|| {
-            sys::namespace::unshare_network().map_err(|e| entering("unshare(CLONE_NEWNET)", e))?;
-            namespace::of_this_thread()
-        })?;
+        let (fd, id) = namespace::anonymous()?;
         Ok(Self { fd, id, place: Arc::default() })
     }
 

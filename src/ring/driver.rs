@@ -119,6 +119,20 @@ pub struct Positions {
     pub used_flags: u16,
 }
 
+/// One entry of a descriptor table, for `show` ([VIRTIO-1.3 §2.7.5] "The Virtqueue Descriptor
+/// Table").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Offset into the shared file.
+    pub addr: u64,
+    /// Bytes.
+    pub len: u32,
+    /// Flag bits.
+    pub flags: u16,
+    /// Next entry of the chain.
+    pub next: u16,
+}
+
 // Words of the shadow.
 const AVAIL_IDX: usize = 0;
 const LAST_USED_IDX: usize = 1;
@@ -372,10 +386,16 @@ impl DriverRing {
     /// When the element breaks a rule of the ring.
     pub fn take(&mut self) -> Result<Option<Used>, BrokenReason> {
         let Some(used) = self.peek()? else { return Ok(None) };
+        self.accept(&used);
+        Ok(Some(used))
+    }
+
+    /// Takes what [`DriverRing::peek`] has just returned, without reading the ring again: the device
+    /// may have written something else there meanwhile.
+    pub fn accept(&mut self, used: &Used) {
         self.release(used.head);
         let last = self.word(LAST_USED_IDX);
         self.set_word(LAST_USED_IDX, last.wrapping_add(1));
-        Ok(Some(used))
     }
 
     /// Gives the entries of a chain back.
@@ -428,11 +448,11 @@ impl DriverRing {
         }
     }
 
-    /// One entry of the descriptor table: `(addr, len, flags, next)`.
-    pub fn descriptor(&self, entry: u16) -> (u64, u32, u16, u16) {
+    /// One entry of the descriptor table.
+    pub fn descriptor(&self, entry: u16) -> Descriptor {
         let (addr, rest) = super::load_desc(&self.desc, usize::from(entry & (self.size - 1)));
         let (len, flags, next) = super::unpack(rest);
-        (addr, len, flags, next)
+        Descriptor { addr, len, flags, next }
     }
 
     /// Where both sides stand.

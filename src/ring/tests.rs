@@ -147,6 +147,22 @@ fn hostile_used_elements_are_named_and_never_followed() {
 }
 
 #[test]
+fn what_was_looked_at_is_what_is_taken_whatever_the_device_writes_meanwhile() {
+    let mut f = fixture(64, true, false);
+    f.driver.post(&[segment(0)], 1).unwrap();
+    f.driver.post(&[segment(1)], 2).unwrap();
+    f.driver.publish();
+    forge(&f, 0, 0, 0, 1);
+    f.driver.look().unwrap();
+    let first = f.driver.peek().unwrap().unwrap();
+    forge(&f, 0, 1, 0, 1);
+    f.driver.accept(&first);
+    let mut left = Vec::new();
+    f.driver.drain(|token| left.push(token));
+    assert_eq!((first.token, left), (1, vec![2]));
+}
+
+#[test]
 fn a_length_beyond_the_posted_bytes_breaks_a_receive_chain() {
     let mut f = fixture(64, true, false);
     f.driver.post(&[segment(0)], 1).unwrap();

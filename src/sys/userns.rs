@@ -8,7 +8,10 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 
-use crate::diag::Failure;
+use crate::diag::{Code, Failure};
+
+const ALLOW: &str = "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), \
+    kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); or run it with sudo";
 
 /// Moves the process into a new user namespace with a new network namespace, where its own user
 /// and group are 0. It must have one thread.
@@ -34,11 +37,15 @@ pub fn enter() -> Result<(), Failure> {
 fn refused(errno: Errno) -> Failure {
     let failure = Failure::sys("unshare(CLONE_NEWUSER|CLONE_NEWNET)", "", errno);
     match errno {
-        Errno::EPERM | Errno::EACCES => failure.hint(
-            "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, \
-             kernel.apparmor_restrict_unprivileged_userns=0, or run it with sudo",
+        Errno::EPERM | Errno::EACCES => failure.hint(ALLOW),
+        // The kernel's word for a limit that forbids them (user_namespaces(7)).
+        Errno::ENOSPC | Errno::EUSERS => failure.code(Code::NotPermitted).hint(
+            "raise sysctl user.max_user_namespaces and user.max_net_namespaces, \
+             or run it with sudo",
         ),
-        Errno::ENOSPC => failure.hint("raise sysctl user.max_user_namespaces"),
+        Errno::EINVAL if !std::fs::exists("/proc/self/ns/user").unwrap_or(true) => failure
+            .code(Code::NotPermitted)
+            .hint("this kernel has no user namespaces: run it with sudo"),
         Errno::EINVAL => failure.hint("only a process with one thread can enter; start anew"),
         _ => failure,
     }
@@ -50,8 +57,12 @@ fn write(path: &str, text: &str) -> Result<(), Failure> {
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|e| {
-            Failure::io(format!("write {path}"), "", &e)
-                .hint("`unshare -Urn' of util-linux does the same from outside")
+            let failure = Failure::io(format!("write {path}"), "", &e);
+            match failure.code {
+                // AppArmor lets a program in and then takes all capabilities there.
+                Code::NotPermitted => failure.hint(ALLOW),
+                _ => failure,
+            }
         })
 }
 

@@ -603,6 +603,30 @@ impl Hold {
         left
     }
 
+    /// Its open files: number, and what it is.
+    pub fn files(&self) -> Vec<(i32, String)> {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let file = |path: PathBuf| {
+            let to = fs::read_link(&path).ok()?.display().to_string();
+            Some((path.file_name()?.to_str()?.parse().ok()?, to))
+        };
+        entries.filter_map(|entry| file(entry.unwrap().path())).collect()
+    }
+
+    /// One of its files, for reading and writing.
+    pub fn file(&self, fd: i32) -> fs::File {
+        let path = format!("/proc/{}/fd/{fd}", self.pid());
+        fs::File::options().read(true).write(true).open(path).unwrap()
+    }
+
+    /// Time of a processor that it has used, seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        // Behind the name, which may hold anything: user and system time, 1/100 s.
+        let numbers = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2);
+        numbers.map(|n| n.parse::<f64>().unwrap() / 100.0).sum()
+    }
+
     /// How many files and threads it has.
     pub fn files_and_threads(&self) -> (usize, usize) {
         let count = |what| fs::read_dir(format!("/proc/{}/{what}", self.pid())).unwrap().count();

@@ -277,6 +277,23 @@ fn ring_sizes_are_those_asked_for_and_carry_frames() {
 }
 
 #[test]
+fn a_new_interface_has_buffers_posted_before_its_first_frame() {
+    live(|world| {
+        world.quiet_netns("a");
+        let mut hold = Hold::start(world);
+        for line in ["create tap0 host-ns a", "create tap1 host-ns a admin-down host-down"] {
+            hold.run(line);
+            let name = line.split(' ').nth(1).unwrap();
+            let tap = hold.tap_when(name, "buffers are posted", 5.0, |t| {
+                sum(t, "rx_queues", "desc_in_use") > 0
+            });
+            assert_eq!(sum(&tap, "rx_queues", "packets"), 0, "{tap:#}");
+        }
+        hold.close();
+    });
+}
+
+#[test]
 fn a_namespace_is_named_by_name_path_or_process_and_else_is_the_holders_own() {
     live(|world| {
         world.quiet_netns("a");

@@ -1,10 +1,16 @@
 //! What others do to the host side: it is noticed, shown, survived, and strangers are left alone.
 
-use std::time::Instant;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use taptool::counters::Direction;
+use taptool::device::QueueRecord;
+use taptool::ring::RingLayout;
+use vm_memory::{FileOffset, GuestAddress, GuestMemoryMmap};
 
-use crate::common::{Hold, World, assert_ledger, eventually, live, on_vhost_net, sum};
+use crate::common::{Hold, World, assert_ledger, eventually, live, number, on_vhost_net, sum};
 
 /// `tap0` in `a`, answering on 10.9.0.2.
 fn responder(world: &World) -> Hold {
@@ -161,6 +167,71 @@ fn a_host_side_deleted_by_others_is_host_gone_and_a_stranger_of_its_name_outlive
         assert_eq!(hold.one("delete tap0")["name"], "tap0");
         assert_eq!(world.link("a", "tap0"), stranger);
         assert_eq!(hold.run("show tap"), Vec::<Value>::new());
+        hold.close();
+    });
+}
+
+#[test]
+fn a_ring_that_somebody_overwrites_is_broken_with_a_reason_and_other_taps_go_on() {
+    live(|world| {
+        let mut hold = responder(world);
+        world.quiet_netns("b");
+        hold.run("create tap1 host-ns b host-ip4-addr 10.8.0.1/24 respond 10.8.0.2/24");
+        // The heads in the available ring become entries that no ring has. Nothing is under way.
+        let memory = |name: &str| {
+            let named = |(_, to): &(i32, String)| to.starts_with(&format!("/memfd:{name}"));
+            hold.files().into_iter().find(named).map(|(fd, _)| hold.file(fd)).unwrap()
+        };
+        let (private, shared) = (memory("private"), memory("shared"));
+        let size = usize::try_from(private.metadata().unwrap().len()).unwrap();
+        let range = (GuestAddress(0), size, Some(FileOffset::new(private, 0)));
+        let map = Arc::new(GuestMemoryMmap::from_ranges_with_files([range]).unwrap());
+        let index = number(&hold.tap("tap0"), "sw_if_index");
+        let (_, record) = QueueRecord::read_all(&map)
+            .into_iter()
+            .find(|(_, r)| u64::from(r.interface.0) == index && r.direction == Direction::Rx)
+            .unwrap();
+        let ring = RingLayout::new(record.ring, record.size, false);
+        let entries = vec![0xff; 2 * usize::from(record.size.get())];
+        shared.write_all_at(&entries, ring.avail + 4).unwrap();
+
+        world.ping_unanswered("a", "10.9.0.2");
+        let tap = hold.tap_when("tap0", "broken", 5.0, |t| t["state"] == "broken");
+        let state = tap["rx_queues"][0]["state"].as_str().unwrap();
+        let reason = if on_vhost_net() {
+            "broken: the backend reported an error on the queue"
+        } else {
+            "broken: used id is no entry of the ring"
+        };
+        assert_eq!(state, reason);
+        world.ping_answered("b", "10.8.0.2");
+        assert_eq!(hold.one("delete tap0")["name"], "tap0");
+        assert_eq!(world.links("a"), Vec::<String>::new());
+        world.ping_answered("b", "10.8.0.2");
+        hold.close();
+    });
+}
+
+#[test]
+fn neither_an_idle_interface_nor_one_that_is_host_gone_takes_processor_time() {
+    live(|world| {
+        let mut hold = responder(world);
+        world.quiet_netns("b");
+        hold.run("create tap1 host-ns b");
+        let spent = |hold: &Hold| {
+            let before = hold.cpu_seconds();
+            std::thread::sleep(Duration::from_secs(2));
+            hold.cpu_seconds() - before
+        };
+        let idle = spent(&hold);
+        world.ip("netns del b");
+        world.ip("-n a link del tap0");
+        for name in ["tap0", "tap1"] {
+            hold.tap_when(name, "host-gone", 5.0, |t| t["state"] == "host-gone");
+        }
+        let gone = spent(&hold);
+        // A loop that spins takes all of the 2 seconds.
+        assert!(idle < 0.5 && gone < 0.5, "idle {idle} s, gone {gone} s, of 2 s");
         hold.close();
     });
 }

@@ -1,6 +1,7 @@
 //! `hold --exec`: lines in, results out, and nothing left at the end.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -80,6 +81,82 @@ fn delete_gives_back_every_file_and_thread() {
             let now = hold.files_and_threads();
             now.0 <= files && now.1 <= threads
         });
+        hold.close();
+    });
+}
+
+#[test]
+fn delete_gives_back_the_pages_of_both_memory_files() {
+    live(|world| {
+        places(world);
+        let mut hold = Hold::start(world);
+        let used = |hold: &Hold| {
+            let files = hold.files().into_iter().filter(|(_, to)| to.starts_with("/memfd:"));
+            files.map(|(fd, _)| hold.file(fd).metadata().unwrap().blocks()).sum::<u64>()
+        };
+        everything(world, &mut hold);
+        hold.run("delete --all");
+        let at_rest = used(&hold);
+        for _ in 0..3 {
+            everything(world, &mut hold);
+            // Buffers lie in rings of their owner and of its peer when they are deleted.
+            let flood = world.start("ip netns exec a ping -n -q -f 10.9.0.2");
+            hold.tap_when("tap0", "the flood moves", 5.0, |t| sum(t, "rx_queues", "packets") > 200);
+            assert!(used(&hold) > at_rest);
+            hold.run("delete --all");
+            drop(flood);
+        }
+        eventually("every page is given back", 5.0, || used(&hold) <= at_rest);
+        hold.close();
+    });
+}
+
+#[test]
+fn no_file_of_the_holder_would_be_inherited_and_no_eventfd_blocks() {
+    live(|world| {
+        places(world);
+        let mut hold = Hold::start(world);
+        everything(world, &mut hold);
+        let files = hold.files();
+        assert!(files.iter().any(|(_, to)| to.contains("net/tun")), "{files:?}");
+        let flags = |process: &str, fd: i32| {
+            let info = fs::read_to_string(format!("/proc/{process}/fdinfo/{fd}")).ok()?;
+            let flags = info.lines().find_map(|l| l.strip_prefix("flags:"))?;
+            i32::from_str_radix(flags.trim(), 8).ok()
+        };
+        for (fd, to) in files {
+            // What every child of the test inherits is not the holder's.
+            if flags("self", fd).is_some_and(|flags| flags & nix::libc::O_CLOEXEC == 0) {
+                continue;
+            }
+            let flags = flags(&hold.pid().to_string(), fd).unwrap_or_else(|| panic!("{fd} {to}"));
+            assert!(fd <= 2 || flags & nix::libc::O_CLOEXEC != 0, "{fd} {to}: {flags:o}");
+            if to.contains("eventfd") || to.contains("net/tun") {
+                assert_ne!(flags & nix::libc::O_NONBLOCK, 0, "{fd} {to}: {flags:o}");
+            }
+        }
+        hold.close();
+    });
+}
+
+#[test]
+fn no_thread_that_stays_is_in_a_namespace_of_a_tap() {
+    live(|world| {
+        places(world);
+        let mut hold = Hold::start(world);
+        let own = fs::read_link(format!("/proc/{}/ns/net", hold.pid())).unwrap();
+        everything(world, &mut hold);
+        hold.run("create tap3 host-ns b");
+        // Born in the holder's own: the one that it was started in.
+        assert_eq!(hold.one("create tap4")["host_ns"], Value::Null);
+        let links = world.ip_json("link");
+        assert!(links.as_array().unwrap().iter().any(|l| l["ifname"] == "tap4"), "{links}");
+        let elsewhere = || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", hold.pid())).unwrap();
+            let spaces = tasks.filter_map(|t| fs::read_link(t.unwrap().path().join("ns/net")).ok());
+            spaces.filter(|space| *space != own).count()
+        };
+        eventually("all threads are in the own namespace", 5.0, || elsewhere() == 0);
         hold.close();
     });
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::{Hold, World, live, one_shot};
+use crate::common::{Hold, World, backend, live, one_shot};
 
 /// Feeds `line` to a new holder, which must refuse it with `code`, name `word` and leave the links
 /// of namespace `a` as they were.
@@ -140,7 +140,11 @@ fn an_unknown_namespace_bridge_or_interface_is_not_found() {
 fn a_file_that_is_no_network_namespace_is_refused() {
     live(|world| {
         world.quiet_netns("a");
-        for path in ["/proc/self/ns/mnt", "/dev/null", "/etc"] {
+        // Opening a FIFO waits for a writer, if one does not take care.
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("net");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in ["/proc/self/ns/mnt", "/dev/null", "/etc", fifo.to_str().unwrap()] {
             let ended = Hold::start(world).refused(&format!("create tap0 host-ns {path}"));
             assert_ne!(ended.code, 0);
             assert!(ended.stderr.contains(path), "{}", ended.stderr);
@@ -163,6 +167,61 @@ fn a_name_taken_in_the_target_namespace_is_refused_and_changes_nothing() {
         let mut hold = Hold::start(world);
         hold.run("create tap0 host-ns b");
         hold.close();
+    });
+}
+
+#[test]
+fn a_persistent_tap_of_that_name_is_refused_and_stays_as_it_was() {
+    live(|world| {
+        world.quiet_netns("a");
+        // In the own namespace a device is born in place, where its name meets the stranger's.
+        for place in ["", "-n a "] {
+            world.ip(&format!("{place}tuntap add dev tap7 mode tap user 1234"));
+            world.ip(&format!("{place}link set tap7 address 02:00:00:00:00:07"));
+            world.ip(&format!("{place}addr add 10.1.0.1/24 dev tap7"));
+        }
+        let before = world.state();
+        for netns in ["", "host-ns a"] {
+            let line = format!("create tap7 {netns} host-ip4-addr 10.9.0.1/24");
+            let ended = Hold::start(world).refused(&line);
+            assert_eq!(ended.code, 4, "{line}: {}", ended.stderr);
+            assert!(ended.stderr.contains("tap7"), "{}", ended.stderr);
+            world.state().assert_same_as(&before, &line);
+        }
+    });
+}
+
+#[test]
+fn the_name_of_a_sub_interface_is_not_its_parents() {
+    live(|world| {
+        world.quiet_netns("a");
+        for line in ["delete tap tap0.10", "gso tap0.10 off", "show tap tap0.10"] {
+            let mut hold = Hold::start(world);
+            hold.run("create tap0 host-ns a");
+            let ended = hold.refused(line);
+            assert_eq!(ended.code, 3, "{line}: {}", ended.stderr);
+            assert!(ended.stderr.contains("tap0.10: no such interface"), "{}", ended.stderr);
+        }
+    });
+}
+
+#[test]
+fn a_create_that_does_not_fit_the_memory_is_refused_with_the_limit_and_undone() {
+    live(|world| {
+        world.quiet_netns("a");
+        let before = world.state();
+        let script = tempfile::NamedTempFile::new().unwrap();
+        let text = format!(
+            "create tap0 host-ns a rx-ring-size 64 tx-ring-size 64 backend {0}\n\
+             create tap1 host-ns a rx-ring-size 32768 tx-ring-size 32768 backend {0}\n",
+            backend()
+        );
+        std::fs::write(script.path(), text).unwrap();
+        let line = format!("hold --memory 16M --exec {}", script.path().display());
+        let (code, stdout, stderr) = one_shot(world, &line);
+        assert_eq!((code, stdout.as_str()), (1, "tap0\n"), "{stderr}");
+        assert!(stderr.contains("memory of 16 MiB") && stderr.contains("--memory"), "{stderr}");
+        world.state().assert_same_as(&before, "after a create that does not fit");
     });
 }
 
@@ -252,6 +311,32 @@ fn without_a_holder_there_are_no_interfaces_and_none_can_be_made() {
         assert_eq!(code, 2);
         assert!(stderr.contains("not supported in this version"), "{stderr}");
         world.state().assert_same_as(&before, "without a holder");
+    });
+}
+
+#[test]
+fn a_dry_run_sets_mtu_and_addresses_before_up_and_routes_last() {
+    live(|world| {
+        world.quiet_netns("a");
+        let line = "-j create tap0 --netns a --gw4 10.9.0.2 --mtu 9000 --ip4 10.9.0.1/24 \
+                    --backend userspace --dry-run";
+        let (code, stdout, stderr) = one_shot(world, line);
+        assert_eq!(code, 0, "{stderr}");
+        let steps: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        let texts: Vec<_> =
+            steps.as_array().unwrap().iter().map(|s| s["step"].as_str().unwrap()).collect();
+        let at = |words: &str| {
+            let found = texts.iter().position(|text| text.starts_with(words));
+            found.unwrap_or_else(|| panic!("no step `{words}' in {texts:#?}"))
+        };
+        let order = [
+            at("move tap0 to namespace a"),
+            at("set MTU 9000"),
+            at("add address 10.9.0.1/24"),
+            at("set tap0 up"),
+            at("add a default route via 10.9.0.2 dev tap0"),
+        ];
+        assert!(order.is_sorted(), "{texts:#?}");
     });
 }
 

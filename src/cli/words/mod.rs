@@ -263,6 +263,11 @@ impl<'a> Walk<'a> {
         if dashed.is_some() || matches!(word, "help" | "version") {
             return unknown(word).hint(format!("did you mean {}", quoted(&format!("--{word}"))));
         }
+        if let Some((name, _)) = word.split_once('=')
+            && find_long(self.node, name).is_some()
+        {
+            return unknown(word).hint(format!("did you mean {}", quoted(&format!("--{word}"))));
+        }
         let after_options = self.begun || !self.node.has_subcommands();
         let words: Vec<&str> = if after_options {
             bare_words(self.node).collect()

@@ -144,6 +144,10 @@ fn what_is_nothing_is_refused_with_its_token() {
         ),
         ("create tap tap0 --gsoo", "create tap: unknown input `--gsoo'\n  did you mean `--gso'"),
         ("create tap tap0 --gs", "create tap: unknown input `--gs'\n  did you mean `--gso'"),
+        (
+            "create tap0 netns=foo",
+            "create: unknown input `netns=foo'\n  did you mean `--netns=foo'",
+        ),
         ("create tap id", "create tap: id: its value N is missing"),
         ("create tap --id", "create tap: id: its value N is missing"),
         ("create tap --host-ns --gso", "create tap: host-ns: its value NS is missing"),
