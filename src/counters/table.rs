@@ -85,7 +85,7 @@ counters! {
     Bytes "bytes" Bytes Both "bytes of the frames in `packets', virtio header not counted";
     Forwarded "forwarded" Frames Rx "frames handed to another interface";
     Consumed "consumed" Frames Rx "frames that ended in the action";
-    Held "held" Gauge Rx "frames taken from the ring and not yet decided";
+    Held "held" Gauge Rx "frames taken from the ring and not yet decided: none between two visits";
     Offered "offered" Frames Tx "frames that actions and peers asked to send";
     Originated "originated" Frames Tx "offered frames that were made here (replies)";
     Enqueued "enqueued" Frames Tx "frames put into the ring";

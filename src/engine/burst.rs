@@ -6,7 +6,7 @@ use super::queue::{FrameView, HDR_BYTES, Next, RxQueue, StopReason, TxQueue};
 use super::{QueueKey, queue};
 use crate::action::Verdict;
 use crate::counters::{Counter, DropReason};
-use crate::device::{BufferClass, Frame};
+use crate::device::Frame;
 use crate::frame::NetHdr;
 use crate::ring::BrokenReason;
 
@@ -76,12 +76,10 @@ impl Poller {
         let counters = &mut queue.common.counters;
         counters.add(Counter::Packets, 1);
         counters.add(Counter::Bytes, bytes.into());
-        // A read that filled a whole large buffer may have been cut.
-        let cut =
-            queue.pool.class() == BufferClass::Large && frame.bytes == BufferClass::Large.bytes();
         let verdict = if !queue.common.admin_up {
             Verdict::Drop(DropReason::AdminDown)
-        } else if cut || bytes > queue.common.kind.max_frame_bytes() {
+        // A read that filled a large buffer may have been cut; it is longer than any frame.
+        } else if bytes > queue.common.kind.max_frame_bytes() {
             Verdict::Drop(DropReason::Oversize)
         } else {
             let view = FrameView(&queue.pool, &frame);
