@@ -55,8 +55,16 @@ fn step() -> impl Strategy<Value = Step> {
 type InFlight = HashMap<u64, u32>;
 
 fn take(driver: &mut DriverRing, most: usize, in_flight: &mut InFlight, writer: Writer) {
-    for _ in 0..most {
-        let Ok(Some(used)) = driver.take() else { return };
+    for i in 0..most {
+        // Both ways to take; the device may write between the look and the acceptance.
+        let used = if i % 2 == 0 {
+            let Ok(Some(used)) = driver.peek() else { return };
+            driver.accept(&used);
+            used
+        } else {
+            let Ok(Some(used)) = driver.take() else { return };
+            used
+        };
         let posted = in_flight.remove(&used.token).expect("a token that was not in flight");
         assert_eq!(used.posted, posted);
         assert!(used.written <= posted);

@@ -13,13 +13,11 @@ use std::thread::JoinHandle;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use vm_memory::{Bytes, GuestAddress};
 
+use super::half::Half;
 use crate::counters::Direction;
 use crate::device::{QueueDevice, Served, Wait};
-use crate::frame::{HEAD_BYTES, NetHdr, check};
-use crate::ring::{DeviceRing, DeviceSegment, MAX_SEGMENTS, MemoryMap, RingLayout};
-use crate::units::Kind;
+use crate::ring::{MemoryMap, RingLayout};
 
 /// Who serves the rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +26,6 @@ pub(super) enum Style {
     Threaded,
     /// The poller, in `serve`.
     Inline,
-}
-
-const NONE: DeviceSegment = DeviceSegment { addr: 0, len: 0, writable: false };
-
-/// One ring as the double sees it.
-#[derive(Debug)]
-struct Half {
-    ring: DeviceRing,
-    map: MemoryMap,
 }
 
 /// Something that happened and may be waited for, once.
@@ -99,10 +88,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(style: Style, map: &MemoryMap, rx: &RingLayout, tx: &RingLayout) -> Self {
-        let half = |layout| {
-            let ring = DeviceRing::attach(map, layout, true).unwrap();
-            Mutex::new(Half { ring, map: map.clone() })
-        };
+        let half = |layout| Mutex::new(Half::new(map, layout));
         let call = || EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).unwrap();
         Self {
             style,
@@ -268,72 +254,6 @@ impl Wire {
 
 fn one_less(count: u32) -> Option<u32> {
     count.checked_sub(1)
-}
-
-impl Half {
-    /// How many posted chains a frame of so many bytes takes; none if there are too few.
-    fn room(&self, bytes: usize) -> Option<u16> {
-        let mut into = [NONE; MAX_SEGMENTS];
-        let (mut room, mut chains) = (0, 0);
-        let available = self.ring.available();
-        while room < bytes {
-            if chains == available {
-                return None;
-            }
-            self.ring.peek(chains, &mut into);
-            room += into[0].len as usize;
-            chains += 1;
-        }
-        Some(chains).filter(|n| *n > 0)
-    }
-
-    fn fill(&mut self, frame: &[u8], chains: u16, torn: bool) {
-        let mut frame = frame.to_vec();
-        let claimed = if torn { chains + 1 } else { chains };
-        if let Some(field) = frame.get_mut(10..12) {
-            field.copy_from_slice(&claimed.to_le_bytes());
-        }
-        let mut rest = &frame[..];
-        for _ in 0..chains {
-            let mut into = [NONE; MAX_SEGMENTS];
-            let chain = self.ring.pop(&mut into);
-            let (now, later) = rest.split_at(rest.len().min(into[0].len as usize));
-            self.map.write_slice(now, GuestAddress(into[0].addr)).unwrap();
-            self.ring.push_used(chain.head, u32::try_from(now.len()).unwrap());
-            rest = later;
-        }
-    }
-
-    fn read(&mut self, complaints: &Mutex<Vec<String>>) -> (u16, Vec<u8>) {
-        let mut into = [NONE; MAX_SEGMENTS];
-        let chain = self.ring.pop(&mut into);
-        let complain = |what: String| complaints.lock().unwrap().push(what);
-        if chain.malformed {
-            complain("malformed chain".into());
-        }
-        let mut frame = Vec::new();
-        for segment in &into[..chain.segments] {
-            if segment.writable || segment.len == 0 {
-                complain(format!("{segment:?} in a transmit chain"));
-            }
-            let at = frame.len();
-            frame.resize(at + segment.len as usize, 0);
-            self.map.read_slice(&mut frame[at..], GuestAddress(segment.addr)).unwrap();
-        }
-        let Some((hdr, body)) = frame.split_first_chunk() else {
-            complain("a frame shorter than its virtio header".into());
-            return (chain.head, frame);
-        };
-        let hdr = NetHdr::from_bytes(hdr);
-        let head = &body[..body.len().min(HEAD_BYTES)];
-        if let Err(reason) = check(Kind::Tap, &hdr, u32::try_from(body.len()).unwrap(), head) {
-            complain(format!("a frame that must not be seen: {reason:?}"));
-        }
-        if hdr.num_buffers != 0 {
-            complain(format!("num_buffers {} in a transmitted frame", hdr.num_buffers));
-        }
-        (chain.head, frame)
-    }
 }
 
 /// The poller's half of one queue.

@@ -1,7 +1,8 @@
 //! Frames that do not get to the other side, and what they are counted as.
 
 use super::doubles::Style;
-use super::rig::{Rig, Shape, assert_lost, check_content, frame, until};
+use super::frames::{assert_lost, check_content, frame};
+use super::rig::{Rig, Shape, until};
 use crate::counters::{Counter, DropReason};
 use crate::frame::NetHdr;
 

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::rig::{Rig, Shape, assert_lost, frame, until};
+use super::frames::{assert_lost, frame};
+use super::rig::{Rig, Shape, until};
 use crate::counters::{Counter, DropReason};
 use crate::engine::Event;
 use crate::ring::BrokenReason;

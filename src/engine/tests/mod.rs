@@ -2,6 +2,8 @@
 
 mod doubles;
 mod drops;
+mod frames;
+mod half;
 mod hostile;
 mod pace;
 mod retire;

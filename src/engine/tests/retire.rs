@@ -4,7 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::rig::{Interface, Rig, Shape, assert_lost, check_content, frame, lost, until};
+use super::frames::{assert_lost, check_content, frame, lost};
+use super::rig::{Interface, Rig, Shape, until};
 use crate::counters::{Counter, DropReason};
 use crate::device::{Pool, QueueRecord};
 use crate::engine::{Event, StopReason};

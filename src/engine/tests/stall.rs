@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::doubles::Style;
-use super::rig::{Rig, Shape, assert_lost, check_content, frame, lost, until};
+use super::frames::{assert_lost, check_content, frame, lost};
+use super::rig::{Rig, Shape, until};
 use crate::counters::{Counter, DropReason};
 
 /// Both styles of device.

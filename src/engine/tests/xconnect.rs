@@ -1,6 +1,7 @@
 //! Frames across a cross-connect, on one poller and over two.
 
-use super::rig::{Random, Rig, Shape, check_content, frame};
+use super::frames::{Random, check_content, frame};
+use super::rig::{Rig, Shape};
 use crate::action::{Action, Responder};
 use crate::counters::Counter;
 
