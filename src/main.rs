@@ -9,7 +9,7 @@ use taptool::api::{Outcome, Request};
 use taptool::cli::{self, Settings, Submit, World};
 use taptool::control::{Control, Options};
 use taptool::demo;
-use taptool::device::{BufferClass, MemorySize};
+use taptool::device::BufferClass;
 use taptool::diag::Failure;
 use taptool::sys::signals::{self, Signals};
 
@@ -59,9 +59,8 @@ impl World for Process {
     async fn start(&self, settings: &Settings) -> Result<Local, Failure> {
         raise_file_limit();
         let mut options = Options::default();
-        if let Some(bytes) = settings.memory_bytes {
-            options.memory =
-                MemorySize::new(bytes).map_err(|e| Failure::usage("--memory", e.to_string()))?;
+        if let Some(size) = settings.memory {
+            options.memory = size;
         }
         // For tests alone: 64 KiB frames through 2 KiB buffers, whatever the backend.
         if std::env::var_os("TAPTOOL_TEST_BUFFERS").is_some_and(|bytes| bytes == "2048") {

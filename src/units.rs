@@ -274,6 +274,52 @@ impl Serialize for MacAddr {
     }
 }
 
+/// Size of the memory that backends see, bytes: 16 MiB…1 TiB, whole pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemorySize(u64);
+
+impl MemorySize {
+    /// Checks `bytes` and rounds them up to whole pages.
+    ///
+    /// # Errors
+    /// When they are outside 16 MiB…1 TiB.
+    pub fn new(bytes: u64) -> Result<Self, Invalid> {
+        if (16 << 20..=1 << 40).contains(&bytes) {
+            Ok(Self::whole_pages(bytes))
+        } else {
+            invalid("not a size between 16M and 1T (512M, 4G)")
+        }
+    }
+
+    /// `bytes` rounded up to whole pages.
+    pub(crate) const fn whole_pages(bytes: u64) -> Self {
+        Self(bytes.div_ceil(4096) * 4096)
+    }
+
+    /// Bytes.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for MemorySize {
+    type Err = Invalid;
+    /// Reads `512M`, `4G` or a number of bytes.
+    fn from_str(s: &str) -> Result<Self, Invalid> {
+        let (digits, shift) = match s.as_bytes().last() {
+            Some(b'K' | b'k') => (&s[..s.len() - 1], 10),
+            Some(b'M' | b'm') => (&s[..s.len() - 1], 20),
+            Some(b'G' | b'g') => (&s[..s.len() - 1], 30),
+            Some(b'T' | b't') => (&s[..s.len() - 1], 40),
+            _ => (s, 0),
+        };
+        let plain = digits.bytes().all(|b| b.is_ascii_digit());
+        let count = digits.parse::<u64>().ok().filter(|_| plain);
+        // What overflows is too much as well.
+        Self::new(count.and_then(|n| n.checked_mul(1 << shift)).unwrap_or(0))
+    }
+}
+
 /// Whether frames carry an Ethernet header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -389,6 +435,15 @@ mod tests {
             assert!(RingSize::new(bad).is_err(), "{bad}");
         }
         assert!("-1".parse::<RingSize>().is_err());
+    }
+
+    #[test]
+    fn memory_sizes_outside_16m_to_1t_are_refused() {
+        for bad in ["", "1M", "2T", "x", "-1", "+16M", "16777216T", "G", "16777215"] {
+            assert!(bad.parse::<MemorySize>().is_err(), "{bad}");
+        }
+        assert_eq!("1G".parse(), Ok(MemorySize(1 << 30)));
+        assert_eq!("16777217".parse(), Ok(MemorySize((16 << 20) + 4096)));
     }
 
     #[test]

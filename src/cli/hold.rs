@@ -22,9 +22,10 @@ use super::grammar::{self, Globals, Unparsed, Verb};
 use super::printer::Printer;
 use super::script::{self, Input};
 use super::shown::Shown;
-use super::{Settings, Submit, World, values};
+use super::{Settings, Submit, World};
 use crate::api::{DeleteRequest, Request};
 use crate::diag::{Code, Failure};
+use crate::units::MemorySize;
 
 /// How long the last messages may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -45,9 +46,9 @@ pub(super) struct Args {
     /// Script to run; `-' is standard input.
     #[arg(long, value_name = "FILE")]
     pub exec: Option<PathBuf>,
-    /// Memory for all rings and buffers: bytes, or with K, M or G.
-    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
-    pub memory: Option<u64>,
+    /// Memory for all rings and buffers, 16M-1T: bytes, or with K, M, G or T [default: 64G, sparse].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemorySize>,
 }
 
 /// How a hold ended.

@@ -38,6 +38,7 @@ use shown::Shown;
 
 use crate::api::{Outcome, Request};
 use crate::diag::{Code, Failure};
+use crate::units::MemorySize;
 
 /// Whoever answers requests.
 pub trait Submit {
@@ -66,8 +67,8 @@ pub trait World {
 /// What the command line says about the process rather than about an interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Bytes of memory for all rings and buffers; none: the default.
-    pub memory_bytes: Option<u64>,
+    /// Memory for all rings and buffers; none: the default.
+    pub memory: Option<MemorySize>,
     /// Print JSON.
     pub json: bool,
     /// Print JSON on several lines; implies `json`.
@@ -112,7 +113,7 @@ pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
 fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
     let Parsed { path, globals, verb, doubt } = parsed;
     let Globals { json, pretty, quiet, verbose, .. } = globals;
-    let mut settings = Settings { memory_bytes: None, json, pretty, quiet, verbose };
+    let mut settings = Settings { memory: None, json, pretty, quiet, verbose };
     let refuse = |failure: &Failure| print(&Shown::failure("", &path, failure), color);
     match verb {
         Verb::Nothing => refuse(
@@ -125,7 +126,7 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
         }
         Verb::Demo => world.demo(&settings).map_or_else(|f| refuse(&f), |()| ExitCode::SUCCESS),
         Verb::Hold(args) => {
-            settings.memory_bytes = args.memory;
+            settings.memory = args.memory;
             let held = block_on(async {
                 // Signals first: threads inherit what is blocked.
                 let stop = world.stop()?;

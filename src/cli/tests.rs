@@ -410,7 +410,7 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ),
         ("xconnect t1", "xconnect: Missing <B>"),
         ("show --color blue", "show: color blue: not one of auto, always, never"),
-        ("hold --memory 0", "hold: memory 0: not a size (bytes, or with K, M or G: 256M)"),
+        ("hold --memory 0", "hold: memory 0: not a size between 16M and 1T (512M, 4G)"),
         ("wait -1", "wait: unknown input `-1'"),
         ("create -x", "create: unknown input `-x'"),
         ("create -- tap0 tap1", "create: unknown input `tap1'"),

@@ -86,22 +86,6 @@ pub(super) fn index(text: &str) -> Result<u32, Invalid> {
     text.parse().or_else(|_| invalid("not a number between 0 and 4294967295"))
 }
 
-/// `64M`, `1G`, `65536K` or bytes.
-pub(super) fn bytes(text: &str) -> Result<u64, Invalid> {
-    let (digits, shift) = match text.as_bytes().last() {
-        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
-        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
-        Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let size = digits.parse::<u64>().ok().filter(|_| plain);
-    match size.and_then(|n| n.checked_mul(1 << shift)) {
-        Some(n) if n > 0 => Ok(n),
-        _ => invalid("not a size (bytes, or with K, M or G: 256M)"),
-    }
-}
-
 /// Seconds, fractions allowed, up to a day.
 pub(super) fn seconds(text: &str) -> Result<Duration, Invalid> {
     text.parse::<f64>()
@@ -149,12 +133,6 @@ mod tests {
 
     #[test]
     fn sizes_and_times_refuse_what_overflows() {
-        assert_eq!(bytes("64M"), Ok(64 << 20));
-        assert_eq!(bytes("1g"), Ok(1 << 30));
-        assert_eq!(bytes("4096"), Ok(4096));
-        for bad in ["", "M", "0", "-1M", "+1M", "1.5G", "18446744073709551615G", "é"] {
-            assert!(bytes(bad).is_err(), "{bad}");
-        }
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["", "-1", "NaN", "inf", "1e9", "x"] {
             assert!(seconds(bad).is_err(), "{bad}");

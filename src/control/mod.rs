@@ -28,10 +28,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
 use crate::api::{InterfaceRef, Outcome, Request};
-use crate::device::{BufferClass, Memory, MemorySize};
+use crate::device::{BufferClass, Memory};
 use crate::diag::{Code, Failure};
 use crate::engine::{self, Engine};
 use crate::host::Nursery;
+use crate::units::MemorySize;
 
 use interface::Interface;
 use registry::Registry;

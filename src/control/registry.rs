@@ -64,7 +64,8 @@ impl Registry {
                     Code::Exists,
                     format!("id {id}"),
                     "interface already exists",
-                ));
+                )
+                .hint("without `id' the first free one is taken"));
             }
             let name = named(id)?;
             return if self.names.contains(&name) {

@@ -12,7 +12,6 @@
 use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
@@ -23,7 +22,7 @@ use vm_memory::{FileOffset, GuestAddress, GuestMemoryMmap};
 use super::record;
 use crate::diag::{Code, Failure};
 use crate::ring::MemoryMap;
-use crate::units::Invalid;
+use crate::units::MemorySize;
 
 /// Size of the shared file, bytes; `--memory` changes it.
 ///
@@ -38,45 +37,9 @@ const PRIVATE_FRACTION: u64 = 32;
 
 const PAGE: u64 = 4096;
 
-/// A size of the shared memory file, bytes: 16 MiB…1 TiB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemorySize(pub(crate) u64);
-
 impl Default for MemorySize {
     fn default() -> Self {
-        Self(MEMORY_BYTES)
-    }
-}
-
-impl MemorySize {
-    /// Checks `bytes` and rounds them up to whole pages.
-    ///
-    /// # Errors
-    /// When they are outside 16 MiB…1 TiB.
-    pub fn new(bytes: u64) -> Result<Self, Invalid> {
-        if (16 << 20..=1 << 40).contains(&bytes) {
-            Ok(Self(bytes.div_ceil(PAGE) * PAGE))
-        } else {
-            Err(Invalid("not a size between 16M and 1T".into()))
-        }
-    }
-}
-
-impl FromStr for MemorySize {
-    type Err = Invalid;
-    /// Reads `512M`, `4G` or a number of bytes.
-    fn from_str(s: &str) -> Result<Self, Invalid> {
-        let why = || Invalid("not a size between 16M and 1T (512M, 4G)".into());
-        let (digits, shift) = match s.as_bytes().last() {
-            Some(b'K' | b'k') => (&s[..s.len() - 1], 10),
-            Some(b'M' | b'm') => (&s[..s.len() - 1], 20),
-            Some(b'G' | b'g') => (&s[..s.len() - 1], 30),
-            Some(b'T' | b't') => (&s[..s.len() - 1], 40),
-            _ => (s, 0),
-        };
-        let n: u64 = digits.parse().map_err(|_| why())?;
-        let bytes = n.checked_mul(1 << shift).ok_or_else(why)?;
-        Self::new(bytes)
+        Self::whole_pages(MEMORY_BYTES)
     }
 }
 
@@ -205,11 +168,11 @@ impl Memory {
     /// # Errors
     /// When the kernel refuses a memfd or the mapping.
     pub fn new(size: MemorySize) -> Result<Self, Failure> {
-        let (shared_map, shared) = open_file("shared", size.0)?;
-        let private_bytes = (size.0 / PRIVATE_FRACTION).max(16 << 20);
+        let (shared_map, shared) = open_file("shared", size.get())?;
+        let private_bytes = (size.get() / PRIVATE_FRACTION).max(16 << 20);
         let (private_map, private) = open_file("private", private_bytes)?;
         let records = extent(&private, record::FILE_BYTES)?;
-        record::write_header(&private_map, size.0)
+        record::write_header(&private_map, size.get())
             .map_err(|e| Failure::new(Code::Failed, "private memory", e.to_string()))?;
         Ok(Self { shared_map, private_map, shared, private, records })
     }
@@ -318,13 +281,5 @@ mod tests {
             assert!(file.set_len(1).is_err());
             assert!(file.set_len(arena.bytes * 2).is_err());
         }
-    }
-
-    #[test]
-    fn sizes_outside_16m_to_1t_are_refused() {
-        for bad in ["", "1M", "2T", "x", "-1", "16777216T", "G"] {
-            assert!(bad.parse::<MemorySize>().is_err(), "{bad}");
-        }
-        assert_eq!("1G".parse(), Ok(MemorySize(1 << 30)));
     }
 }

@@ -277,9 +277,14 @@ impl<'a> Walk<'a> {
         };
         match nearest::nearest(word, words.into_iter()) {
             Some(meant) => unknown(word).hint(format!("did you mean {}", quoted(meant))),
+            None if self.path.is_empty() && word == self.root.get_name() => unknown(word)
+                .hint("a line of a script begins with the command: `show', not `taptool show'"),
             None if self.path.is_empty() => unknown(word).hint("`--help' lists the commands"),
             None if !after_options => unknown(word).hint(goes_on(self.node)),
-            None => unknown(word),
+            None => match few_flags(self.node) {
+                Some(flags) => unknown(word).hint(format!("goes on with {flags}")),
+                None => unknown(word),
+            },
         }
     }
 
@@ -300,6 +305,15 @@ impl<'a> Walk<'a> {
 fn goes_on(node: &Command) -> String {
     let next: Vec<String> = children(node).map(quoted).collect();
     format!("goes on with {}", next.join(", "))
+}
+
+/// The flags of a command that has so few that they can be told.
+fn few_flags(node: &Command) -> Option<String> {
+    let flag = |arg: &&Arg| !arg.is_global_set() && !arg.get_action().takes_values();
+    let shown = node.get_arguments().filter(|arg| flag(arg) && !arg.is_hide_set());
+    let words = shown.filter_map(Arg::get_long).filter(|word| bare_option(node, word).is_some());
+    let words: Vec<String> = words.map(quoted).collect();
+    (1..=3).contains(&words.len()).then(|| words.join(", "))
 }
 
 fn lacks_value(arg: &Arg, typed: &str) -> Failure {

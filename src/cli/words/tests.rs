@@ -155,6 +155,14 @@ fn what_is_nothing_is_refused_with_its_token() {
         ("delete all", "delete: unknown input `all'\n  did you mean `--all'"),
         ("json show", ": unknown input `json'\n  did you mean `--json'"),
         ("foo", ": unknown input `foo'\n  `--help' lists the commands"),
+        (
+            "taptool show",
+            ": unknown input `taptool'\n  a line of a script begins with the command: `show', not `taptool show'",
+        ),
+        (
+            "set tap gso tap0 on",
+            "set tap gso: unknown input `on'\n  goes on with `enable', `disable'",
+        ),
         ("shwo", ": unknown input `shwo'\n  did you mean `show'"),
         ("set", "set: incomplete command\n  goes on with `interface', `tap'"),
         (
