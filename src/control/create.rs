@@ -9,8 +9,9 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use super::building::Building;
 use super::plan::Plan;
-use super::steps::{Building, Step, steps};
+use super::steps::{Step, steps};
 use super::{Control, Shared, show, thread};
 use crate::api::{BackendChoice, BackendKind, CreateRequest, Namespace, Reply};
 use crate::device::VhostNet;

@@ -10,6 +10,7 @@
 //! Nothing privileged happens before the first create: the nursery, the watch and the memory files
 //! are made then.
 
+mod building;
 mod changes;
 mod create;
 mod delete;

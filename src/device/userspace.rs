@@ -16,7 +16,7 @@
 //! Kicks and calls are plain flags: both ends are visited by the same thread. To sleep, the queue
 //! waits for the tap's file: one-shot, so that frames that arrive while it is awake wake nobody.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -126,6 +126,24 @@ fn errno_of(error: &VolatileMemoryError) -> Errno {
     }
 }
 
+/// Whether the tap's file is with an epoll instance: one-shot, and not armed at first.
+#[derive(Debug, Default)]
+struct Watched(bool);
+
+impl Watched {
+    fn begin(&mut self, epoll: &Epoll, tap: BorrowedFd<'_>, key: u64) -> Result<(), Errno> {
+        epoll.add(tap, EpollEvent::new(EpollFlags::EPOLLONESHOT, key))?;
+        self.0 = true;
+        Ok(())
+    }
+
+    fn end(&mut self, epoll: &Epoll, tap: BorrowedFd<'_>) {
+        if std::mem::take(&mut self.0) {
+            let _ = epoll.delete(tap);
+        }
+    }
+}
+
 /// The data half of a receive queue.
 #[derive(Debug)]
 struct FromTap {
@@ -133,7 +151,7 @@ struct FromTap {
     ring: DeviceRing,
     tap: Arc<OwnedFd>,
     aside: Vec<u8>,
-    registered: bool,
+    watched: Watched,
 }
 
 /// How reading one frame ended.
@@ -152,7 +170,7 @@ enum Read {
 impl FromTap {
     fn new(map: &MemoryMap, ring: DeviceRing, tap: &Arc<OwnedFd>) -> Self {
         let (map, tap) = (map.clone(), Arc::clone(tap));
-        Self { map, ring, tap, aside: Vec::new(), registered: false }
+        Self { map, ring, tap, aside: Vec::new(), watched: Watched::default() }
     }
 
     fn read_frame(&mut self, available: u16) -> Read {
@@ -238,15 +256,11 @@ impl FromTap {
 
 impl QueueDevice for FromTap {
     fn register(&mut self, epoll: &Epoll, key: u64) -> Result<(), Errno> {
-        epoll.add(self.tap.as_fd(), EpollEvent::new(EpollFlags::EPOLLONESHOT, key))?;
-        self.registered = true;
-        Ok(())
+        self.watched.begin(epoll, self.tap.as_fd(), key)
     }
 
     fn unregister(&mut self, epoll: &Epoll) {
-        if std::mem::take(&mut self.registered) {
-            let _ = epoll.delete(self.tap.as_fd());
-        }
+        self.watched.end(epoll, self.tap.as_fd());
     }
 
     fn kick(&mut self) {}
@@ -310,7 +324,7 @@ struct ToTap {
     refused: Vec<Option<Errno>>,
     aside: Vec<u8>,
     blocked: bool,
-    registered: bool,
+    watched: Watched,
 }
 
 impl ToTap {
@@ -327,7 +341,7 @@ impl ToTap {
             refused: vec![None; entries],
             aside: Vec::new(),
             blocked: false,
-            registered: false,
+            watched: Watched::default(),
         })
     }
 
@@ -361,15 +375,11 @@ impl ToTap {
 
 impl QueueDevice for ToTap {
     fn register(&mut self, epoll: &Epoll, key: u64) -> Result<(), Errno> {
-        epoll.add(self.tap.as_fd(), EpollEvent::new(EpollFlags::EPOLLONESHOT, key))?;
-        self.registered = true;
-        Ok(())
+        self.watched.begin(epoll, self.tap.as_fd(), key)
     }
 
     fn unregister(&mut self, epoll: &Epoll) {
-        if std::mem::take(&mut self.registered) {
-            let _ = epoll.delete(self.tap.as_fd());
-        }
+        self.watched.end(epoll, self.tap.as_fd());
     }
 
     fn kick(&mut self) {}
@@ -420,6 +430,6 @@ impl QueueDevice for ToTap {
 
 impl Drop for FromTap {
     fn drop(&mut self) {
-        debug_assert!(!self.registered, "fd {} is still watched", self.tap.as_raw_fd());
+        debug_assert!(!self.watched.0, "fd {} is still watched", self.tap.as_raw_fd());
     }
 }

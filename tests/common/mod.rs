@@ -246,6 +246,14 @@ impl World {
     /// Sends `count` echo requests, 20 ms apart, and gives how many were answered. The last
     /// answer is waited for.
     pub fn ping(&self, netns: &str, args: &str, count: u32) -> u32 {
+        if args.starts_with("-6") {
+            // The kernel lets go of a new address in a work queue, also where it probes for no
+            // double.
+            eventually("no address is tentative", 5.0, || {
+                let addresses = self.ip_json(&format!("-n {netns} -6 addr show tentative"));
+                addresses.as_array().unwrap().iter().all(|link| link["addr_info"].is_null())
+            });
+        }
         let wait = patience(2.0).as_secs();
         let line = format!("ip netns exec {netns} ping -n -q -c {count} -i 0.02 -W {wait} {args}");
         let out = self.start(&line).output(10.0 + f64::from(count) * 0.1);

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -44,6 +45,16 @@ fn request(name: &str) -> libc::ifreq {
         *to = from.cast_signed();
     }
     request
+}
+
+/// Whether an IPv6 address of this thread's namespace may not be used yet (`IFA_F_TENTATIVE`).
+fn tentative() -> bool {
+    let table = std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap();
+    let flags = |line: &str| {
+        let word = line.split_whitespace().nth(4).expect("a column of flags");
+        u32::from_str_radix(word, 16).expect("hexadecimal flags")
+    };
+    table.lines().any(|line| flags(line) & libc::IFA_F_TENTATIVE != 0)
 }
 
 fn control(family: AddressFamily) -> OwnedFd {
@@ -121,6 +132,12 @@ impl Tap {
                 index: index.ifr_ifru.ifru_ifindex,
             };
             set_address_6(inet6.as_raw_fd(), &raw const six).unwrap();
+        }
+        // The kernel lets go of a new address in a work queue, also where it probes for no double.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while tentative() {
+            assert!(Instant::now() < deadline, "{v6} stays tentative");
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
