@@ -70,7 +70,7 @@ impl Failure {
         let code = match errno {
             Errno::EPERM | Errno::EACCES => Code::NotPermitted,
             Errno::EEXIST | Errno::EBUSY | Errno::EADDRINUSE => Code::Exists,
-            Errno::ENODEV | Errno::ESRCH => Code::NotFound,
+            Errno::ENODEV | Errno::ESRCH | Errno::EBADFD => Code::NotFound,
             _ => Code::Failed,
         };
         Self { doing: doing.into(), on: on.into(), cause: errno_text(errno), hint: None, code }

@@ -36,7 +36,7 @@
 //! | [`demo`] | two namespaces, two taps, a wire, and traffic across it | api, control, host, render, counters, sys |
 //!
 //! Every place may import [`units`] and [`diag`]. `unsafe` stands only in `sys`, `ring/shared.rs`
-//! and `device/pool.rs`; only `cli` and `main.rs` print or end the process.
+//! and `device/pool.rs`; only `cli`, `demo` and `main.rs` print, and none ends the process.
 //!
 //! # Glossary
 //! | word | meaning |

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use color_eyre::config::{HookBuilder, Theme};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use taptool::api::{Outcome, Request};
 use taptool::cli::{self, Settings, Submit, World};
 use taptool::control::{Control, Options};
@@ -32,6 +33,14 @@ fn install_report() {
     let _ = hook.install();
 }
 
+/// Every interface holds some files: takes all that the hard limit allows.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Without it there is room for fewer interfaces; the create that does not fit says so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 /// This process as the command line sees it.
 struct Process;
 
@@ -48,6 +57,7 @@ impl World for Process {
     type Control = Local;
 
     async fn start(&self, settings: &Settings) -> Result<Local, Failure> {
+        raise_file_limit();
         let mut options = Options::default();
         if let Some(bytes) = settings.memory_bytes {
             options.memory =

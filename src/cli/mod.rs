@@ -1,6 +1,6 @@
 //! The command line: words → requests, replies → stdout, stderr and an exit code.
 //!
-//! One clap tree serves the command line and script lines. A line goes through [`words`] (both
+//! One clap tree serves the command line and script lines. A line goes through `words` (both
 //! spellings become argv), through clap, and through its verb's file into an [`api::Request`]; it
 //! is answered by whatever implements [`Submit`]. What that is, and how a process starts it, is
 //! the caller's: see [`World`].

@@ -68,9 +68,12 @@ pub(super) fn account(text: &str) -> Result<u32, Invalid> {
     }
 }
 
-/// A count of packets.
+/// A queue length in packets. A tun's queue has that many places: with none it receives nothing.
 pub(super) fn packets(text: &str) -> Result<u32, Invalid> {
-    text.parse().or_else(|_| invalid("not a number of packets"))
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => invalid("not a number of packets, at least 1"),
+    }
 }
 
 /// Any number; used where this version takes only one of them.

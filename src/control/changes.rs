@@ -21,9 +21,11 @@ fn name_of(shared: &Shared, index: SwIfIndex) -> Result<IfName, Failure> {
 
 pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Reply, Failure> {
     let index = shared.registry().find(&request.interface)?;
+    let files = shared.registry().get(index).map(|i| Arc::clone(&i.files)).ok_or_else(vanished)?;
+    let _held = files.lock().await;
     let (name, taps, before) = {
         let registry = shared.registry();
-        let interface = registry.get(index).ok_or_else(vanished)?;
+        let interface = registry.get(index).filter(|i| !i.deleting).ok_or_else(vanished)?;
         if interface.host_gone {
             return Err(host_gone(&interface.name));
         }
@@ -31,6 +33,7 @@ pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Re
     };
     let on = request.on;
     let offloads = thread::run("gso", move || {
+        let taps = taps;
         let files: Vec<&OwnedFd> = taps.iter().map(AsRef::as_ref).collect();
         host::set_offloads(&files, on, before)
     })
@@ -97,8 +100,13 @@ async fn connect(
     from: SwIfIndex,
     to: Option<SwIfIndex>,
 ) -> Result<(), Failure> {
-    if let Some(interface) = shared.registry().get_mut(from) {
-        interface.xconnect = to;
+    {
+        let mut registry = shared.registry();
+        let peer_is_there = to.is_none_or(|to| registry.get(to).is_some_and(|peer| !peer.deleting));
+        match registry.get_mut(from) {
+            Some(interface) if peer_is_there => interface.xconnect = to,
+            _ => return Err(vanished()),
+        }
     }
     apply_action(shared, resources, from).await
 }

@@ -9,20 +9,16 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::interface::Interface;
 use super::{Resources, Shared, changes, thread};
 use crate::api::{DeleteRequest, Deleted, Reply};
-use crate::diag::Failure;
+use crate::diag::{Code, Failure};
 use crate::engine::{RxQueue, TxQueue};
 use crate::units::{IfName, SwIfIndex};
 
 /// Interfaces that are torn down side by side: closing waits for the kernel, not for a core.
 const SIDE_BY_SIDE: usize = 8;
-
-/// How long a look at a host side may take.
-const LOOKED_AT: Duration = Duration::from_secs(2);
 
 pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Result<Reply, Failure> {
     let indices: Vec<SwIfIndex> = {
@@ -54,8 +50,12 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
     }
     let mut torn = Vec::new();
     for index in indices {
-        changes::disconnect(shared, &resources, index).await?;
-        torn.push(take_off(shared, &resources, index).await);
+        let disconnected = changes::disconnect(shared, &resources, index).await;
+        let mut off = take_off(shared, &resources, index).await;
+        if let Some(torn) = &mut off {
+            torn.failures.extend(disconnected.err());
+        }
+        torn.push(off);
     }
     let mut gone = Vec::new();
     while !torn.is_empty() {
@@ -111,6 +111,12 @@ async fn take_off(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex)
 
 impl Torn {
     async fn finish(mut self, shared: &Arc<Shared>, resources: &Resources) -> Deleted {
+        // Whoever uses its files is done with them first.
+        let files = shared.registry().get(self.index).map(|i| Arc::clone(&i.files));
+        let _held = match files {
+            Some(files) => Some(files.lock_owned().await),
+            None => None,
+        };
         let backend = shared.registry().get_mut(self.index).and_then(|i| i.backend.take());
         let name = self.name;
         let mut failures = std::mem::take(&mut self.failures);
@@ -135,7 +141,10 @@ impl Torn {
         }
         let taps = shared.registry().get_mut(self.index).map(|i| std::mem::take(&mut i.taps));
         let closed = thread::run("close", move || close(taps.unwrap_or_default())).await;
-        failures.extend(closed.err());
+        match closed {
+            Ok(left) => failures.extend(left),
+            Err(failure) => failures.push(failure),
+        }
         let removed = shared.registry().remove(self.index);
         if let Some(interface) = removed {
             failures.extend(forget(shared, resources, interface).await);
@@ -144,19 +153,11 @@ impl Torn {
     }
 }
 
-/// Closes tap files here, so that their device is gone on return: somebody who looks at it at this
-/// moment lets go in an instant, and must not be the last.
-fn close(taps: Vec<Arc<OwnedFd>>) {
-    let begin = Instant::now();
-    for mut tap in taps {
-        while let Err(shared) = Arc::try_unwrap(tap) {
-            if begin.elapsed() > LOOKED_AT {
-                break;
-            }
-            tap = shared;
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
+/// Closes tap files: with the last of them the kernel removes the device. Returns what somebody else
+/// still holds, which nobody should.
+fn close(taps: Vec<Arc<OwnedFd>>) -> Option<Failure> {
+    let left = taps.into_iter().filter_map(|tap| Arc::try_unwrap(tap).err()).count();
+    (left > 0).then(|| Failure::new(Code::Failed, "tap file", "still in use; this is a bug"))
 }
 
 /// Frees what an interface that is gone had in the engine and in memory.
@@ -165,12 +166,19 @@ async fn forget(
     resources: &Resources,
     interface: Interface,
 ) -> Option<Failure> {
-    for (_, key) in interface.queues() {
-        resources.engine.release_queue(key);
-    }
-    for record in interface.records {
+    let (keys, records) = (interface.queues(), interface.records);
+    let (owner, pool) = (interface.rx.first().map(|q| q.poller), interface.pool);
+    // Its rings go with it, and each erases its record: only then is the number another's.
+    let dropped = thread::run("free", move || drop(interface)).await;
+    for record in records {
         shared.registry().release_record(record);
     }
-    let owner = interface.rx.first().map(|q| q.poller)?;
-    resources.engine.retire_pool(owner, interface.pool).await.err()
+    for (_, key) in keys {
+        resources.engine.release_queue(key);
+    }
+    let retired = match owner {
+        Some(owner) => resources.engine.retire_pool(owner, pool).await,
+        None => Ok(()),
+    };
+    dropped.and(retired).err()
 }

@@ -22,7 +22,7 @@ impl HostSide {
     /// `ENODEV`'s exit code when the device is gone.
     pub(super) async fn look(
         nursery: &Arc<Nursery>,
-        taps: &[Arc<OwnedFd>],
+        taps: Vec<Arc<OwnedFd>>,
     ) -> Result<Self, Failure> {
         match Self::find(nursery, taps).await? {
             Some(side) => Ok(side),
@@ -33,11 +33,13 @@ impl HostSide {
     /// As [`HostSide::look`]; none when the device is gone.
     pub(super) async fn find(
         nursery: &Arc<Nursery>,
-        taps: &[Arc<OwnedFd>],
+        taps: Vec<Arc<OwnedFd>>,
     ) -> Result<Option<Self>, Failure> {
-        let (nursery, tap) = (Arc::clone(nursery), taps.first().cloned());
+        let nursery = Arc::clone(nursery);
+        // The files are let go on that thread, before it answers.
         thread::run("look", move || {
-            let Some(tap) = tap else { return Ok(None) };
+            let taps = taps;
+            let Some(tap) = taps.first() else { return Ok(None) };
             let absent = |absent| match absent {
                 Absent::Gone => Ok(None),
                 Absent::Failed(failure) => Err(failure),

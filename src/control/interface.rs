@@ -4,11 +4,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use tokio::sync::Mutex;
 
 use crate::action::{Action, Responder};
 use crate::api::BackendKind;
 use crate::counters::QueueSnapshot;
-use crate::device::{Backend, PoolSlot, QueueMemory};
+use crate::device::{Backend, Pool, PoolSlot, QueueMemory};
 use crate::engine::QueueKey;
 use crate::host::{HostFacts, Offloads};
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, PollerIndex, RingSize, SwIfIndex};
@@ -57,6 +58,11 @@ pub(super) struct Interface {
     pub(super) addresses: Vec<IpNet>,
     pub(super) xconnect: Option<SwIfIndex>,
     pub(super) pool: PoolSlot,
+    /// Kept until the backend has stopped, whatever becomes of the poller.
+    pub(super) _buffers: Arc<Pool>,
+    /// Held by whoever uses its files, or stops or closes them: nobody closes what is in use, and
+    /// whoever closes is the last.
+    pub(super) files: Arc<Mutex<()>>,
     pub(super) records: [usize; 2],
     pub(super) rx: Vec<Queue>,
     pub(super) tx: Vec<Queue>,

@@ -142,9 +142,9 @@ impl Control {
         let resources = self.shared.resources().await?;
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_none() {
+            let host = crate::host::Watch::new(&resources.nursery)?;
             let events = resources.events.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(events) = events {
-                let host = crate::host::Watch::new(&resources.nursery)?;
                 *watch = Some(tokio::spawn(watch::run(Arc::clone(&self.shared), host, events)));
             }
         }

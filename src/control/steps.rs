@@ -89,7 +89,8 @@ impl Step {
                 (format!("make {} {device}{gso}", plan.kind), removed)
             }
             Self::EnterNamespace => {
-                (format!("move {device} to namespace{there}").replace(" in ", " "), None)
+                let namespace = plan.host_ns.as_deref().unwrap_or("of the caller");
+                (format!("move {device} to namespace {namespace}"), None)
             }
             Self::Memory => (
                 format!(
@@ -505,7 +506,7 @@ impl Building {
 
     async fn announce(&mut self) -> Result<(), Failure> {
         let reservation = self.reservation.clone().ok_or_else(|| bug("nothing is reserved"))?;
-        let side = HostSide::look(&self.resources.nursery, &self.taps).await?;
+        let side = HostSide::look(&self.resources.nursery, self.taps.clone()).await?;
         let queues = self.queues.as_ref().ok_or_else(|| bug("no rings"))?;
         let (rx_key, tx_key) = queues.keys.ok_or_else(|| bug("queues are not placed"))?;
         let backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
@@ -539,6 +540,8 @@ impl Building {
             addresses: plan.respond.clone(),
             xconnect: None,
             pool: queues.pool.slot(),
+            _buffers: Arc::clone(&queues.pool),
+            files: Arc::default(),
             records: queues.records,
             rx: vec![queue(rx_key, &queues.rx, plan.rx_ring_size, self.notify_fds[0])],
             tx: vec![queue(tx_key, &queues.tx, plan.tx_ring_size, self.notify_fds[1])],

@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 
@@ -73,6 +74,12 @@ fn living(shared: &Shared, which: impl Fn(&Interface) -> bool) -> Vec<SwIfIndex>
     registry.all().filter(wanted).map(|i| i.sw_if_index).collect()
 }
 
+/// The right to use an interface's files; none if it is not there any more.
+async fn hold_files(shared: &Shared, index: SwIfIndex) -> Option<OwnedMutexGuard<()>> {
+    let files = Arc::clone(&shared.registry().get(index)?.files);
+    Some(files.lock_owned().await)
+}
+
 /// Looks host sides up again.
 async fn refresh(
     shared: &Arc<Shared>,
@@ -80,29 +87,23 @@ async fn refresh(
     which: impl Fn(&Interface) -> bool,
 ) {
     for index in living(shared, which) {
+        let Some(held) = hold_files(shared, index).await else { continue };
         let taps = match shared.registry().get(index) {
-            Some(interface) => interface.taps.clone(),
-            None => continue,
+            Some(interface) if !interface.deleting => interface.taps.clone(),
+            _ => continue,
         };
-        match HostSide::find(&resources.nursery, &taps).await {
+        let found = HostSide::find(&resources.nursery, taps).await;
+        match found {
             Ok(Some(side)) => {
                 if let Some(interface) = shared.registry().get_mut(index) {
                     interface.host = side.facts;
                     interface.nsid = side.nsid;
                 }
             }
-            Ok(None) => host_is_gone(shared, resources, index).await,
+            Ok(None) => host_is_gone(shared, resources, index, &held).await,
             // It is on its way somewhere; the next event or tick finds it.
             Err(_) => {}
         }
-        drop_taps(taps).await;
-    }
-}
-
-/// A delete may have run meanwhile: closing the last file blocks, so not here.
-async fn drop_taps(taps: Vec<Arc<OwnedFd>>) {
-    if taps.iter().any(|tap| Arc::strong_count(tap) == 1) {
-        let _ = thread::run("close", move || drop(taps)).await;
     }
 }
 
@@ -112,30 +113,45 @@ async fn check(
     resources: &Arc<Resources>,
     which: impl Fn(&Interface) -> bool,
 ) {
-    let asked: Vec<(SwIfIndex, Arc<OwnedFd>)> = {
+    let mut asked = Vec::new();
+    let mut held = Vec::new();
+    {
         let living = living(shared, which);
         let registry = shared.registry();
-        let tap = |index| Some((index, Arc::clone(registry.get(index)?.taps.first()?)));
-        living.into_iter().filter_map(tap).collect()
-    };
+        for interface in living.into_iter().filter_map(|index| registry.get(index)) {
+            // Who has the files now finds out by itself.
+            let Ok(files) = Arc::clone(&interface.files).try_lock_owned() else { continue };
+            let Some(tap) = interface.taps.first() else { continue };
+            asked.push((interface.sw_if_index, Arc::clone(tap)));
+            held.push((interface.sw_if_index, files));
+        }
+    }
     if asked.is_empty() {
         return;
     }
-    // The request waits for the kernel's rtnl lock, and if a delete runs meanwhile, ours is the
-    // last file: neither is for this thread.
+    // The request waits for the kernel's rtnl lock: not on this thread.
     let gone = thread::run("look", move || {
-        let gone = |(index, tap): &(SwIfIndex, Arc<OwnedFd>)| {
-            (host::is_gone(tap.as_fd()) == Ok(true)).then_some(*index)
+        let gone = |(index, tap): (SwIfIndex, Arc<OwnedFd>)| {
+            (host::is_gone(tap.as_fd()) == Ok(true)).then_some(index)
         };
-        asked.iter().filter_map(gone).collect::<Vec<_>>()
+        asked.into_iter().filter_map(gone).collect::<Vec<_>>()
     });
     // Without a thread: the next tick asks again.
-    for index in gone.await.unwrap_or_default() {
-        host_is_gone(shared, resources, index).await;
+    let gone = gone.await.unwrap_or_default();
+    for (index, files) in held {
+        if gone.contains(&index) {
+            host_is_gone(shared, resources, index, &files).await;
+        }
     }
 }
 
-async fn host_is_gone(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
+/// `_held`: the caller has the interface's files.
+async fn host_is_gone(
+    shared: &Arc<Shared>,
+    resources: &Arc<Resources>,
+    index: SwIfIndex,
+    _held: &OwnedMutexGuard<()>,
+) {
     let (mut backend, queues) = match shared.registry().get_mut(index) {
         Some(interface) if !interface.host_gone && !interface.deleting => {
             interface.host_gone = true;

@@ -85,7 +85,7 @@ counters! {
     Bytes "bytes" Bytes Both "bytes of the frames in `packets', virtio header not counted";
     Forwarded "forwarded" Frames Rx "frames handed to another interface";
     Consumed "consumed" Frames Rx "frames that ended in the action";
-    Held "held" Gauge Rx "frames taken from the ring and not yet decided";
+    Held "held" Gauge Rx "frames taken from the ring and not yet decided: none between two visits";
     Offered "offered" Frames Tx "frames that actions and peers asked to send";
     Originated "originated" Frames Tx "offered frames that were made here (replies)";
     Enqueued "enqueued" Frames Tx "frames put into the ring";
@@ -127,7 +127,7 @@ drops! {
     HandoffFull "handoff_full" Rx false "handoff ring to the peer's poller is full";
     NoFreeTxSlots "no_free_tx_slots" Tx false "no free tx slots";
     QueueBroken "queue_broken" Tx false "queue is broken";
-    NoHost "no_host" Tx false "host side went away before";
+    NoHost "no_host" Tx false "host side is gone; the frame was not put into the ring";
     WriteEinval "write_einval" Tx true "host side refused the frame (EINVAL)";
     WriteEio "write_eio" Tx true "host side is down (EIO)";
     WriteEnomem "write_enomem" Tx true "kernel had no memory for the frame (ENOMEM, ENOBUFS)";

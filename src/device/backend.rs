@@ -92,6 +92,8 @@ pub struct QueueDevices {
 pub struct Served {
     /// The tap's file says that the device may be gone.
     pub host_suspect: bool,
+    /// The tap is there but refuses to be read.
+    pub refused: bool,
     /// A call is due: used buffers were published and the driver asked to hear of it.
     pub call: bool,
     /// It stopped at the end of its budget, not of its work.

@@ -11,10 +11,11 @@
 
 use std::fmt;
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use vm_memory::{FileOffset, GuestAddress, GuestMemoryMmap};
@@ -166,11 +167,21 @@ pub struct Memory {
     records: Extent,
 }
 
+/// A memfd that can be sealed and never executed. Where `vm.memfd_noexec` forbids others, it must
+/// say so; Linux before 6.3 does not know the word.
+fn make_memfd(name: &'static str) -> Result<OwnedFd, Errno> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let noexec = MFdFlags::from_bits_retain(nix::libc::MFD_NOEXEC_SEAL);
+    match memfd_create(name, flags | noexec) {
+        Err(Errno::EINVAL) => memfd_create(name, flags),
+        made => made,
+    }
+}
+
 fn open_file(name: &'static str, bytes: u64) -> Result<(MemoryMap, Arc<Arena>), Failure> {
     let doing = format!("memfd of {} MiB for the {name} memory", bytes >> 20);
     let failed = |errno| Failure::sys(doing.clone(), "", errno).code(Code::Failed);
-    let fd =
-        memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).map_err(failed)?;
+    let fd = make_memfd(name).map_err(failed)?;
     let file = File::from(fd);
     file.set_len(bytes).map_err(|e| Failure::io(doing.clone(), "", &e))?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;

@@ -145,6 +145,8 @@ enum Read {
     /// The driver posted something that no frame can be read into.
     Unusable,
     Suspect,
+    /// The tap is there and will not be read.
+    Refused,
 }
 
 impl FromTap {
@@ -188,7 +190,9 @@ impl FromTap {
     const fn not_read(errno: Errno) -> Read {
         match errno {
             Errno::EAGAIN | Errno::EINTR => Read::NothingThere,
-            _ => Read::Suspect,
+            // What a device that goes away answers, now and then.
+            Errno::EBADFD | Errno::EIO | Errno::EFAULT => Read::Suspect,
+            _ => Read::Refused,
         }
     }
 
@@ -267,6 +271,10 @@ impl QueueDevice for FromTap {
                 Read::NothingThere | Read::NoRoom => break,
                 Read::Suspect => {
                     served.host_suspect = true;
+                    break;
+                }
+                Read::Refused => {
+                    served.refused = true;
                     break;
                 }
             }

@@ -166,9 +166,12 @@ impl Backend for VhostNet {
         let mut devices = QueueDevices::default();
         for at in 0..self.rings.len() {
             let (queue, notify) = (self.rings[at].0, Arc::clone(&self.rings[at].1));
-            let tap = taps.get(usize::from(queue.index.0) % taps.len().max(1));
+            let tap =
+                taps.get(usize::from(queue.index.0) % taps.len().max(1)).ok_or_else(|| {
+                    Failure::new(Code::Failed, queue.to_string(), "started without a tap")
+                })?;
             let started =
-                self.file(queue)?.net_set_backend(vring(queue.direction), tap.map(|t| t.as_fd()));
+                self.file(queue)?.net_set_backend(vring(queue.direction), Some(tap.as_fd()));
             if let Err(refused) = started {
                 let failure = self.named(queue, refused);
                 self.stop();

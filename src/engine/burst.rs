@@ -6,8 +6,9 @@ use super::queue::{FrameView, HDR_BYTES, Next, RxQueue, StopReason, TxQueue};
 use super::{QueueKey, queue};
 use crate::action::Verdict;
 use crate::counters::{Counter, DropReason};
-use crate::device::{BufferClass, Frame};
+use crate::device::Frame;
 use crate::frame::NetHdr;
+use crate::ring::BrokenReason;
 
 /// Most frames of one receive visit.
 const FRAMES: u32 = 64;
@@ -24,10 +25,20 @@ impl Poller {
             queue.common.stop(StopReason::HostSuspect);
             self.tell(Event::HostSuspect { interface: queue.common.interface });
         }
+        if served.refused {
+            self.break_queue(&mut queue.common, BrokenReason::ReadFailed);
+            queue.common.publish_counters();
+        }
         queue.common.ring.disarm();
         let mut ready = match queue.common.ring.look() {
             // Buffers that came home since the last visit are posted even if nothing was received.
-            Ok(0) => return queue.refill() | served.more,
+            Ok(0) => {
+                let posted = queue.refill();
+                if posted || served.call {
+                    queue.common.publish_counters();
+                }
+                return posted | served.more;
+            }
             Ok(ready) => ready,
             Err(reason) => {
                 self.break_queue(&mut queue.common, reason);
@@ -54,7 +65,7 @@ impl Poller {
         true
     }
 
-    fn break_queue(&self, common: &mut queue::Common, reason: crate::ring::BrokenReason) {
+    fn break_queue(&self, common: &mut queue::Common, reason: BrokenReason) {
         common.stop(StopReason::Broken(reason));
         self.tell(Event::QueueBroken { interface: common.interface, reason });
     }
@@ -65,12 +76,10 @@ impl Poller {
         let counters = &mut queue.common.counters;
         counters.add(Counter::Packets, 1);
         counters.add(Counter::Bytes, bytes.into());
-        // A read that filled a whole large buffer may have been cut.
-        let cut =
-            queue.pool.class() == BufferClass::Large && frame.bytes == BufferClass::Large.bytes();
         let verdict = if !queue.common.admin_up {
             Verdict::Drop(DropReason::AdminDown)
-        } else if cut || bytes > queue.common.kind.max_frame_bytes() {
+        // A read that filled a large buffer may have been cut; it is longer than any frame.
+        } else if bytes > queue.common.kind.max_frame_bytes() {
             Verdict::Drop(DropReason::Oversize)
         } else {
             let view = FrameView(&queue.pool, &frame);
@@ -121,17 +130,21 @@ impl Poller {
 
     /// Offers a frame to a transmit queue of ours. What the queue does not take is released.
     pub(super) fn offer(&mut self, to: QueueKey, frame: Frame, originated: bool) {
-        let (Some(pool), Some(mut queue)) = (self.pool(frame.pool), take_slot(&mut self.tx, to))
-        else {
+        let Some(mut queue) = take_slot(&mut self.tx, to) else {
             self.release(&frame);
             return;
         };
-        let mut posted = queue.admit(&pool, &frame).and_then(|()| queue.post(&pool, &frame));
+        let mut posted = match self.pool(frame.pool) {
+            Some(pool) => queue.admit(pool, &frame).and_then(|()| queue.post(pool, &frame)),
+            None => Err(DropReason::PeerGone),
+        };
         if posted == Err(DropReason::NoFreeTxSlots) && !queue.stuck {
             // Show the device what it has, take back what it used, and try once more; if that was
             // nothing, not again before the next burst.
             queue.stuck = !self.turn(&mut queue);
-            posted = queue.accepts().and_then(|()| queue.post(&pool, &frame));
+            if let Some(pool) = self.pool(frame.pool) {
+                posted = queue.accepts().and_then(|()| queue.post(pool, &frame));
+            }
         }
         let counters = &mut queue.common.counters;
         counters.add(Counter::Offered, 1);
@@ -162,7 +175,8 @@ impl Poller {
         queue.dirty = false;
         queue.stuck = false;
         queue.common.counters.add(Counter::Bursts, 1);
-        self.visit_tx(&mut queue);
+        self.turn(&mut queue);
+        queue.publish_counters();
         let waits = queue.common.ring.in_flight() > 0 && !queue.common.ready;
         self.tx[key.slot as usize] = Some(queue);
         if waits {
@@ -170,16 +184,9 @@ impl Poller {
         }
     }
 
-    /// Lets the device work and takes back what it used; `true` if anything came back.
-    pub(super) fn visit_tx(&mut self, queue: &mut TxQueue) -> bool {
-        let moved = self.turn(queue);
-        queue.common.counters.set(Counter::InFlight, queue.common.ring.in_flight().into());
-        queue.common.publish_counters();
-        moved
-    }
-
-    /// As [`Poller::visit_tx`], for the middle of a burst: the counters are not published.
-    fn turn(&mut self, queue: &mut TxQueue) -> bool {
+    /// Lets the device work and takes back what it used; `true` if anything changed. Counts, and
+    /// does not publish: the burst may not be over.
+    pub(super) fn turn(&mut self, queue: &mut TxQueue) -> bool {
         if queue.common.stopped.is_some() {
             return false;
         }
@@ -198,6 +205,7 @@ impl Poller {
         });
         if let Err(reason) = outcome {
             self.break_queue(&mut queue.common, reason);
+            moved = true;
         }
         moved
     }

@@ -24,6 +24,7 @@ use super::{Event, QueueKey, event_key};
 use crate::action::Reply;
 use crate::counters::{Counter, DropReason};
 use crate::device::{ERROR_KEY, Frame, Pool, PoolSlot, Wait};
+use crate::ring::BrokenReason;
 use crate::units::PollerIndex;
 
 /// How long a queue that moves nothing is visited before it sleeps. A wake-up across cores costs
@@ -254,7 +255,8 @@ impl Poller {
             return stays;
         }
         if let Some(mut queue) = take_slot(&mut self.tx, key) {
-            if self.visit_tx(&mut queue) {
+            if self.turn(&mut queue) {
+                queue.publish_counters();
                 queue.common.active_ns = self.now_ns;
                 *moved = true;
             }
@@ -321,8 +323,8 @@ impl Poller {
     }
 
     /// The pool of a frame.
-    pub(super) fn pool(&self, slot: PoolSlot) -> Option<Arc<Pool>> {
-        self.pools.get(usize::from(slot.0))?.as_ref().map(|lender| Arc::clone(&lender.pool))
+    pub(super) fn pool(&self, slot: PoolSlot) -> Option<&Pool> {
+        self.pools.get(usize::from(slot.0))?.as_ref().map(|lender| &*lender.pool)
     }
 
     /// Sends a lent frame's buffers home.
@@ -394,7 +396,7 @@ impl Poller {
             }
             Command::AddRx(mut queue) => {
                 let key = queue.common.key;
-                let _ = queue.common.device.register(&self.epoll, event_key(key));
+                self.watch(&mut queue.common);
                 queue.refill();
                 queue.common.publish_counters();
                 put(&mut self.rx, key.slot as usize, queue);
@@ -402,7 +404,7 @@ impl Poller {
             }
             Command::AddTx(mut queue) => {
                 let key = queue.common.key;
-                let _ = queue.common.device.register(&self.epoll, event_key(key));
+                self.watch(&mut queue.common);
                 queue.common.ring.disarm();
                 queue.common.publish_counters();
                 put(&mut self.tx, key.slot as usize, queue);
@@ -469,6 +471,15 @@ impl Poller {
             }
             Command::Settle(frames) => frames.iter().for_each(|frame| self.release(frame)),
             Command::Shutdown => self.stopping = true,
+        }
+    }
+
+    /// Watches a new queue's files. A queue that cannot be watched would sleep for ever.
+    fn watch(&self, common: &mut super::queue::Common) {
+        if common.device.register(&self.epoll, event_key(common.key)).is_err() {
+            common.stop(StopReason::Broken(BrokenReason::Unwatched));
+            let (interface, reason) = (common.interface, BrokenReason::Unwatched);
+            self.tell(Event::QueueBroken { interface, reason });
         }
     }
 

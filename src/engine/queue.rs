@@ -9,7 +9,7 @@ use super::QueueKey;
 use crate::action::{Action, FrameBytes, PeerKey};
 use crate::counters::{Counter, DropReason, QueueCounters};
 use crate::device::{Frame, Pool, QueueDevice, QueueMemory, Wait};
-use crate::frame::{HEAD_BYTES, NetHdr, check};
+use crate::frame::{HEAD_BYTES, NetHdr, check, needs_head};
 use crate::ring::{BrokenReason, DriverRing, MAX_SEGMENTS, Segment};
 use crate::units::{Kind, SwIfIndex};
 
@@ -300,6 +300,13 @@ impl TxQueue {
         }
     }
 
+    /// Publishes the counters with the ring's state as it is now.
+    pub(super) fn publish_counters(&mut self) {
+        let in_flight = self.common.ring.in_flight();
+        self.common.counters.set(Counter::InFlight, in_flight.into());
+        self.common.publish_counters();
+    }
+
     /// Decides whether the queue takes frames at all.
     pub(super) const fn accepts(&self) -> Result<(), DropReason> {
         match self.common.stopped {
@@ -313,23 +320,35 @@ impl TxQueue {
     /// Decides whether a frame may be shown to the backend.
     pub(super) fn admit(&self, pool: &Pool, frame: &Frame) -> Result<(), DropReason> {
         self.accepts()?;
-        let mut head = [0; NetHdr::BYTES + HEAD_BYTES];
-        let copied = pool.copy_from(frame, 0, &mut head);
-        let Some((hdr, head)) = head[..copied].split_first_chunk() else {
+        let mut hdr = [0; NetHdr::BYTES];
+        if pool.copy_from(frame, 0, &mut hdr) < NetHdr::BYTES {
             return Err(DropReason::ShortFrame);
-        };
+        }
+        let (kind, hdr) = (self.common.kind, NetHdr::from_bytes(&hdr));
         // The header's bytes are in front of every frame that got here.
         let bytes = frame.bytes - HDR_BYTES;
-        check(self.common.kind, &NetHdr::from_bytes(hdr), bytes, head)
+        if !needs_head(kind, &hdr) {
+            return check(kind, &hdr, bytes, &[]);
+        }
+        let mut head = [0; HEAD_BYTES];
+        let copied = pool.copy_from(frame, NetHdr::BYTES, &mut head);
+        check(kind, &hdr, bytes, &head[..copied])
     }
 
     /// Posts a frame that was admitted. [`DropReason::NoFreeTxSlots`] when the ring is full.
     pub(super) fn post(&mut self, pool: &Pool, frame: &Frame) -> Result<(), DropReason> {
         // A transmitted frame's num_buffers is zero ([VIRTIO-1.3 §5.1.6.2]).
         pool.patch(frame, 10, &[0, 0]);
-        let mut segments = [Segment { addr: 0, len: 0 }; MAX_SEGMENTS];
-        let n = pool.segments(frame, &mut segments);
-        self.common.ring.post(&segments[..n], frame.token()).map_err(|_| DropReason::NoFreeTxSlots)
+        let ring = &mut self.common.ring;
+        let posted = if frame.buffers == 1 {
+            let whole = Segment { len: frame.bytes, ..pool.segment(frame.head) };
+            ring.post(&[whole], frame.token())
+        } else {
+            let mut segments = [Segment { addr: 0, len: 0 }; MAX_SEGMENTS];
+            let n = pool.segments(frame, &mut segments);
+            ring.post(&segments[..n], frame.token())
+        };
+        posted.map_err(|_| DropReason::NoFreeTxSlots)
     }
 
     /// Takes back what the device has used, counts each frame as sent or refused, and sends its

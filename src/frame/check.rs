@@ -60,10 +60,16 @@ const UDP_CSUM_OFFSET: u16 = 6;
 const TCP_BYTES: u32 = 20;
 const UDP_BYTES: u32 = 8;
 
+/// Whether [`check`] looks at the frame's own bytes, beyond its header and length.
+pub const fn needs_head(kind: Kind, hdr: &NetHdr) -> bool {
+    matches!(kind, Kind::Tun) || hdr.gso_type != NetHdr::GSO_NONE
+}
+
 /// Decides whether a frame may be shown to a backend.
 ///
 /// `frame_bytes` is the length of the frame without the virtio header, `head` its first
-/// [`HEAD_BYTES`] bytes, or all of it when it is shorter. Reads nothing else, allocates nothing.
+/// [`HEAD_BYTES`] bytes, or all of it when it is shorter; it may be empty where [`needs_head`] says
+/// so. Reads nothing else, allocates nothing.
 ///
 /// # Errors
 /// [`DropReason::ShortFrame`], [`DropReason::Oversize`] (also for frames that are not GSO), or

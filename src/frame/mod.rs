@@ -10,5 +10,5 @@ pub mod checksum;
 pub mod extensions;
 pub mod net_hdr;
 
-pub use check::{HEAD_BYTES, check};
+pub use check::{HEAD_BYTES, check, needs_head};
 pub use net_hdr::NetHdr;

@@ -61,8 +61,10 @@ pub enum BrokenReason {
     BadBufferCount = 6,
     /// The device reported an error on the queue (vhost's error eventfd).
     DeviceError = 7,
-    /// The device has the tap but its file says nothing can be read from it.
+    /// The tap is there but refuses to be read.
     ReadFailed = 8,
+    /// The poller could not watch the queue's files.
+    Unwatched = 9,
 }
 
 impl BrokenReason {
@@ -76,7 +78,8 @@ impl BrokenReason {
             Self::FrameWithoutHeader => "received frame is shorter than its header",
             Self::BadBufferCount => "num_buffers of a received frame is impossible",
             Self::DeviceError => "the backend reported an error on the queue",
-            Self::ReadFailed => "reading from the tap failed",
+            Self::ReadFailed => "the tap refuses to be read",
+            Self::Unwatched => "the queue's files cannot be watched",
         }
     }
 
@@ -91,6 +94,7 @@ impl BrokenReason {
             6 => Self::BadBufferCount,
             7 => Self::DeviceError,
             8 => Self::ReadFailed,
+            9 => Self::Unwatched,
             _ => return None,
         })
     }

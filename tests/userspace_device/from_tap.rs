@@ -130,13 +130,14 @@ fn only_a_sleeping_queue_is_woken_by_the_tap_and_once() {
 }
 
 #[test]
-fn a_tap_that_cannot_be_read_makes_the_host_side_suspect() {
+fn a_tap_that_is_there_and_refuses_to_be_read_is_reported_as_that() {
     for class in [BufferClass::Small, BufferClass::Large] {
         // The end of a pipe that only takes bytes.
         let (_read, tap) = nix::unistd::pipe().unwrap();
         let mut bench = Bench::new(tap, class);
         bench.post(40);
-        assert!(bench.from_tap.serve().host_suspect);
+        let served = bench.from_tap.serve();
+        assert!(served.refused && !served.host_suspect);
         assert_eq!(bench.receive(), None);
         assert_eq!(bench.rx.in_flight(), 40);
     }

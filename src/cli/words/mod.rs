@@ -24,6 +24,7 @@ use tree::{
     naming_option, place,
 };
 
+use crate::cli::lacking::lacking_option;
 use crate::diag::Failure;
 use crate::render::escape;
 
@@ -283,6 +284,9 @@ impl<'a> Walk<'a> {
     }
 
     fn unknown_option(&self, word: &str, name: &str) -> Failure {
+        if lacking_option(name) {
+            return Failure::usage(word, "not supported in this version");
+        }
         let longs = self.node.get_arguments().chain(self.root.get_arguments()).flat_map(longs);
         match nearest::nearest(name, longs) {
             Some(meant) => {

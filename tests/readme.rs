@@ -1,0 +1,342 @@
+//! README says what the program does: its commands are run and their output compared, its tables are
+//! those of the code.
+//!
+//! `TAPTOOL_UPDATE_README=1` writes what was found instead of comparing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic is how a test fails; the lints' own exception ends at helper functions"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use assert_cmd::cargo::cargo_bin;
+use common::{World, live, patience};
+use taptool::counters::{COUNTERS, DROP_REASONS, Sides, Unit};
+use taptool::diag::Code;
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")
+}
+
+fn updating() -> bool {
+    env::var_os("TAPTOOL_UPDATE_README").is_some_and(|v| v == "1")
+}
+
+/// Compares `found` with what README has between two lines, or writes it there.
+fn check(begin: &str, end: &str, found: &str) {
+    // Two tests may write at once.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _one = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = fs::read_to_string(path()).unwrap();
+    let from = text.find(begin).unwrap_or_else(|| panic!("README has no `{begin}'")) + begin.len();
+    let to = from + text[from..].find(end).unwrap();
+    if updating() {
+        fs::write(path(), format!("{}{found}{}", &text[..from], &text[to..])).unwrap();
+    } else {
+        let same = &text[from..to] == found;
+        assert!(same, "README is stale after `{begin}', see tests/readme.rs; found\n{found}");
+    }
+}
+
+const fn sides(sides: Sides) -> &'static str {
+    match sides {
+        Sides::Rx => "rx",
+        Sides::Tx => "tx",
+        Sides::Both => "rx, tx",
+    }
+}
+
+/// A sentence with its words quoted for Markdown.
+fn quoted(sentence: &str) -> String {
+    match sentence.split_once('`') {
+        Some((before, rest)) => format!("{before}`{}", rest.replacen('\'', "`", 1)),
+        None => sentence.to_owned(),
+    }
+}
+
+#[test]
+fn the_tables_of_counters_and_drop_reasons_are_the_codes() {
+    let mut counters = String::from("\n| counter | queues | counts | |\n|---|---|---|---|\n");
+    for row in COUNTERS {
+        let unit = match row.unit {
+            Unit::Frames => "frames",
+            Unit::Bytes => "bytes",
+            Unit::Events => "events",
+            Unit::Gauge => "now",
+        };
+        // Its sentence is the queue's `state`.
+        if row.name != "broken_reason" {
+            writeln!(
+                counters,
+                "| `{}` | {} | {unit} | {} |",
+                row.name,
+                sides(row.sides),
+                quoted(row.sentence)
+            )
+            .unwrap();
+        }
+    }
+    check("<!-- counters -->", "<!-- /counters -->", &counters);
+    let mut drops = String::from("\n| reason | queues | |\n|---|---|---|\n");
+    for row in DROP_REASONS {
+        let place = match (row.sides, row.after_enqueue) {
+            (Sides::Tx, true) => "tx, after the ring",
+            (Sides::Tx, false) => "tx, before the ring",
+            (other, _) => sides(other),
+        };
+        writeln!(drops, "| `{}` | {place} | {} |", row.name, quoted(row.sentence)).unwrap();
+    }
+    check("<!-- drops -->", "<!-- /drops -->", &drops);
+}
+
+fn rows(begin: &str, end: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(path()).unwrap();
+    let from = text.find(begin).unwrap();
+    let to = from + text[from..].find(end).unwrap();
+    let lines = text[from..to].lines().filter(|l| l.starts_with("| ")).skip(1);
+    lines.map(|l| l[1..].split('|').map(|c| c.trim().to_owned()).collect()).collect()
+}
+
+#[test]
+fn the_table_of_exit_codes_is_the_codes() {
+    let said: Vec<u8> = rows("<!-- codes -->", "<!-- /codes -->")
+        .iter()
+        .map(|row| row[0].parse().unwrap())
+        .collect();
+    let all = [
+        Code::Failed,
+        Code::Usage,
+        Code::NotFound,
+        Code::Exists,
+        Code::NotPermitted,
+        Code::NoAnswer,
+        Code::NoBackend,
+    ];
+    let ours: Vec<u8> = [0].into_iter().chain(all.map(|code| code as u8)).collect();
+    assert_eq!(said, ours);
+}
+
+#[test]
+fn the_table_of_options_is_the_help_of_create() {
+    let out = Command::new(cargo_bin("taptool")).args(["create", "--help"]).output().unwrap();
+    let help = String::from_utf8(out.stdout).unwrap();
+    let (mut options, mut last) = (BTreeMap::new(), String::new());
+    let mine = help.split("\nGlobal options:").next().unwrap();
+    for line in mine.lines() {
+        if let Some(rest) = line.strip_prefix("      --") {
+            last = rest.split(' ').next().unwrap().to_owned();
+            options.insert(last.clone(), String::new());
+        } else if let Some((_, alias)) = line.split_once("[alias: ") {
+            *options.get_mut(&last).unwrap() = alias.trim_end_matches(']').to_owned();
+        }
+    }
+    let said: BTreeMap<String, String> = rows("<!-- options -->", "<!-- /options -->")
+        .iter()
+        .map(|row| {
+            let word = row[0].trim_matches('`').split(' ').next().unwrap();
+            (word.to_owned(), row[1].trim_matches('`').to_owned())
+        })
+        .collect();
+    assert_eq!(said, options);
+    for (option, bounds) in [
+        ("--id ", "0-8191"),
+        ("--host-mtu-size", "68-65521 [default: 1500]"),
+        ("--rx-ring-size", "64-32768 [default: 256]"),
+        ("--tx-ring-size", "64-32768 [default: 256]"),
+    ] {
+        let (_, after) = help.split_once(option).unwrap();
+        let about: String = after.lines().take(3).collect();
+        assert!(about.contains(bounds), "{option} no longer says {bounds}: {about}");
+    }
+}
+
+/// The commands of a block of README and what it says that they print.
+fn blocks(kind: &str, prompt: &str) -> Vec<Vec<(String, Vec<String>)>> {
+    let text = fs::read_to_string(path()).unwrap();
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while lines.any(|line| line == format!("```console {kind}")) {
+        let mut block: Vec<(String, Vec<String>)> = Vec::new();
+        for line in lines.by_ref().take_while(|line| *line != "```") {
+            match line.strip_prefix(prompt) {
+                Some(command) => block.push((command.to_owned(), Vec::new())),
+                None => block.last_mut().unwrap().1.push(line.to_owned()),
+            }
+        }
+        blocks.push(block);
+    }
+    assert!(!blocks.is_empty(), "README has no block of {kind}");
+    blocks
+}
+
+fn write_blocks(kind: &str, prompt: &str, blocks: &[Vec<(String, Vec<String>)>]) {
+    let text = fs::read_to_string(path()).unwrap();
+    let begin = format!("```console {kind}\n");
+    let mut parts = text.split(&begin);
+    let mut whole = parts.next().unwrap().to_owned();
+    for (block, rest) in blocks.iter().zip(parts) {
+        whole.push_str(&begin);
+        for (command, lines) in block {
+            writeln!(whole, "{prompt}{command}").unwrap();
+            lines.iter().for_each(|line| writeln!(whole, "{line}").unwrap());
+        }
+        whole.push_str(&rest[rest.find("```").unwrap()..]);
+    }
+    fs::write(path(), whole).unwrap();
+}
+
+/// What is the same in every run: not numbers, addresses that nobody asked for, and the room that
+/// they take. No loss stays no loss.
+fn essence(line: &str) -> String {
+    let word = |word: &str| {
+        if word == "0%" || word.starts_with("10.") {
+            return word.to_owned();
+        }
+        if word.len() == 17 && word.matches(':').count() == 5 {
+            return "MAC".to_owned();
+        }
+        if word.starts_with("0x") {
+            return "0xN".to_owned();
+        }
+        if word.starts_with("fe80::") {
+            return "fe80::N".to_owned();
+        }
+        let unit = word.trim_start_matches(['K', 'M', 'G']);
+        let word = if unit == "Bytes" || unit == "bits/sec" { unit } else { word };
+        let mut short = String::new();
+        for c in word.chars() {
+            let number = c.is_ascii_digit() || (c == '.' && short.ends_with('N'));
+            if !number || !short.ends_with('N') {
+                short.push(if number { 'N' } else { c });
+            }
+        }
+        short
+    };
+    line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// The essence of an output. Which of a queue's counters are above zero, and so where their list is
+/// broken, is not the same in every run.
+fn essences(lines: &[String]) -> Vec<String> {
+    let lists = lines.iter().filter(|l| !(l.starts_with("      ") && l.contains(char::is_numeric)));
+    let short = lists.map(|l| match l.strip_prefix("    packets ") {
+        Some(_) => "packets and more".to_owned(),
+        None => essence(l),
+    });
+    short.collect()
+}
+
+/// A shell that runs one command after another.
+struct Shell {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+/// Ends the output of a command in the foreground.
+const DONE: &str = "-- done --";
+
+impl Shell {
+    fn start(_here: &World, directory: &Path) -> Self {
+        let program = env::var_os("TAPTOOL_BIN").map_or_else(|| cargo_bin("taptool"), Into::into);
+        let mut paths = vec![program.parent().unwrap().to_owned()];
+        paths.extend(env::split_paths(&env::var_os("PATH").unwrap()));
+        let mut child = Command::new("bash")
+            .current_dir(directory)
+            .env("PATH", env::join_paths(paths).unwrap())
+            .env("LC_ALL", "C")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(child.stdin.as_mut().unwrap(), "exec 2>&1").unwrap();
+        let (send, lines) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || {
+            for line in stdout.lines() {
+                let _ = send.send(line.unwrap());
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// Runs a command; gives its output and that of others meanwhile: `expected` lines if so many
+    /// come in time, or all until it is quiet.
+    fn run(&mut self, command: &str, expected: usize) -> Vec<String> {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{command}\necho '{DONE}'").unwrap();
+        let (mut lines, mut done) = (Vec::new(), false);
+        loop {
+            let wait = match (done, updating(), lines.len() >= expected) {
+                (true, true, _) => Duration::from_secs(2),
+                // One line too many is to be seen here, not with the next command.
+                (true, false, true) => Duration::from_millis(50),
+                _ => patience(10.0),
+            };
+            match self.lines.recv_timeout(wait) {
+                Ok(line) if line == DONE => done = true,
+                // What is missing here is no news to a reader of README.
+                Ok(line) if line.contains("open /dev/vhost-net: ") && !updating() => {}
+                Ok(line) => lines.push(line.trim_end().to_owned()),
+                Err(_) if done => return lines,
+                Err(e) => panic!("{command}: {e}: {lines:#?}"),
+            }
+        }
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_tour_prints_what_readme_says() {
+    live(|world| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut shell = Shell::start(world, directory.path());
+        let mut blocks = blocks("tour", "# ");
+        for (command, said) in blocks.iter_mut().flatten() {
+            said.retain(|line| updating() || !line.contains("open /dev/vhost-net: "));
+            let found = shell.run(command, said.len());
+            if !updating() {
+                let (ours, theirs) = (essences(&found), essences(said));
+                assert_eq!(ours, theirs, "{command}:\n{}", found.join("\n"));
+            }
+            *said = found;
+        }
+        if updating() {
+            write_blocks("tour", "# ", &blocks);
+        }
+        // Nothing is left: the namespaces have their loopback device alone.
+        for netns in ["foo", "left", "right"] {
+            assert_eq!(world.links(netns), Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn the_errors_are_those_that_readme_shows() {
+    for (command, said) in blocks("errors", "$ ").into_iter().flatten() {
+        let words = shlex::split(&command).unwrap();
+        assert_eq!(words[0], "taptool");
+        let mut command = Command::new(cargo_bin("taptool"));
+        let out = command.args(&words[1..]).env("NO_COLOR", "1").output().unwrap();
+        assert_ne!(out.status.code(), Some(0));
+        let found = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(found.lines().collect::<Vec<_>>(), said, "{words:?}");
+    }
+}
