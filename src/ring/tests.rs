@@ -8,6 +8,8 @@ use vm_memory::{GuestAddress, GuestMemoryMmap};
 use super::*;
 use crate::units::RingSize;
 
+mod race;
+
 struct Fixture {
     driver: DriverRing,
     device: DeviceRing,
@@ -230,60 +232,4 @@ fn a_chain_that_loops_or_leaves_the_table_is_malformed_and_bounded() {
     desc[1].store(pack(32, DESC_F_INDIRECT, 0), Ordering::Relaxed);
     desc[0].store(u64::MAX, Ordering::Relaxed);
     assert!(f.device.peek(0, &mut into).malformed);
-}
-
-/// Both sides on threads of their own, each sleeping on a parked thread when it has nothing to do:
-/// a lost notification is a test that never ends.
-#[test]
-fn no_notification_is_lost_when_two_sides_race_to_sleep() {
-    use std::sync::mpsc::sync_channel;
-    use std::time::Duration;
-    const FRAMES: u64 = 200_000;
-    for event_idx in [false, true] {
-        let f = fixture(64, event_idx, false);
-        let (kick, kicked) = sync_channel::<()>(65_536);
-        let (call, called) = sync_channel::<()>(65_536);
-        let mut device = f.device;
-        let worker = std::thread::spawn(move || {
-            let mut into = [NONE; MAX_SEGMENTS];
-            let mut done = 0;
-            while done < FRAMES {
-                while device.available() > 0 {
-                    let chain = device.pop(&mut into);
-                    device.push_used(chain.head, 0);
-                    done += 1;
-                    if done % 3 == 0 && device.publish() {
-                        call.send(()).unwrap();
-                    }
-                }
-                if device.publish() {
-                    call.send(()).unwrap();
-                }
-                if done < FRAMES && !device.arm() {
-                    kicked.recv_timeout(Duration::from_secs(60)).expect("a kick was lost");
-                }
-                device.disarm();
-            }
-        });
-        let mut driver = f.driver;
-        let (mut posted, mut taken) = (0, 0);
-        while taken < FRAMES {
-            while posted < FRAMES && driver.post(&[segment(0)], posted + 1).is_ok() {
-                posted += 1;
-            }
-            if driver.publish() {
-                kick.send(()).unwrap();
-            }
-            driver.look().unwrap();
-            while driver.take().unwrap().is_some() {
-                taken += 1;
-            }
-            let room = posted < FRAMES && driver.free() > 0;
-            if taken < FRAMES && !room && !driver.arm() {
-                called.recv_timeout(Duration::from_secs(60)).expect("a call was lost");
-            }
-            driver.disarm();
-        }
-        worker.join().unwrap();
-    }
 }

@@ -4,10 +4,12 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::doubles::Style;
 use super::frames::{assert_lost, check_content, frame, lost};
 use super::rig::{Interface, Rig, Shape, until};
 use crate::counters::{Counter, DropReason};
 use crate::device::{Pool, QueueRecord};
+use crate::engine::inbox::Command;
 use crate::engine::{Event, StopReason};
 use crate::ring::BrokenReason;
 
@@ -53,6 +55,37 @@ fn peer_goes_under_traffic(pollers: u16, stalled: bool) {
     }
     check_content(&inside, &to.wire.collect());
     rig.no_complaints();
+}
+
+#[test]
+fn frames_on_their_way_between_two_pollers_belong_to_the_queue_that_is_taken_away() {
+    let mut rig = Rig::new(2);
+    let (a, b) = (rig.add(0, Shape::SMALL), rig.add(1, Shape::SMALL));
+    let busy = rig.add(1, Shape { style: Style::Inline, ..Shape::SMALL });
+    rig.connect(a, b);
+    // The owner of b is held up while 500 frames for it gather.
+    let held = Arc::clone(&rig.interfaces[busy].wire);
+    let gate = held.gate.lock().unwrap();
+    held.wake();
+    until("the owner is held up", || held.at_gate.load(Ordering::Acquire));
+    rig.interfaces[a].wire.inject((0..500).map(|i| frame(i, 100)));
+    until("all were received", || rig.interfaces[a].has_received_all());
+    // What `take_tx` asks for, so that the owner finds all of it at once.
+    let Interface { poller, tx, .. } = rig.interfaces[b];
+    let other = rig.interfaces[a].poller;
+    rig.ask(|engine| engine.ask(other, Command::RemoveRoute(tx)));
+    let (answer, taken) = tokio::sync::oneshot::channel();
+    let inbox = rig.engine.inbox(poller).unwrap();
+    inbox.send(Command::RemoveRoute(tx), None);
+    inbox.send(Command::TakeTx(tx, answer), None);
+    drop(gate);
+    let mut queue = taken.blocking_recv().unwrap().expect("it was there");
+    rig.interfaces[b].stop_device();
+    let frames = queue.drain();
+    drop(queue);
+    rig.ask(|engine| engine.settle(frames));
+    rig.settle();
+    assert_eq!(rig.interfaces[b].sent().get(Counter::Offered), 500);
 }
 
 #[test]
