@@ -193,7 +193,7 @@ const DEFECTS: &[Row] = &[
         Test("src/frame/check/tests.rs::everything_that_linux_hands_over_passes"),
     ]),
     ("B37", "a notification is lost between publishing and looking", &[
-        Test("src/ring/tests.rs::no_notification_is_lost_when_two_sides_race_to_sleep"),
+        Test("src/ring/tests/race.rs::no_notification_is_lost_when_two_sides_race_to_sleep"),
         Test("src/ring/notify.rs::an_event_is_passed_exactly_when_it_lies_between_old_and_new_also_across_the_wrap"),
         Test("src/engine/tests/pace.rs::a_frame_alone_on_its_way_round_both_kinds_of_device_is_never_slept_through"),
     ]),
