@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use color_eyre::config::{HookBuilder, Theme};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use taptool::api::{Outcome, Request};
-use taptool::cli::{self, Settings, Submit, World};
+use taptool::api::{Outcome, Request, Submit};
+use taptool::cli::{self, Settings, World};
 use taptool::control::{Control, Options};
 use taptool::demo;
 use taptool::device::BufferClass;

@@ -24,8 +24,11 @@ pub use set::{SetInterface, SetRequest};
 pub use show::{ErrorRow, ShowRequest};
 pub use xconnect::XconnectRequest;
 
+use std::future::Future;
+
 use serde_json::Value;
 
+use crate::diag::Failure;
 pub use crate::units::BackendKind;
 use crate::units::{IfName, SwIfIndex};
 
@@ -45,6 +48,13 @@ impl std::fmt::Display for InterfaceRef {
             Self::Index(index) => write!(f, "sw_if_index {index}"),
         }
     }
+}
+
+/// Whoever answers requests.
+pub trait Submit {
+    /// Carries out one request. A request that was begun is carried to its end or undone, so the
+    /// future is not dropped while it runs.
+    fn submit(&self, request: Request) -> impl Future<Output = Result<Outcome, Failure>>;
 }
 
 /// One command, its values checked.

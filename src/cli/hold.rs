@@ -22,8 +22,8 @@ use super::grammar::{self, Globals, Unparsed, Verb};
 use super::printer::Printer;
 use super::script::{self, Input};
 use super::shown::Shown;
-use super::{Settings, Submit, World};
-use crate::api::{DeleteRequest, Request};
+use super::{Settings, World};
+use crate::api::{DeleteRequest, Request, Submit};
 use crate::diag::{Code, Failure};
 use crate::units::MemorySize;
 

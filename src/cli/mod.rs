@@ -36,16 +36,9 @@ use grammar::{Color, Globals, Parsed, Unparsed, Verb};
 use printer::Printer;
 use shown::Shown;
 
-use crate::api::{Outcome, Request};
+use crate::api::{Outcome, Request, Submit};
 use crate::diag::{Code, Failure};
 use crate::units::MemorySize;
-
-/// Whoever answers requests.
-pub trait Submit {
-    /// Carries out one request. A request that was begun is carried to its end or undone, so the
-    /// future is not dropped while it runs.
-    fn submit(&self, request: Request) -> impl Future<Output = Result<Outcome, Failure>>;
-}
 
 /// What the command line asks of the process it runs in.
 pub trait World {

@@ -1,7 +1,8 @@
 //! The answers when no process holds interfaces: there are none.
 
-use super::Submit;
-use crate::api::{ClearRequest, DeleteRequest, InterfaceRef, Outcome, Reply, Request, ShowRequest};
+use crate::api::{
+    ClearRequest, DeleteRequest, InterfaceRef, Outcome, Reply, Request, ShowRequest, Submit,
+};
 use crate::diag::{Code, Failure};
 
 /// Answers for a machine without a holder.
