@@ -3,7 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+mod prefix;
+mod wire;
+
+pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};
 
 /// Why a word is not the value it should be: a sentence without the word itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +122,7 @@ impl fmt::Display for InterfaceId {
 }
 
 /// Our number of an interface, from 1 up, never used again while the process lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SwIfIndex(pub u32);
 
@@ -128,7 +133,7 @@ impl fmt::Display for SwIfIndex {
 }
 
 /// Number of a queue within its interface and direction, from 0 up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct QueueIndex(pub u16);
 
@@ -139,7 +144,7 @@ impl fmt::Display for QueueIndex {
 }
 
 /// Number of a poller thread, from 0 up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PollerIndex(pub u16);
 
@@ -321,7 +326,7 @@ impl FromStr for MemorySize {
 }
 
 /// Whether frames carry an Ethernet header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Ethernet frames (`IFF_TAP`).
@@ -364,7 +369,7 @@ impl fmt::Display for Kind {
 }
 
 /// The device that serves the rings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackendKind {
     /// The kernel's /dev/vhost-net.

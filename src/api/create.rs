@@ -1,15 +1,19 @@
 //! `create tap`: request, and the steps that `dry-run` answers with.
 
+mod check;
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::Namespace;
+use super::{Namespace, wire};
+use crate::diag::Failure;
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
 
 /// Which device serves the rings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BackendChoice {
     /// vhost-net where it works, else userspace.
     #[default]
@@ -21,61 +25,97 @@ pub enum BackendChoice {
 }
 
 /// Everything `create` can be told. Defaults are [`CreateRequest::new`]'s.
-#[derive(Debug)]
+///
+/// On the wire every key but `kind` may be absent or null; the namespace is the one file that
+/// comes with the message.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreateRequest {
     /// Tap or tun.
     pub kind: Kind,
     /// NAME: names both sides unless they are named apart.
+    #[serde(default)]
     pub name: Option<IfName>,
     /// `id N`; none: the first free one whose name is free.
+    #[serde(default)]
     pub id: Option<InterfaceId>,
     /// `if-name`: our side's name.
+    #[serde(default)]
     pub if_name: Option<IfName>,
     /// `hw-addr`: our side's MAC; none: random.
+    #[serde(default)]
     pub mac_addr: Option<MacAddr>,
     /// `host-if-name`.
+    #[serde(default)]
     pub host_if_name: Option<IfName>,
     /// `host-ns`, open; the caller's own namespace when none was named.
+    #[serde(default)]
     pub host_ns: Namespace,
     /// `host-mac-addr`; none: the kernel's choice.
+    #[serde(default)]
     pub host_mac_addr: Option<MacAddr>,
     /// `host-bridge`: must exist in the namespace. Excludes addresses and gateways.
+    #[serde(default)]
     pub host_bridge: Option<IfName>,
     /// `host-ip4-addr`, in order.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub host_ip4_addr: Vec<Ipv4Net>,
     /// `host-ip6-addr`, in order.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub host_ip6_addr: Vec<Ipv6Net>,
     /// `host-ip4-gw`: default route through our device.
+    #[serde(default)]
     pub host_ip4_gw: Option<Ipv4Addr>,
     /// `host-ip6-gw`.
+    #[serde(default)]
     pub host_ip6_gw: Option<Ipv6Addr>,
     /// `host-mtu-size`; none: the kernel's 1500.
+    #[serde(default)]
     pub host_mtu_size: Option<Mtu>,
     /// `host-txqueuelen`, packets; none: the kernel's.
+    #[serde(default)]
     pub host_txqueuelen: Option<u32>,
     /// `host-down`: leave the host side down.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub host_down: bool,
     /// `rx-ring-size`.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub rx_ring_size: RingSize,
     /// `tx-ring-size`.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub tx_ring_size: RingSize,
     /// `gso`: CSUM, TSO4, TSO6, and USO where the kernel has it.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub gso: bool,
     /// `respond A/L`: our side's addresses.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub respond: Vec<IpNet>,
     /// `backend`.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub backend: BackendChoice,
     /// `owner UID` of the tap (`TUNSETOWNER`).
+    #[serde(default)]
     pub owner: Option<u32>,
     /// `group GID` of the tap (`TUNSETGROUP`).
+    #[serde(default)]
     pub group: Option<u32>,
     /// `admin-down`: the interface starts down.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub admin_down: bool,
     /// `dry-run`: check, and answer with the steps.
+    #[serde(default, deserialize_with = "wire::nullable")]
     pub dry_run: bool,
 }
 
 impl CreateRequest {
+    /// Checks what single values cannot show: options that do not go together.
+    ///
+    /// # Errors
+    /// Exit code 2, naming the option and its value.
+    pub fn check(&self) -> Result<(), Failure> {
+        check::check(self)
+    }
+
     /// A request with nothing asked for.
     pub fn new(kind: Kind, host_ns: Namespace) -> Self {
         Self {
@@ -109,7 +149,7 @@ impl CreateRequest {
 }
 
 /// A step of a create, as `dry-run` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedStep {
     /// What it does, with its values.
     pub step: String,

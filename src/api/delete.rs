@@ -1,25 +1,26 @@
 //! `delete tap`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::InterfaceRef;
 use crate::units::IfName;
 
 /// Which interfaces to remove.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeleteRequest {
     /// These, in order. All must exist, or none is removed.
     Named(Vec<InterfaceRef>),
     /// All there are; none is fine too.
-    All,
+    All {},
 }
 
 /// An interface that is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deleted {
     /// Its name.
     pub name: IfName,
     /// Steps that could not be undone, a sentence each.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_undone: Vec<String>,
 }

@@ -1,9 +1,12 @@
 //! `gso NAME on|off`.
 
+use serde::{Deserialize, Serialize};
+
 use super::InterfaceRef;
 
 /// Turns segmentation offload on or off, on every queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GsoRequest {
     /// The interface.
     pub interface: InterfaceRef,

@@ -1,17 +1,16 @@
 //! An interface as replies show it, whole.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::str::FromStr;
 
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::counters::{Direction, QueueSnapshot};
-use crate::units::{
-    BackendKind, IfName, InterfaceId, Kind, MacAddr, PollerIndex, QueueIndex, RingSize, SwIfIndex,
-};
+use super::queue::{self, Queue};
+use crate::units::{BackendKind, IfName, InterfaceId, Invalid, Kind, MacAddr, SwIfIndex};
 
 /// Where an interface stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Moves frames.
@@ -60,6 +59,25 @@ impl std::fmt::Display for Action {
     }
 }
 
+impl FromStr for Action {
+    type Err = Invalid;
+    fn from_str(s: &str) -> Result<Self, Invalid> {
+        match (s, s.strip_prefix("xconnect ")) {
+            ("sink", _) => Ok(Self::Sink),
+            ("respond", _) => Ok(Self::Respond),
+            (_, Some(peer)) => peer.parse().map(Self::Xconnect),
+            _ => Err(Invalid("not an action".into())),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(|why| serde::de::Error::custom(format_args!("{text}: {why}")))
+    }
+}
+
 impl Serialize for Action {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(self)
@@ -67,7 +85,7 @@ impl Serialize for Action {
 }
 
 /// One interface.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Interface {
     /// Our side's name.
     pub name: IfName,
@@ -82,7 +100,7 @@ pub struct Interface {
     /// Why `backend auto` did not take vhost-net.
     pub backend_reason: Option<String>,
     /// vhost-net: `kthread` or `task`; absent on userspace and on kernels that do not say.
-    pub vhost_worker_mode: Option<&'static str>,
+    pub vhost_worker_mode: Option<Cow<'static, str>>,
     /// Where it stands.
     pub state: State,
     /// Not set down by a command.
@@ -116,7 +134,7 @@ pub struct Interface {
     /// The host may send us frames with unfinished checksums.
     pub csum_offload: bool,
     /// What the host may send us, by the names of `TUNSETOFFLOAD` (`CSUM`, `TSO4` …).
-    pub offloads: Vec<&'static str>,
+    pub offloads: Vec<Cow<'static, str>>,
     /// Acknowledged feature bits by name.
     pub features: Vec<String>,
     /// The same as a hexadecimal word.
@@ -130,97 +148,9 @@ pub struct Interface {
     /// Files of the device: /dev/vhost-net, a file a queue pair.
     pub vhost_fds: Vec<i32>,
     /// Receive queues.
+    #[serde(deserialize_with = "queue::rx")]
     pub rx_queues: Vec<Queue>,
     /// Transmit queues.
+    #[serde(deserialize_with = "queue::tx")]
     pub tx_queues: Vec<Queue>,
-}
-
-/// State of a queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum QueueState {
-    /// Moves frames.
-    Running,
-    /// The device broke the ring's rules; says which.
-    Broken(&'static str),
-}
-
-impl Serialize for QueueState {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Running => s.serialize_str("running"),
-            Self::Broken(why) => s.collect_str(&format_args!("broken: {why}")),
-        }
-    }
-}
-
-/// One queue and its counters since the last `clear`.
-///
-/// In JSON the counters of [`crate::counters::COUNTERS`] stand beside these keys, and `drops` is
-/// an object of reason and count.
-#[derive(Debug, Clone)]
-pub struct Queue {
-    /// Number within its direction.
-    pub id: QueueIndex,
-    /// Entries.
-    pub size: RingSize,
-    /// The poller that owns it.
-    pub poller: PollerIndex,
-    /// Whether it runs.
-    pub state: QueueState,
-    /// The counters.
-    pub counters: QueueSnapshot,
-    /// Flags of the available ring.
-    pub avail_flags: u16,
-    /// Flags of the used ring.
-    pub used_flags: u16,
-    /// Kick eventfd, -1 where driver and device share a thread.
-    pub kick_fd: i32,
-    /// Call eventfd, -1 likewise.
-    pub call_fd: i32,
-    /// The descriptor table, when asked for.
-    pub descriptors: Vec<RingEntry>,
-}
-
-/// One entry of a descriptor table ([VIRTIO-1.3 §2.7.5] "The Virtqueue Descriptor Table").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct RingEntry {
-    /// Number of the entry.
-    pub id: u16,
-    /// Address: an offset into the shared memory file.
-    pub addr: u64,
-    /// Bytes.
-    pub len: u32,
-    /// Flag bits.
-    pub flags: u16,
-    /// Next entry of the chain.
-    pub next: u16,
-    /// The same address in our address space.
-    pub user_addr: u64,
-}
-
-impl Serialize for Queue {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap;
-        let mut map = s.serialize_map(None)?;
-        map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("size", &self.size)?;
-        map.serialize_entry("poller", &self.poller)?;
-        map.serialize_entry("state", &self.state)?;
-        let direction: Direction = self.counters.direction();
-        for row in crate::counters::COUNTERS.iter().filter(|row| row.sides.has(direction)) {
-            if row.counter != crate::counters::Counter::BrokenReason {
-                map.serialize_entry(row.name, &self.counters.get(row.counter))?;
-            }
-        }
-        let drops: BTreeMap<_, _> = self.counters.drops().map(|(r, n)| (r.row().name, n)).collect();
-        map.serialize_entry("drops", &drops)?;
-        map.serialize_entry("avail_flags", &self.avail_flags)?;
-        map.serialize_entry("used_flags", &self.used_flags)?;
-        map.serialize_entry("kickfd", &self.kick_fd)?;
-        map.serialize_entry("callfd", &self.call_fd)?;
-        if !self.descriptors.is_empty() {
-            map.serialize_entry("descriptors", &self.descriptors)?;
-        }
-        map.end()
-    }
 }

@@ -10,22 +10,27 @@ mod delete;
 mod gso;
 mod interface;
 mod namespace;
+mod queue;
 mod set;
 mod show;
+mod wire;
 mod xconnect;
 
 pub use clear::ClearRequest;
 pub use create::{BackendChoice, CreateRequest, PlannedStep};
 pub use delete::{DeleteRequest, Deleted};
 pub use gso::GsoRequest;
-pub use interface::{Action, Interface, Queue, QueueState, RingEntry, State};
+pub use interface::{Action, Interface, State};
 pub use namespace::{Namespace, NamespaceSpec};
+pub use queue::{Queue, QueueState, RingEntry};
 pub use set::{SetInterface, SetRequest};
 pub use show::{ErrorRow, ShowRequest};
 pub use xconnect::XconnectRequest;
 
 use std::future::Future;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::diag::Failure;
@@ -33,11 +38,13 @@ pub use crate::units::BackendKind;
 use crate::units::{IfName, SwIfIndex};
 
 /// How a command names an interface of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InterfaceRef {
     /// By its name.
+    #[serde(rename = "name")]
     Name(IfName),
     /// By its number (`sw_if_index N`).
+    #[serde(rename = "sw_if_index")]
     Index(SwIfIndex),
 }
 
@@ -58,22 +65,100 @@ pub trait Submit {
 }
 
 /// One command, its values checked.
-#[derive(Debug)]
+///
+/// As JSON it is a varlink call: the method, and its parameters as an object.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "method", content = "parameters")]
 pub enum Request {
     /// `create tap`.
+    #[serde(rename = "io.taptool.Create")]
     Create(Box<CreateRequest>),
     /// `delete tap`.
+    #[serde(rename = "io.taptool.Delete")]
     Delete(DeleteRequest),
     /// `gso NAME on|off`, `set tap gso`.
+    #[serde(rename = "io.taptool.Gso")]
     Gso(GsoRequest),
     /// `xconnect A B [off]`.
+    #[serde(rename = "io.taptool.Xconnect")]
     Xconnect(XconnectRequest),
     /// `set interface …`.
+    #[serde(rename = "io.taptool.Set")]
     Set(SetRequest),
     /// `show …`.
+    #[serde(rename = "io.taptool.Show")]
     Show(ShowRequest),
     /// `clear …`.
+    #[serde(rename = "io.taptool.Clear")]
     Clear(ClearRequest),
+}
+
+impl Request {
+    /// Checks what the types of single values do not: what arrives from elsewhere may hold it.
+    ///
+    /// # Errors
+    /// Exit code 2, naming the value.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => create.check(),
+            Self::Set(set) => set.check(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it can make an interface: then it is worth starting a holder for.
+    pub fn creates(&self) -> bool {
+        matches!(self, Self::Create(create) if !create.dry_run)
+    }
+
+    /// The files that travel beside it, in order.
+    pub fn files(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Self::Create(create) => create.host_ns.fd().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes the files that came beside it; surplus ones are closed.
+    pub fn attach(&mut self, files: Vec<OwnedFd>) {
+        if let (Self::Create(create), Some(namespace)) = (self, files.into_iter().next()) {
+            create.host_ns.attach(namespace);
+        }
+    }
+
+    /// How the answer to this is read from what [`Reply::to_wire`] made.
+    pub fn reader(&self) -> fn(Value) -> serde_json::Result<Reply> {
+        match self {
+            Self::Create(create) if create.dry_run => {
+                |wire| list(wire, "steps").map(Reply::Planned)
+            }
+            Self::Create(_) => |wire| {
+                let made = list(wire, "interfaces")?.pop();
+                made.map(Reply::Created)
+                    .ok_or_else(|| serde::de::Error::missing_field("interfaces"))
+            },
+            Self::Delete(_) => |wire| list(wire, "interfaces").map(Reply::Deleted),
+            Self::Gso(_) | Self::Xconnect(_) | Self::Set(_) | Self::Clear(_) => |wire| {
+                let changed: Vec<Named> = list(wire, "interfaces")?;
+                Ok(Reply::Changed(changed.into_iter().map(|named| named.name).collect()))
+            },
+            Self::Show(show) => show.reader(),
+        }
+    }
+}
+
+/// A list of a wire reply; absent is empty.
+fn list<T: serde::de::DeserializeOwned>(
+    mut wire: Value,
+    key: &'static str,
+) -> serde_json::Result<Vec<T>> {
+    wire.get_mut(key).map_or_else(|| Ok(Vec::new()), |list| serde_json::from_value(list.take()))
+}
+
+/// An interface of which only the name matters.
+#[derive(Debug, Serialize, Deserialize)]
+struct Named {
+    name: IfName,
 }
 
 /// What came of a command.
@@ -100,18 +185,30 @@ pub enum Reply {
 impl Reply {
     /// The reply as JSON: always an array of objects.
     pub fn to_json(&self) -> Value {
-        let named = |name: &IfName| serde_json::json!({ "name": name });
-        let array = match self {
-            Self::Created(interface) => vec![json(interface)],
-            Self::Planned(steps) => steps.iter().map(json).collect(),
-            Self::Deleted(gone) => gone.iter().map(json).collect(),
-            Self::Changed(names) => names.iter().map(named).collect(),
-            Self::Overview(all) | Self::Tap(all) | Self::Counters(all) => {
-                all.iter().map(json).collect()
+        self.keyed().1
+    }
+
+    /// The reply as it travels: an object with the array under the name of what it lists.
+    pub fn to_wire(&self) -> serde_json::Map<String, Value> {
+        let (key, array) = self.keyed();
+        serde_json::Map::from_iter([(key.to_owned(), array)])
+    }
+
+    fn keyed(&self) -> (&'static str, Value) {
+        fn of<T: Serialize>(all: &[T]) -> Value {
+            Value::Array(all.iter().map(json).collect())
+        }
+        match self {
+            Self::Created(interface) => ("interfaces", of(std::slice::from_ref(interface))),
+            Self::Planned(steps) => ("steps", of(steps)),
+            Self::Deleted(gone) => ("interfaces", of(gone)),
+            Self::Changed(names) => {
+                let named = |name: &IfName| Named { name: name.clone() };
+                ("interfaces", of(&names.iter().map(named).collect::<Vec<_>>()))
             }
-            Self::Errors(rows) => rows.iter().map(json).collect(),
-        };
-        Value::Array(array)
+            Self::Overview(all) | Self::Tap(all) | Self::Counters(all) => ("interfaces", of(all)),
+            Self::Errors(rows) => ("errors", of(rows)),
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
+use crate::diag::Failure;
 use crate::units::Invalid;
 
 /// How a user names a network namespace.
@@ -42,9 +45,8 @@ impl NamespaceSpec {
         // Somebody may name a FIFO: its open would wait for a writer.
         let nonblock = nix::fcntl::OFlag::O_NONBLOCK.bits();
         let file = File::options().read(true).custom_flags(nonblock).open(self.path())?;
-        let fd = file.into();
         let label = (*self != Self::Own).then(|| self.to_string());
-        Ok(Namespace { fd, label })
+        Ok(Namespace::new(file.into(), label))
     }
 }
 
@@ -82,17 +84,54 @@ impl fmt::Display for NamespaceSpec {
 }
 
 /// An open network namespace and the words it was named with.
-#[derive(Debug)]
+///
+/// As JSON it is the words; the file travels beside the message.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "Option<String>")]
 pub struct Namespace {
-    /// The namespace file.
-    pub fd: OwnedFd,
-    /// What `show` prints; none for the caller's own.
-    pub label: Option<String>,
+    fd: Option<OwnedFd>,
+    label: Option<String>,
 }
 
-impl AsFd for Namespace {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+impl Namespace {
+    /// A namespace by its file. `label` is what `show` prints; none for the caller's own.
+    pub const fn new(fd: OwnedFd, label: Option<String>) -> Self {
+        Self { fd: Some(fd), label }
+    }
+
+    /// What `show` prints; none for the caller's own.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// The file, unless it has not come yet.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Adds the file that came beside the message.
+    pub(super) fn attach(&mut self, fd: OwnedFd) {
+        self.fd = Some(fd);
+    }
+
+    /// The file itself.
+    ///
+    /// # Errors
+    /// When none came with the request.
+    pub fn into_fd(self) -> Result<OwnedFd, Failure> {
+        self.fd.ok_or_else(|| Failure::usage("host-ns", "no namespace file came with the request"))
+    }
+}
+
+impl Serialize for Namespace {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.label.serialize(s)
+    }
+}
+
+impl From<Option<String>> for Namespace {
+    fn from(label: Option<String>) -> Self {
+        Self { fd: None, label }
     }
 }
 

@@ -1,11 +1,15 @@
 //! `set interface …`.
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::InterfaceRef;
+use crate::diag::Failure;
+use crate::units;
 
 /// A change of one interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SetRequest {
     /// The interface.
     pub interface: InterfaceRef,
@@ -14,7 +18,8 @@ pub struct SetRequest {
 }
 
 /// What changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SetInterface {
     /// `set interface state NAME up|down`.
     State {
@@ -27,11 +32,26 @@ pub enum SetInterface {
         peer: InterfaceRef,
     },
     /// `set interface l3 NAME`: back to `respond` or `sink`.
-    L3,
+    L3 {},
     /// `set interface ip address NAME A/L`.
     AddAddress(IpNet),
     /// `set interface ip address del NAME A/L`.
     DelAddress(IpNet),
     /// `set interface ip address del NAME all`.
-    DelAllAddresses,
+    DelAllAddresses {},
+}
+
+impl SetRequest {
+    /// Checks an address that arrived from elsewhere.
+    ///
+    /// # Errors
+    /// Exit code 2, when no interface can have it.
+    pub fn check(&self) -> Result<(), Failure> {
+        match &self.change {
+            SetInterface::AddAddress(net) => {
+                units::host_net(*net).map_err(|why| Failure::usage(net.to_string(), why.0))
+            }
+            _ => Ok(()),
+        }
+    }
 }

@@ -33,7 +33,7 @@ impl From<Args> for Request {
             What::Interfaces { names } => {
                 ClearRequest::Interfaces(names.into_iter().map(InterfaceRef::Name).collect())
             }
-            What::Errors => ClearRequest::Errors,
+            What::Errors => ClearRequest::Errors {},
         })
     }
 }

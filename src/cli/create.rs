@@ -1,6 +1,5 @@
 //! `create [tap|tun] [NAME] [OPTIONS]`.
 
-mod check;
 mod lacked;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,7 +11,7 @@ use nix::errno::Errno;
 use super::values;
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
-use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
+use crate::units::{self, IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,7 +73,7 @@ struct Options {
     /// Our side answers ARP, ND and ping for this address; repeatable.
     ///
     /// The same as `set interface ip address' afterwards.
-    #[arg(long, value_name = "ADDR/LEN", value_parser = values::prefix, help_heading = "Interface")]
+    #[arg(long, value_name = "ADDR/LEN", value_parser = units::prefix, help_heading = "Interface")]
     respond: Vec<IpNet>,
     /// Start with our side down: frames are dropped until `set interface state NAME up'.
     #[arg(long, help_heading = "Interface")]
@@ -100,7 +99,7 @@ struct Options {
         long,
         visible_alias = "ip4",
         value_name = "ADDR/LEN",
-        value_parser = values::prefix4,
+        value_parser = units::prefix4,
         help_heading = "Host side"
     )]
     host_ip4_addr: Vec<Ipv4Net>,
@@ -109,7 +108,7 @@ struct Options {
         long,
         visible_alias = "ip6",
         value_name = "ADDR/LEN",
-        value_parser = values::prefix6,
+        value_parser = units::prefix6,
         help_heading = "Host side"
     )]
     host_ip6_addr: Vec<Ipv6Net>,
@@ -217,7 +216,7 @@ impl TryFrom<Args> for Request {
             admin_down: o.admin_down,
             dry_run: o.dry_run,
         };
-        check::check(&request)?;
+        request.check()?;
         Ok(Self::Create(Box::new(request)))
     }
 }

@@ -74,7 +74,7 @@ impl TryFrom<Args> for Request {
             }
         };
         if which.all {
-            return Ok(Self::Delete(DeleteRequest::All));
+            return Ok(Self::Delete(DeleteRequest::All {}));
         }
         let mut named: Vec<InterfaceRef> = Vec::new();
         named.extend(which.sw_if_index.map(|n| InterfaceRef::Index(SwIfIndex(n))));

@@ -103,7 +103,7 @@ pub(super) async fn serve<S: Submit>(
             End::Stopped
         }
     };
-    let removed = control.submit(Request::Delete(DeleteRequest::All)).await;
+    let removed = control.submit(Request::Delete(DeleteRequest::All {})).await;
     // Only what could not be undone is worth a word here.
     let shown = Shown::result("hold", removed, globals).without_out();
     // The printer may still be stuck in a write that nobody reads.

@@ -21,7 +21,7 @@ fn answer(request: &Request) -> Result<Reply, Failure> {
             return Err(Failure::usage("", "not supported in this version")
                 .hint("create from a line of `taptool hold --exec FILE', or look with `dry-run'"));
         }
-        Request::Delete(DeleteRequest::All) => Reply::Deleted(Vec::new()),
+        Request::Delete(DeleteRequest::All {}) => Reply::Deleted(Vec::new()),
         Request::Delete(DeleteRequest::Named(names)) => return Err(missing(names)),
         Request::Gso(gso) => return Err(missing([&gso.interface])),
         Request::Xconnect(wire) => return Err(missing([&wire.a])),
@@ -35,7 +35,7 @@ fn answer(request: &Request) -> Result<Reply, Failure> {
         Request::Show(ShowRequest::Interface(names)) if names.is_empty() => {
             Reply::Counters(Vec::new())
         }
-        Request::Show(ShowRequest::Errors) => Reply::Errors(Vec::new()),
+        Request::Show(ShowRequest::Errors {}) => Reply::Errors(Vec::new()),
         Request::Show(
             ShowRequest::Overview(names)
             | ShowRequest::Interface(names)

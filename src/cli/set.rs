@@ -5,7 +5,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use super::{values, xconnect};
 use crate::api::{GsoRequest, InterfaceRef, Request, SetInterface, SetRequest};
 use crate::diag::Failure;
-use crate::units::{IfName, SwIfIndex};
+use crate::units::{self, IfName, SwIfIndex};
 
 /// Change an interface, in VPP's words.
 #[derive(Debug, ClapArgs)]
@@ -146,7 +146,7 @@ impl TryFrom<Args> for Request {
             Interface::State { name, state } => {
                 (name, SetInterface::State { up: state == UpDown::Up })
             }
-            Interface::L3 { name } => (name, SetInterface::L3),
+            Interface::L3 { name } => (name, SetInterface::L3 {}),
             Interface::L2(L2::Xconnect { name, peer }) => {
                 let (_, peer) = xconnect::ends(name.clone(), peer)?;
                 (name, SetInterface::L2Xconnect { peer })
@@ -171,11 +171,11 @@ fn gso(args: GsoArgs) -> Result<Request, Failure> {
 fn change(del: bool, address: &str) -> Result<SetInterface, Failure> {
     if address == "all" {
         if del {
-            return Ok(SetInterface::DelAllAddresses);
+            return Ok(SetInterface::DelAllAddresses {});
         }
         return Err(Failure::usage("all", "goes with `del' only"));
     }
-    let net = values::prefix(address)
+    let net = units::prefix(address)
         .map_err(|why| Failure::usage(crate::render::escape(address), why.0))?;
     Ok(if del { SetInterface::DelAddress(net) } else { SetInterface::AddAddress(net) })
 }

@@ -78,7 +78,7 @@ impl From<Args> for Request {
             Some(What::Tap(args)) => of_kind(Kind::Tap, args),
             Some(What::Tun(args)) => of_kind(Kind::Tun, args),
             Some(What::Interface { names }) => ShowRequest::Interface(interfaces(names)),
-            Some(What::Errors) => ShowRequest::Errors,
+            Some(What::Errors) => ShowRequest::Errors {},
         })
     }
 }

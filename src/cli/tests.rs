@@ -101,7 +101,7 @@ fn every_option_of_create_in_both_spellings_makes_the_same_request() {
         }),
         (&["host-if-name"], "eth0", |r| r.host_if_name = Some("eth0".parse().unwrap())),
         (&["host-ns", "netns"], "/proc/self/ns/net", |r| {
-            r.host_ns.label = Some("/proc/self/ns/net".into());
+            r.host_ns = NamespaceSpec::Path("/proc/self/ns/net".into()).open().unwrap();
         }),
         (&["host-mac-addr"], "02:fe:00:00:00:02", |r| {
             r.host_mac_addr = Some("02fe.0000.0002".parse().unwrap());
@@ -227,8 +227,8 @@ fn lines_of_the_other_verbs() {
         ("delete tap0 tap1", delete(vec![name("tap0"), name("tap1")])),
         ("delete tap sw_if_index 3", delete(vec![InterfaceRef::Index(SwIfIndex(3))])),
         ("delete --sw-if-index 3", delete(vec![InterfaceRef::Index(SwIfIndex(3))])),
-        ("delete --all", Request::Delete(DeleteRequest::All)),
-        ("delete tap --all", Request::Delete(DeleteRequest::All)),
+        ("delete --all", Request::Delete(DeleteRequest::All {})),
+        ("delete tap --all", Request::Delete(DeleteRequest::All {})),
         ("gso tap0 on", gso(name("tap0"), true)),
         ("gso tap0 off", gso(name("tap0"), false)),
         ("set tap gso tap0", gso(name("tap0"), true)),
@@ -243,7 +243,7 @@ fn lines_of_the_other_verbs() {
             "set interface l2 xconnect t1 t2",
             set("t1", SetInterface::L2Xconnect { peer: name("t2") }),
         ),
-        ("set interface l3 t1", set("t1", SetInterface::L3)),
+        ("set interface l3 t1", set("t1", SetInterface::L3 {})),
         ("set interface state t1 up", set("t1", SetInterface::State { up: true })),
         ("set interface state t1 down", set("t1", SetInterface::State { up: false })),
         (
@@ -254,7 +254,7 @@ fn lines_of_the_other_verbs() {
             "set interface ip address del t1 fd00::1/64",
             set("t1", SetInterface::DelAddress("fd00::1/64".parse().unwrap())),
         ),
-        ("set interface ip address del t1 all", set("t1", SetInterface::DelAllAddresses)),
+        ("set interface ip address del t1 all", set("t1", SetInterface::DelAllAddresses {})),
         ("show", Request::Show(ShowRequest::Overview(vec![]))),
         ("show tap0", Request::Show(ShowRequest::Overview(vec![name("tap0")]))),
         ("show tap", tap(vec![], false)),
@@ -269,10 +269,10 @@ fn lines_of_the_other_verbs() {
             }),
         ),
         ("show interface tap0", Request::Show(ShowRequest::Interface(vec![name("tap0")]))),
-        ("show errors", Request::Show(ShowRequest::Errors)),
+        ("show errors", Request::Show(ShowRequest::Errors {})),
         ("clear interfaces", Request::Clear(ClearRequest::Interfaces(vec![]))),
         ("clear interfaces tap0", Request::Clear(ClearRequest::Interfaces(vec![name("tap0")]))),
-        ("clear errors", Request::Clear(ClearRequest::Errors)),
+        ("clear errors", Request::Clear(ClearRequest::Errors {})),
     ] {
         assert_eq!(format!("{:?}", request(line)), format!("{expected:?}"), "{line}");
     }

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::registry::Reservation;
 use super::steps::Step;
 use super::{Resources, Shared, thread};
-use crate::api::{BackendKind, Namespace};
+use crate::api::BackendKind;
 use crate::counters::{Direction, QueueSnapshot};
 use crate::device::{
     Backend, BufferClass, Pool, QueueDevices, QueueId, QueueMemory, Userspace, VhostNet,
@@ -35,7 +35,7 @@ pub(super) struct Building {
     shared: Arc<Shared>,
     resources: Arc<Resources>,
     plan: Plan,
-    namespace: Arc<Namespace>,
+    namespace: Arc<OwnedFd>,
     reservation: Option<Reservation>,
     backend: Option<Box<dyn Backend>>,
     tap: Option<Tap>,
@@ -68,7 +68,7 @@ impl Building {
         shared: &Arc<Shared>,
         resources: &Arc<Resources>,
         plan: Plan,
-        namespace: Arc<Namespace>,
+        namespace: Arc<OwnedFd>,
     ) -> Self {
         Self {
             shared: Arc::clone(shared),

@@ -162,7 +162,7 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
             same_kind(shared, index, to)?;
             connect(shared, &resources, index, Some(to)).await?;
         }
-        SetInterface::L3 => connect(shared, &resources, index, None).await?,
+        SetInterface::L3 {} => connect(shared, &resources, index, None).await?,
         SetInterface::AddAddress(address) => {
             change_addresses(shared, index, |all, name| add(all, *address, name))?;
             apply_action(shared, &resources, index).await?;
@@ -171,7 +171,7 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
             change_addresses(shared, index, |all, name| remove(all, *address, name))?;
             apply_action(shared, &resources, index).await?;
         }
-        SetInterface::DelAllAddresses => {
+        SetInterface::DelAllAddresses {} => {
             change_addresses(shared, index, |all, _| {
                 all.clear();
                 Ok(())

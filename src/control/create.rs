@@ -6,14 +6,14 @@
 //! was. `dry-run` answers with the steps instead of running them. `backend auto` tries vhost-net
 //! and, if that cannot be opened or started, the same plan on userspace.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::building::Building;
 use super::plan::Plan;
 use super::steps::{Step, steps};
 use super::{Control, Shared, show, thread};
-use crate::api::{BackendChoice, BackendKind, CreateRequest, Namespace, Reply};
+use crate::api::{BackendChoice, BackendKind, CreateRequest, Reply};
 use crate::device::VhostNet;
 use crate::diag::{Code, Failure};
 use crate::host::{self, HostName, Session};
@@ -23,8 +23,8 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
     let shared = &control.shared;
     let mut plan = Plan::new(&request, &shared.registry())?;
     let (choice, dry_run) = (request.backend, request.dry_run);
-    let namespace = Arc::new(request.host_ns);
-    let own = in_own_namespace(&namespace).await?;
+    let namespace = Arc::new(request.host_ns.into_fd()?);
+    let own = in_own_namespace(&plan, &namespace).await?;
     match preflight(&plan, &namespace).await {
         // Who may not look there may still ask what would be done.
         Err(failure) if dry_run && failure.code == Code::NotPermitted => {}
@@ -62,11 +62,11 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
 }
 
 /// Whether the namespace is the process's own. Checks that it is one.
-async fn in_own_namespace(namespace: &Arc<Namespace>) -> Result<bool, Failure> {
-    let namespace = Arc::clone(namespace);
+async fn in_own_namespace(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<bool, Failure> {
+    let (namespace, label) = (Arc::clone(namespace), plan.host_ns.clone());
     thread::run("namespace", move || {
         let id = host::namespace::verify(namespace.as_fd()).map_err(|f| {
-            let name = namespace.label.as_deref().unwrap_or("own namespace");
+            let name = label.as_deref().unwrap_or("own namespace");
             if f.on.is_empty() { f.on(format!("host-ns {name}")) } else { f }
         })?;
         Ok(host::namespace::own()?.1 == id)
@@ -75,7 +75,7 @@ async fn in_own_namespace(namespace: &Arc<Namespace>) -> Result<bool, Failure> {
 }
 
 /// Checks what the namespace must have or must not have, before anything is made.
-async fn preflight(plan: &Plan, namespace: &Arc<Namespace>) -> Result<(), Failure> {
+async fn preflight(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<(), Failure> {
     let (namespace, name) = (Arc::clone(namespace), plan.name.to_string());
     let (host_name, bridge) = (plan.host_name.clone(), plan.host_bridge.clone());
     thread::run("preflight", move || {
@@ -114,7 +114,7 @@ fn named(failure: Failure, plan: &Plan) -> Failure {
 async fn run(
     shared: &Arc<Shared>,
     plan: Plan,
-    namespace: &Arc<Namespace>,
+    namespace: &Arc<OwnedFd>,
     own: bool,
 ) -> Result<SwIfIndex, (Step, Failure)> {
     let resources = shared.resources().await.map_err(|f| (Step::Reserve, f))?;

@@ -24,7 +24,7 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
     let indices: Vec<SwIfIndex> = {
         let registry = shared.registry();
         match &request {
-            DeleteRequest::All => {
+            DeleteRequest::All {} => {
                 registry.all().filter(|i| !i.deleting).map(|i| i.sw_if_index).collect()
             }
             DeleteRequest::Named(names) => {

@@ -112,7 +112,7 @@ impl Plan {
                 BackendChoice::Auto | BackendChoice::VhostNet => BackendKind::VhostNet,
             },
             backend_reason: None,
-            host_ns: request.host_ns.label.clone(),
+            host_ns: request.host_ns.label().map(ToOwned::to_owned),
         })
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<Reply,
             Reply::Tap(some(interfaces, Some(*kind), *descriptors)?)
         }
         ShowRequest::Interface(names) => Reply::Counters(some(names, None, false)?),
-        ShowRequest::Errors => Reply::Errors(registry.all().flat_map(errors).collect()),
+        ShowRequest::Errors {} => Reply::Errors(registry.all().flat_map(errors).collect()),
     })
 }
 
@@ -97,7 +97,7 @@ pub(super) fn interface(
         kind: interface.kind,
         backend: interface.backend_kind,
         backend_reason: interface.backend_reason.clone(),
-        vhost_worker_mode: interface.worker_mode,
+        vhost_worker_mode: interface.worker_mode.map(Into::into),
         state: state(interface),
         admin_up: interface.admin_up,
         link_up: !interface.host_gone && host.up && host.lower_up,
@@ -114,7 +114,7 @@ pub(super) fn interface(
         mac_addr: interface.mac,
         gso: interface.gso,
         csum_offload: interface.offloads.contains(crate::host::Offloads::CSUM),
-        offloads: interface.offloads.names(),
+        offloads: interface.offloads.names().into_iter().map(Into::into).collect(),
         features: feature_names(interface.features),
         features_raw: format!("{:#x}", interface.features),
         backend_features: feature_names(interface.offered_features),
@@ -138,7 +138,7 @@ fn queue(id: QueueIndex, queue: &Queue, descriptors: bool) -> api::Queue {
         size: queue.size,
         poller: queue.poller,
         state: broken_reason(queue)
-            .map_or(QueueState::Running, |reason| QueueState::Broken(reason.sentence())),
+            .map_or(QueueState::Running, |reason| QueueState::Broken(reason.sentence().into())),
         counters: queue.snapshot().since(&queue.baseline),
         avail_flags: positions.avail_flags,
         used_flags: positions.used_flags,
@@ -170,8 +170,8 @@ fn errors(interface: &Interface) -> Vec<ErrorRow> {
                 name: interface.name.clone(),
                 direction,
                 queue: id,
-                reason: reason.row().name,
-                sentence: reason.row().sentence,
+                reason: reason.row().name.into(),
+                sentence: reason.row().sentence.into(),
             })
             .collect::<Vec<_>>()
     };
@@ -186,7 +186,7 @@ pub(super) fn clear(shared: &Arc<Shared>, request: &ClearRequest) -> Result<Repl
         ClearRequest::Interfaces(names) => {
             select(&registry, names, None)?.iter().map(|i| i.sw_if_index).collect()
         }
-        ClearRequest::Errors => registry.all().map(|i| i.sw_if_index).collect(),
+        ClearRequest::Errors {} => registry.all().map(|i| i.sw_if_index).collect(),
     };
     let mut changed = Vec::new();
     for index in chosen {
@@ -196,7 +196,7 @@ pub(super) fn clear(shared: &Arc<Shared>, request: &ClearRequest) -> Result<Repl
             let now: QueueSnapshot = queue.snapshot();
             match request {
                 ClearRequest::Interfaces(_) => queue.baseline = now,
-                ClearRequest::Errors => queue.errors_baseline = now,
+                ClearRequest::Errors {} => queue.errors_baseline = now,
             }
         }
     }

@@ -22,7 +22,7 @@ pub use snapshot::{Imbalance, QueueSnapshot, check_at_rest};
 pub use table::{COUNTERS, Counter, CounterRow, DROP_REASONS, DropReason, DropRow, Sides, Unit};
 
 /// Which way a queue carries frames, from taptool's view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Host side → interface.

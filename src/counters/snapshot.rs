@@ -47,6 +47,22 @@ impl QueueSnapshot {
         Self { direction, values: [0; VALUES] }
     }
 
+    /// A snapshot from numbers that were read elsewhere; what is not named is zero.
+    pub fn from_numbers(
+        direction: Direction,
+        counters: impl IntoIterator<Item = (Counter, u64)>,
+        drops: impl IntoIterator<Item = (DropReason, u64)>,
+    ) -> Self {
+        let mut values = [0; VALUES];
+        for (counter, value) in counters {
+            values[counter.index()] = value;
+        }
+        for (reason, value) in drops {
+            values[COUNTERS.len() + reason.index()] = value;
+        }
+        Self { direction, values }
+    }
+
     /// Which way the queue carries frames.
     pub const fn direction(&self) -> Direction {
         self.direction

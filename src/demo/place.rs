@@ -45,7 +45,7 @@ impl Room {
     /// The namespace for a create.
     pub(super) fn namespace(&self) -> Result<Namespace, Failure> {
         let fd = self.fd.try_clone().map_err(|e| Failure::io("dup of a namespace", "", &e))?;
-        Ok(Namespace { fd, label: Some(self.label.to_owned()) })
+        Ok(Namespace::new(fd, Some(self.label.to_owned())))
     }
 
     /// A non-blocking socket in it.
@@ -123,7 +123,7 @@ impl Witness {
     /// # Errors
     /// What is left.
     pub(super) async fn see_off(mut self, control: &Control, place: Place) -> Result<(), Failure> {
-        let deleted = control.submit(Request::Delete(DeleteRequest::All)).await?;
+        let deleted = control.submit(Request::Delete(DeleteRequest::All {})).await?;
         if let Reply::Deleted(gone) = deleted.reply
             && let Some(step) = gone.iter().find_map(|deleted| deleted.not_undone.first())
         {

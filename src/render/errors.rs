@@ -22,7 +22,7 @@ pub(super) fn table(rows: &[ErrorRow]) -> String {
     let header =
         [centred("Count", 10), centred("Node", 35), centred("Reason", 35), centred("Severity", 10)];
     let lines = sums.into_iter().map(|(node, row, count)| {
-        let (node, reason) = (centred(node, 35), centred(row.sentence, 35));
+        let (node, reason) = (centred(node, 35), centred(&row.sentence, 35));
         format!("{count:>10}{node}{reason}{}", centred("error", 10))
     });
     trimmed(std::iter::once(header.concat()).chain(lines))

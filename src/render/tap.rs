@@ -85,7 +85,7 @@ fn backend(i: &Interface, out: &mut Text) {
     out.line(format_args!("  backend: {}{reason}", i.backend.word()));
     if i.backend == BackendKind::VhostNet {
         out.line(format_args!("  vhost-fds {}", numbers(&i.vhost_fds)));
-        out.some("  vhost-worker-mode: ", i.vhost_worker_mode);
+        out.some("  vhost-worker-mode: ", i.vhost_worker_mode.as_ref());
     }
     out.line(format_args!("  tap-fds {}", numbers(&i.tap_fds)));
 }
@@ -124,7 +124,7 @@ fn queue(side: &str, q: &Queue, out: &mut Text) {
         n(Counter::UsedIdx)
     ));
     out.line(format_args!("    kickfd {}, callfd {}", q.kick_fd, q.call_fd));
-    let state = match q.state {
+    let state = match &q.state {
         QueueState::Running => "running".to_owned(),
         QueueState::Broken(why) => format!("broken: {why}"),
     };

@@ -54,7 +54,7 @@ fn tap0() -> Interface {
         kind: Kind::Tap,
         backend: BackendKind::VhostNet,
         backend_reason: None,
-        vhost_worker_mode: Some("kthread"),
+        vhost_worker_mode: Some("kthread".into()),
         state: State::Up,
         admin_up: true,
         link_up: true,
@@ -192,7 +192,7 @@ Interface: tap0 (ifindex 1)
 #[test]
 fn show_tap_of_the_userspace_backend_says_why_and_has_no_vhost_lines() {
     let mut tap = wired();
-    tap.tx_queues[0].state = QueueState::Broken("used id out of range");
+    tap.tx_queues[0].state = QueueState::Broken("used id out of range".into());
     let shown = text(&Reply::Tap(vec![tap]));
     assert!(shown.contains(
         "  backend: userspace (/dev/vhost-net: No such file or directory (ENOENT))\n  tap-fds 20\n"
@@ -225,8 +225,8 @@ fn show_errors_has_the_columns_of_vpp_and_adds_queues_up() {
         name: IfName::new("tap0").unwrap(),
         direction,
         queue: QueueIndex(queue),
-        reason: reason.row().name,
-        sentence: reason.row().sentence,
+        reason: reason.row().name.into(),
+        sentence: reason.row().sentence.into(),
     };
     let shown = text(&Reply::Errors(vec![
         row(0, 10, Direction::Tx, DropReason::NoFreeTxSlots),

@@ -29,7 +29,7 @@ impl Submit for Fake {
                     None => Ok(Reply::Overview(Vec::new()).into()),
                 }
             }
-            Request::Delete(DeleteRequest::All) => {
+            Request::Delete(DeleteRequest::All {}) => {
                 asked.push("delete all".into());
                 Ok(Reply::Deleted(Vec::new()).into())
             }

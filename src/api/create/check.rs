@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::api::CreateRequest;
-use crate::cli::values;
+use super::CreateRequest;
 use crate::diag::Failure;
+use crate::units;
 
 pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     let host4 = request.host_ip4_addr.iter().copied().map(IpNet::V4);
@@ -27,9 +27,19 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     let ours = request.respond.iter().map(|net| ("respond", *net));
     let mut seen = HashSet::new();
     for (option, net) in host.iter().copied().chain(ours) {
+        let refused = |why: units::Invalid| Failure::usage(format!("{option} {net}"), why.0);
+        units::host_net(net).map_err(refused)?;
         if !seen.insert(net.addr()) {
             return Err(Failure::usage(format!("{option} {net}"), "this address is given twice"));
         }
+    }
+    for (option, account) in [("owner", request.owner), ("group", request.group)] {
+        if account == Some(u32::MAX) {
+            return Err(Failure::usage(option, "not a number between 0 and 4294967294"));
+        }
+    }
+    if request.host_txqueuelen == Some(0) {
+        return Err(Failure::usage("host-txqueuelen", "not a number of packets, at least 1"));
     }
     for (option, needs, gateway) in gateways {
         let Some(gateway) = gateway else { continue };
@@ -43,7 +53,7 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
 
 /// A gateway is a neighbour: the kernel takes no other.
 fn reachable(gateway: IpAddr, nets: &[IpNet], needs: &str) -> Result<(), String> {
-    values::unicast(gateway).map_err(|why| why.0)?;
+    units::unicast(gateway).map_err(|why| why.0)?;
     if nets.is_empty() {
         return Err(format!("a gateway needs a {needs} whose network it is in"));
     }

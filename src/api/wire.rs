@@ -1,0 +1,12 @@
+//! Helpers of the types that travel as JSON.
+
+use serde::{Deserialize, Deserializer};
+
+/// A key that may be absent or null, and is then its type's default.
+pub(super) fn nullable<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}

@@ -1,0 +1,52 @@
+//! Values that arrive as JSON are checked as those of a command line are.
+
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error};
+
+use super::{IfName, InterfaceId, MacAddr, Mtu, RingSize};
+
+/// A string that is parsed.
+macro_rules! from_text {
+    ($($unit:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $unit {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(from)?;
+                <$unit>::from_str(&text).map_err(|why| D::Error::custom(format_args!("{text}: {why}")))
+            }
+        }
+    )*};
+}
+
+/// A number that is checked.
+macro_rules! from_number {
+    ($($unit:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $unit {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let number = u64::deserialize(from)?;
+                <$unit>::new(number).map_err(|why| D::Error::custom(format_args!("{number}: {why}")))
+            }
+        }
+    )*};
+}
+
+from_text!(IfName, MacAddr);
+from_number!(RingSize, InterfaceId, Mtu);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_no_command_line_would_take_is_refused_from_json_too() {
+        for bad in ["\"..\"", "\"a b\"", "\"\"", "7"] {
+            assert!(serde_json::from_str::<IfName>(bad).is_err(), "{bad}");
+        }
+        assert!(serde_json::from_str::<RingSize>("100").is_err());
+        assert!(serde_json::from_str::<InterfaceId>("8192").is_err());
+        assert!(serde_json::from_str::<Mtu>("-1").is_err());
+        assert!(serde_json::from_str::<MacAddr>("\"ff:ff:ff:ff:ff:ff\"").is_err());
+        let same = |text: &str| serde_json::from_str::<IfName>(text).map(|n| n.to_string()).ok();
+        assert_eq!(same("\"tap0\""), Some("tap0".into()));
+    }
+}
