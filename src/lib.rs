@@ -31,8 +31,9 @@
 //! | [`engine`] | pollers, placement, handoff between pollers | device, ring, action, frame, counters |
 //! | [`api`] | a file per verb: request, reply, JSON | counters |
 //! | [`control`] | the registry; create and delete as steps with undo; the watch over host sides | api, engine, device, host, action, counters |
+//! | [`holder`] | the control socket: server, client, start and life of the process | control, api, sys |
 //! | [`render`] | reply → text or JSON; no I/O | api, counters |
-//! | [`cli`] | words → requests, scripts, `hold`, streams | api, render, demo |
+//! | [`cli`] | words → requests, scripts, `hold`, streams | api, render, holder, demo, sys |
 //! | [`demo`] | two namespaces, two taps, a wire, and traffic across it | api, control, host, render, counters, sys |
 //!
 //! Every place may import [`units`] and [`diag`]. `unsafe` stands only in `sys`, `ring/shared.rs`
@@ -83,6 +84,7 @@ pub mod device;
 pub mod diag;
 pub mod engine;
 pub mod frame;
+pub mod holder;
 pub mod host;
 pub mod render;
 pub mod ring;

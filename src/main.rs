@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use color_eyre::config::{HookBuilder, Theme};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use taptool::api::{Outcome, Request, Submit};
 use taptool::cli::{self, Settings, World};
 use taptool::control::{Control, Options};
 use taptool::demo;
@@ -44,19 +43,10 @@ fn raise_file_limit() {
 /// This process as the command line sees it.
 struct Process;
 
-/// Control of this process.
-struct Local(Control);
-
-impl Submit for Local {
-    async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
-        self.0.submit(request).await
-    }
-}
-
 impl World for Process {
-    type Control = Local;
+    type Control = Control;
 
-    async fn start(&self, settings: &Settings) -> Result<Local, Failure> {
+    async fn start(&self, settings: &Settings) -> Result<Control, Failure> {
         raise_file_limit();
         let mut options = Options::default();
         if let Some(size) = settings.memory {
@@ -66,7 +56,7 @@ impl World for Process {
         if std::env::var_os("TAPTOOL_TEST_BUFFERS").is_some_and(|bytes| bytes == "2048") {
             options.buffers = Some(BufferClass::Small);
         }
-        Ok(Local(Control::new(options)))
+        Ok(Control::new(options))
     }
 
     fn stop(&self) -> Result<impl Future<Output = i32>, Failure> {

@@ -21,7 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("api", &["counters"]),
     ("control", &["api", "engine", "device", "host", "action", "counters"]),
     ("render", &["api", "counters"]),
-    ("cli", &["api", "render", "demo"]),
+    ("holder", &["control", "api", "sys"]),
+    ("cli", &["api", "render", "holder", "demo", "sys"]),
     ("demo", &["api", "control", "host", "render"]),
     // The binary starts what the command line was written against.
     ("main", &["api", "cli", "control", "demo", "device", "sys"]),

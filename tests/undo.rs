@@ -15,7 +15,7 @@ use std::fs;
 
 use common::{World, live};
 use taptool::api::{
-    BackendChoice, CreateRequest, DeleteRequest, NamespaceSpec, Reply, Request, ShowRequest,
+    BackendChoice, CreateRequest, DeleteRequest, NamespaceSpec, Reply, Request, ShowRequest, Submit,
 };
 use taptool::control::{Control, Options};
 use taptool::units::{IfName, Kind};

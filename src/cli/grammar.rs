@@ -6,19 +6,19 @@ use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::reach::Reach;
 use super::words::{self, Refusal};
-use super::{clear, create, delete, gso, hold, lacking, set, show, usage, xconnect};
+use super::{clear, create, delete, exec, gso, hold, lacking, set, show, usage, xconnect};
 use crate::api::Request;
 use crate::diag::{Code, Failure};
 
 const TOUR: &str = "\
 One minute:
   ip netns add foo
-  taptool hold --exec - <<END
-  create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24
-  END
-and in another terminal:
-  ip netns exec foo ping 10.9.0.2";
+  taptool create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24
+  ip netns exec foo ping 10.9.0.2
+  taptool show
+  taptool delete tap0";
 
 const GLOBALS: &str = "\
 With every command: -j JSON, -p JSON on several lines, -q no notices, --color WHEN (--help \
@@ -30,7 +30,7 @@ abbreviate (sh tap). What follows `--' is taken for names. Examples in the help 
 lines of a script; the same words may follow `taptool'.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 no such interface, namespace, bridge or device, 4 exists \
-or busy, 5 not permitted, 7 backend or /dev/net/tun missing.";
+or busy, 5 not permitted, 6 holder does not answer, 7 backend or /dev/net/tun missing.";
 
 /// Tap interfaces on virtio rings: what VPP's tapv2 does, without VPP.
 #[derive(Debug, Parser)]
@@ -45,6 +45,8 @@ or busy, 5 not permitted, 7 backend or /dev/net/tun missing.";
 struct Cli {
     #[command(flatten)]
     globals: Globals,
+    #[command(flatten)]
+    reach: Reach,
     #[command(subcommand)]
     command: Option<Verbs>,
 }
@@ -96,6 +98,7 @@ enum Verbs {
     Xconnect(xconnect::Args),
     Set(set::Args),
     Clear(clear::Args),
+    Exec(exec::Args),
     Hold(hold::Args),
     Wait(WaitArgs),
     Demo(DemoArgs),
@@ -129,6 +132,7 @@ pub(super) struct Parsed {
     /// The command path, which errors begin with.
     pub path: String,
     pub globals: Globals,
+    pub reach: Reach,
     pub verb: Verb,
     /// The sub-command that a name on the line resembles.
     pub doubt: Option<String>,
@@ -138,6 +142,7 @@ pub(super) struct Parsed {
 #[derive(Debug)]
 pub(super) enum Verb {
     Request(Request),
+    Exec(exec::Args),
     Hold(hold::Args),
     Wait(Duration),
     Demo,
@@ -167,7 +172,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
     let refused =
         |failure| Unparsed::Refused(Refusal { path: path.clone(), failure: Box::new(failure) });
     let argv = std::iter::once("taptool".to_owned()).chain(resolved.argv);
-    let cli = Cli::command()
+    let mut cli = Cli::command()
         .try_get_matches_from(argv)
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(|error| match error.kind() {
@@ -176,7 +181,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
             }
             _ => refused(usage::failure(&error)),
         })?;
-    let request = match cli.command {
+    let request = match cli.command.take() {
         None => Ok(Verb::Nothing),
         Some(Verbs::Create(args)) => (*args).try_into().map(Verb::Request),
         Some(Verbs::Delete(args)) => args.try_into().map(Verb::Request),
@@ -185,12 +190,14 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
         Some(Verbs::Xconnect(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Set(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Clear(args)) => Ok(Verb::Request(args.into())),
+        Some(Verbs::Exec(args)) => Ok(Verb::Exec(args)),
         Some(Verbs::Hold(args)) => Ok(Verb::Hold(args)),
         Some(Verbs::Wait(args)) => Ok(Verb::Wait(args.seconds)),
         Some(Verbs::Demo(DemoArgs {})) => Ok(Verb::Demo),
     };
     let verb = request.map_err(refused)?;
-    Ok(Parsed { path, globals: cli.globals, verb, doubt: resolved.doubt })
+    let Cli { globals, reach, .. } = cli;
+    Ok(Parsed { path, globals, reach, verb, doubt: resolved.doubt })
 }
 
 /// Points at the command that was probably meant, where a name is not that of an interface.
@@ -205,12 +212,12 @@ pub(super) fn advise(path: &str, doubt: Option<&str>, failure: Failure) -> Failu
 
 impl Globals {
     /// These, and what a script line asks for on top.
-    pub(super) fn with(self, line: Self) -> Self {
+    pub(super) fn with(&self, line: &Self) -> Self {
         Self {
             json: self.json || line.json,
             pretty: self.pretty || line.pretty,
             quiet: self.quiet || line.quiet,
-            ..self
+            ..*self
         }
     }
 }

@@ -1,30 +1,33 @@
-//! `hold [--exec FILE|-]`: owns interfaces in the foreground.
+//! `hold [--exec FILE|-]`: owns interfaces, in the foreground or, when a client started it, in the
+//! background.
 //!
 //! # Theory of operation
-//! The control thread runs [`serve`]: it takes script lines from a channel, submits what they ask
-//! for one after another, and hands what is to be printed to the printer thread. A line that has
-//! begun is carried to its end, so that a create is never torn; a signal is noticed before the next
-//! line, while waiting for one, and while output is stuck. Whatever ends the hold, everything is
-//! removed before it returns. At the end of the script nothing is: the interfaces stay until a
-//! signal.
+//! The control thread runs a session, which takes the script's lines, and the server, which answers
+//! the clients of the socket, side by side. A signal ends the session; then the server begins no
+//! further request and waits for those that run. Whatever ends the hold, everything is removed
+//! before it returns. At the end of the script nothing is: the interfaces stay until a signal.
 
 #[cfg(test)]
 mod tests;
 
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-use super::grammar::{self, Globals, Unparsed, Verb};
+use super::grammar::Globals;
 use super::printer::Printer;
+use super::reach::Reach;
 use super::script::{self, Input};
+use super::session::{End, Session};
 use super::shown::Shown;
 use super::{Settings, World};
-use crate::api::{DeleteRequest, Request, Submit};
+use crate::api::{DeleteRequest, Request};
 use crate::diag::{Code, Failure};
+use crate::holder::{self, Door, First, Life, Owner};
+use crate::sys::socket;
 use crate::units::MemorySize;
 
 /// How long the last messages may take to be written.
@@ -32,16 +35,18 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Hold interfaces in the foreground until a signal.
 ///
-/// With --exec, lines are read and run one at a time as they arrive, from a file, a pipe or
-/// standard input; results are printed as the same command would print them. `#' begins a comment,
-/// `\' at the end of a line joins it with the next. The first line that fails removes everything
-/// and its exit code is that of hold. At the end of the script the interfaces stay. SIGTERM, SIGINT
-/// and SIGHUP remove everything and end with exit code 0.
+/// Other commands reach them through the control socket. With --exec, lines are read and run one at
+/// a time as they arrive, from a file, a pipe or standard input; results are printed as the same
+/// command would print them. `#' begins a comment, `\' at the end of a line joins it with the next.
+/// The first line that fails removes everything and its exit code is that of hold. At the end of
+/// the script the interfaces stay. SIGTERM, SIGINT and SIGHUP remove everything and end with exit
+/// code 0. Where a holder lives already it is exit code 4.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   taptool hold --exec taps.conf
-  echo 'create tap0 --netns foo' | taptool hold --exec -")]
+  echo 'create tap0 --netns foo' | taptool hold --exec -
+  taptool hold --print-unit")]
 pub(super) struct Args {
     /// Script to run; `-' is standard input.
     #[arg(long, value_name = "FILE")]
@@ -49,58 +54,127 @@ pub(super) struct Args {
     /// Memory for all rings and buffers, 16M-1T: bytes, or with K, M, G or T [default: 64G, sparse].
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<MemorySize>,
+    /// Print a systemd unit that holds interfaces from boot on, and do nothing else.
+    #[arg(long, exclusive = true)]
+    pub print_unit: bool,
+    /// Settle in the background; standard input is the first client.
+    #[arg(long, hide = true, conflicts_with_all = ["exec", "print_unit"])]
+    pub background: bool,
 }
 
-/// How a hold ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// A signal asked for it.
-    Stopped,
-    /// Nobody reads what we print.
-    Unheard,
-    /// A line failed.
-    Failed(Code),
+/// The door of a holder, and who stands in it already.
+pub(super) struct Entrance {
+    pub door: Door,
+    pub first: Option<First>,
 }
 
 /// Starts control and holds. Returns the exit code, 0 for a signal.
+#[expect(clippy::too_many_arguments, reason = "each is another thing that the process has once")]
 pub(super) async fn hold<W: World>(
     world: &W,
     args: Args,
-    globals: Globals,
+    globals: &Globals,
+    reach: &Reach,
+    first: Option<First>,
     settings: &Settings,
     printer: &Printer,
     stop: impl Future<Output = i32>,
 ) -> Result<(), Code> {
+    let refused = async |failure: Failure| {
+        let shown = Shown::failure("", "hold", &failure);
+        let _ = printer.print(&shown).await;
+        Err(failure.code)
+    };
+    let entrance = match enter(reach).await {
+        Ok(door) => door.map(|door| Entrance { door, first }),
+        Err(failure) => {
+            if let Some(first) = first {
+                first.refuse(&failure).await;
+            }
+            return refused(failure).await;
+        }
+    };
     let begun = async {
         let control = world.start(settings).await?;
-        let lines = args.exec.map(script::start).transpose()?;
+        let lines = args.exec.map(|file| script::start(file, "hold")).transpose()?;
         Ok((control, lines))
     };
     let (control, lines) = match begun.await {
         Ok(begun) => begun,
-        Err(failure) => {
-            let shown = Shown::failure("", "hold", &failure);
-            let _ = printer.print(&shown).await;
-            return Err(failure.code);
-        }
+        Err(failure) => return refused(failure).await,
     };
-    serve(&control, lines, globals, printer, stop).await
+    // Whoever does not wait for this word does not listen for it either.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let end = serve(&control, lines, entrance, globals, printer, stop).await;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    end
 }
 
-/// Runs the script, then removes everything.
-pub(super) async fn serve<S: Submit>(
+/// Opens the control socket, or takes over the one that the service manager opened; none with
+/// `--private`.
+async fn enter(reach: &Reach) -> Result<Option<Door>, Failure> {
+    if reach.private {
+        return Ok(None);
+    }
+    if let Some(listener) = activated() {
+        return Door::inherited(listener).map(Some);
+    }
+    Door::open(&reach.place()?).await.map(Some)
+}
+
+/// The first socket that the service manager passed, if it passed any to this process
+/// (sd_listen_fds(3)).
+fn activated() -> Option<OwnedFd> {
+    const FIRST: i32 = 3;
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    let ours = number("LISTEN_PID")? == std::process::id() && number("LISTEN_FDS")? > 0;
+    if ours { socket::inherited(FIRST) } else { None }
+}
+
+/// Runs the script and answers clients, then removes everything.
+pub(super) async fn serve<S: Owner>(
     control: &S,
     lines: Option<mpsc::Receiver<Input>>,
-    globals: Globals,
+    entrance: Option<Entrance>,
+    globals: &Globals,
     printer: &Printer,
     stop: impl Future<Output = i32>,
 ) -> Result<(), Code> {
-    let mut stop = std::pin::pin!(stop);
-    let end = match lines {
-        Some(lines) => Session { control, globals, printer }.run(lines, stop.as_mut()).await,
-        None => {
-            stop.as_mut().await;
-            End::Stopped
+    let session = async {
+        let mut stop = std::pin::pin!(stop);
+        let mut end = End::OfLines;
+        if let Some(lines) = lines {
+            let session = Session::new(control, globals, printer, false);
+            end = session.run(lines, stop.as_mut()).await;
+        }
+        if end == End::OfLines {
+            stop.await;
+            end = End::Stopped;
+        }
+        end
+    };
+    let end = match entrance {
+        None => session.await,
+        Some(Entrance { door, first }) => {
+            let life = if first.is_some() { Life::Leaves } else { Life::Stays };
+            let told = globals.verbose || std::env::var_os("JOURNAL_STREAM").is_some();
+            let log = |line: &str| match life {
+                Life::Leaves => printer.log(&format!("{} {line}", now())),
+                Life::Stays if told => printer.log(line),
+                Life::Stays => {}
+            };
+            let enough = Notify::new();
+            let first = first.map(First::into_socket);
+            let server = holder::serve(control, door, first, life, &log, enough.notified());
+            let mut server = std::pin::pin!(server);
+            tokio::select! {
+                end = session => {
+                    enough.notify_one();
+                    server.await;
+                    end
+                }
+                () = server.as_mut() => End::Stopped,
+            }
         }
     };
     let removed = control.submit(Request::Delete(DeleteRequest::All {})).await;
@@ -110,113 +184,11 @@ pub(super) async fn serve<S: Submit>(
     let _ = tokio::time::timeout(LAST_WORDS, printer.print(&shown)).await;
     match (end, shown.code) {
         (End::Failed(code), _) => Err(code),
-        (End::Stopped, Some(code)) => Err(code),
-        (End::Unheard, _) | (End::Stopped, None) => Ok(()),
+        (End::Stopped | End::OfLines, Some(code)) => Err(code),
+        (End::Unheard | End::Stopped | End::OfLines, None) | (End::Unheard, Some(_)) => Ok(()),
     }
 }
 
-struct Session<'a, S> {
-    control: &'a S,
-    globals: Globals,
-    printer: &'a Printer,
-}
-
-type Stop<'a, O> = Pin<&'a mut O>;
-
-impl<S: Submit> Session<'_, S> {
-    async fn run<O: Future<Output = i32>>(
-        &self,
-        mut lines: mpsc::Receiver<Input>,
-        mut stop: Stop<'_, O>,
-    ) -> End {
-        loop {
-            let input = tokio::select! {
-                biased;
-                _ = stop.as_mut() => return End::Stopped,
-                input = lines.recv() => input,
-            };
-            let Some(input) = input else {
-                stop.as_mut().await;
-                return End::Stopped;
-            };
-            if let Err(end) = self.line(input, stop.as_mut()).await {
-                return end;
-            }
-        }
-    }
-
-    async fn line<O: Future<Output = i32>>(
-        &self,
-        input: Input,
-        mut stop: Stop<'_, O>,
-    ) -> Result<(), End> {
-        if let (true, Ok(text)) = (self.globals.verbose, &input.text) {
-            self.say(&Shown::trace(&input.place, text), stop.as_mut()).await?;
-        }
-        let (shown, pause) = self.execute(input).await;
-        self.say(&shown, stop.as_mut()).await?;
-        if let Some(code) = shown.code {
-            return Err(End::Failed(code));
-        }
-        tokio::select! {
-            biased;
-            _ = stop => Err(End::Stopped),
-            () = tokio::time::sleep(pause) => Ok(()),
-        }
-    }
-
-    /// Prints, unless the signal comes first: the reader may have stopped reading.
-    async fn say<O: Future<Output = i32>>(
-        &self,
-        shown: &Shown,
-        stop: Stop<'_, O>,
-    ) -> Result<(), End> {
-        let printed = tokio::select! {
-            biased;
-            _ = stop => return Err(End::Stopped),
-            printed = self.printer.print(shown) => printed,
-        };
-        printed.map_err(|code| code.map_or(End::Unheard, End::Failed))
-    }
-
-    /// Runs one line to its end: what to print, and how long to wait before the next.
-    async fn execute(&self, input: Input) -> (Shown, Duration) {
-        let Input { place, text } = input;
-        let located =
-            |path: &str, failure: &Failure| (Shown::failure(&place, path, failure), Duration::ZERO);
-        let text = match text {
-            Ok(text) => text,
-            Err(failure) => return located("", &failure),
-        };
-        let Some(words) = shlex::split(&text) else {
-            return located("", &Failure::usage("", "a quote or an escape has no end"));
-        };
-        let parsed = match grammar::parse(&words) {
-            Ok(parsed) => parsed,
-            Err(Unparsed::Help(help)) => return (Shown::help(&help, false), Duration::ZERO),
-            Err(Unparsed::Refused(r)) => return located(&r.path, &r.failure),
-        };
-        let globals = self.globals.with(parsed.globals);
-        let path = parsed.path.clone();
-        match parsed.verb {
-            Verb::Request(request) => {
-                let outcome = self.control.submit(request).await;
-                match outcome {
-                    Ok(outcome) => {
-                        (Shown::result(&path, Ok(outcome), globals).located(&place), Duration::ZERO)
-                    }
-                    Err(failure) => {
-                        let failure = grammar::advise(&path, parsed.doubt.as_deref(), failure);
-                        located(&path, &failure)
-                    }
-                }
-            }
-            Verb::Wait(pause) => (Shown::done(globals), pause),
-            Verb::Hold(_) | Verb::Demo => {
-                located(&path, &Failure::usage("", "not inside a script"))
-            }
-            Verb::Nothing if words.is_empty() => (Shown::default(), Duration::ZERO),
-            Verb::Nothing => located("", &Failure::usage("", "no command")),
-        }
-    }
+fn now() -> impl std::fmt::Display {
+    humantime::format_rfc3339_millis(SystemTime::now())
 }

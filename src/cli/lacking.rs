@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// Global options of the control socket, which later versions have.
-const LACKING_OPTIONS: &[&str] = &["socket", "private", "keep-going", "no-pager"];
+const LACKING_OPTIONS: &[&str] = &["no-pager"];
 
 /// Whether an option is one of later versions.
 pub(super) fn lacking_option(name: &str) -> bool {
@@ -15,7 +15,6 @@ const LACKING: &[(&[&str], &[&str])] = &[
     (
         &[],
         &[
-            "exec",
             "doctor",
             "completions",
             "detach",

@@ -10,13 +10,17 @@
 mod clear;
 mod create;
 mod delete;
+mod exec;
 mod grammar;
 mod gso;
 mod hold;
 mod lacking;
 mod nobody;
 mod printer;
+mod reach;
+mod remote;
 mod script;
+mod session;
 mod set;
 mod show;
 mod shown;
@@ -34,16 +38,18 @@ use std::process::ExitCode;
 
 use grammar::{Color, Globals, Parsed, Unparsed, Verb};
 use printer::Printer;
+use remote::Remote;
 use shown::Shown;
 
-use crate::api::{Outcome, Request, Submit};
+use crate::api::Submit;
 use crate::diag::{Code, Failure};
+use crate::holder::{self, Client, First, Owner};
 use crate::units::MemorySize;
 
 /// What the command line asks of the process it runs in.
 pub trait World {
     /// Control of this process.
-    type Control: Submit;
+    type Control: Owner;
 
     /// Starts control in this process; called at most once, on the runtime. Dropping what it
     /// returns ends it.
@@ -104,53 +110,62 @@ pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
 }
 
 fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
-    let Parsed { path, globals, verb, doubt } = parsed;
+    let Parsed { path, globals, reach, verb, doubt } = parsed;
     let Globals { json, pretty, quiet, verbose, .. } = globals;
     let mut settings = Settings { memory: None, json, pretty, quiet, verbose };
     let refuse = |failure: &Failure| print(&Shown::failure("", &path, failure), color);
+    let ended = |ended: Result<Result<(), Code>, Failure>| match ended {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(code)) => code.into(),
+        Err(failure) => refuse(&failure),
+    };
+    let remote = |settings| match reach.private {
+        false => Ok(Remote { client: Client::new(reach.place()?), world, settings }),
+        true => Err(Failure::usage("--private", "goes with `hold'; other commands ask a holder")),
+    };
     match verb {
-        Verb::Nothing => refuse(
+        Verb::Nothing if io::stdin().is_terminal() => refuse(
             &Failure::usage("interactive shell", "not supported in this version")
-                .hint("`taptool --help' lists the commands, `taptool hold --exec -' reads them"),
+                .hint("`taptool --help' lists the commands, `taptool exec -' reads them"),
         ),
+        Verb::Nothing | Verb::Exec(_) => {
+            let args = match verb {
+                Verb::Exec(args) => args,
+                _ => exec::Args { file: "-".into(), keep_going: false },
+            };
+            ended(block_on(async {
+                let remote = remote(&settings)?;
+                let printer = Printer::start(io::stdout(), io::stderr(), color)?;
+                Ok(exec::exec(&remote, args, &globals, &printer).await)
+            }))
+        }
         Verb::Wait(pause) => {
             std::thread::sleep(pause);
-            print(&Shown::done(globals), color)
+            print(&Shown::done(&globals), color)
         }
         Verb::Demo => world.demo(&settings).map_or_else(|f| refuse(&f), |()| ExitCode::SUCCESS),
+        Verb::Hold(args) if args.print_unit => print(&Shown::text(holder::UNIT), color),
         Verb::Hold(args) => {
             settings.memory = args.memory;
-            let held = block_on(async {
+            // Before there is any other thread.
+            let first = match args.background.then(First::settle).transpose() {
+                Ok(first) => first,
+                Err(failure) => return refuse(&failure),
+            };
+            ended(block_on(async {
                 // Signals first: threads inherit what is blocked.
                 let stop = world.stop()?;
                 let printer = Printer::start(io::stdout(), io::stderr(), color)?;
-                Ok(hold::hold(world, args, globals, &settings, &printer, stop).await)
-            });
-            match held {
-                Ok(Ok(())) => ExitCode::SUCCESS,
-                Ok(Err(code)) => code.into(),
-                Err(failure) => refuse(&failure),
-            }
+                let held =
+                    hold::hold(world, args, &globals, &reach, first, &settings, &printer, stop);
+                Ok(held.await)
+            }))
         }
         Verb::Request(request) => {
-            let result = block_on(one_shot(request, world, &settings))
+            let result = block_on(async { remote(&settings)?.submit(request).await })
                 .map_err(|failure| grammar::advise(&path, doubt.as_deref(), failure));
-            print(&Shown::result(&path, result, globals), color)
+            print(&Shown::result(&path, result, &globals), color)
         }
-    }
-}
-
-/// Answers a request of the command line. Without a holder only a dry run reaches control.
-async fn one_shot<W: World>(
-    request: Request,
-    world: &W,
-    settings: &Settings,
-) -> Result<Outcome, Failure> {
-    match &request {
-        Request::Create(create) if create.dry_run => {
-            world.start(settings).await?.submit(request).await
-        }
-        _ => nobody::Nobody.submit(request).await,
     }
 }
 

@@ -1,26 +1,25 @@
 //! The answers when no process holds interfaces: there are none.
 
-use crate::api::{
-    ClearRequest, DeleteRequest, InterfaceRef, Outcome, Reply, Request, ShowRequest, Submit,
-};
+use crate::api::{ClearRequest, DeleteRequest, InterfaceRef, Outcome, Reply, Request, ShowRequest};
 use crate::diag::{Code, Failure};
 
-/// Answers for a machine without a holder.
-#[derive(Debug)]
-pub(super) struct Nobody;
+/// What there is to know about the interfaces that root may hold.
+const ASK_ROOT: &str = "you hold none; those of root are shown by `sudo taptool show'";
 
-impl Submit for Nobody {
-    async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
-        answer(&request).map(Outcome::from)
-    }
+/// Answers for a machine without a holder. `root_may_hold`: of this user alone.
+pub(super) fn answer(request: &Request, root_may_hold: bool) -> Result<Outcome, Failure> {
+    let reply = reply(request).map_err(|failure| match root_may_hold {
+        true => failure.hint(ASK_ROOT),
+        false => failure,
+    })?;
+    let shows = matches!(request, Request::Show(_));
+    let notices = if shows && root_may_hold { vec![ASK_ROOT.to_owned()] } else { Vec::new() };
+    Ok(Outcome { reply, notices })
 }
 
-fn answer(request: &Request) -> Result<Reply, Failure> {
-    let reply = match request {
-        Request::Create(_) => {
-            return Err(Failure::usage("", "not supported in this version")
-                .hint("create from a line of `taptool hold --exec FILE', or look with `dry-run'"));
-        }
+fn reply(request: &Request) -> Result<Reply, Failure> {
+    Ok(match request {
+        Request::Create(_) => return Err(Failure::new(Code::NoAnswer, "", "no holder")),
         Request::Delete(DeleteRequest::All {}) => Reply::Deleted(Vec::new()),
         Request::Delete(DeleteRequest::Named(names)) => return Err(missing(names)),
         Request::Gso(gso) => return Err(missing([&gso.interface])),
@@ -45,12 +44,10 @@ fn answer(request: &Request) -> Result<Reply, Failure> {
             return Err(missing(names));
         }
         Request::Clear(_) => Reply::Changed(Vec::new()),
-    };
-    Ok(reply)
+    })
 }
 
 fn missing<'a>(names: impl IntoIterator<Item = &'a InterfaceRef>) -> Failure {
     let on = names.into_iter().next().map(ToString::to_string).unwrap_or_default();
     Failure::new(Code::NotFound, on, "no such interface")
-        .hint("a `taptool hold' takes commands for its interfaces as lines of its --exec script")
 }

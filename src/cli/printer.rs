@@ -38,6 +38,12 @@ impl Printer {
         Ok(Self { jobs })
     }
 
+    /// Writes a line to stderr when its turn comes; nobody waits for it.
+    pub(super) fn log(&self, line: &str) {
+        // Where the thread has ended there is nobody to tell.
+        let _ = self.jobs.send((Shown::note(line), oneshot::channel().0));
+    }
+
     /// Prints what a command has to say.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ pub(super) struct Shown {
 
 impl Shown {
     /// A command that has nothing to answer.
-    pub(super) fn done(globals: Globals) -> Self {
+    pub(super) fn done(globals: &Globals) -> Self {
         Self::result("", Ok(Reply::Changed(Vec::new()).into()), globals)
     }
 
@@ -31,7 +31,7 @@ impl Shown {
     }
 
     /// What came of the command `path`.
-    pub(super) fn result(path: &str, result: Result<Outcome, Failure>, globals: Globals) -> Self {
+    pub(super) fn result(path: &str, result: Result<Outcome, Failure>, globals: &Globals) -> Self {
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(failure) => return Self::failure("", path, &failure),
@@ -58,6 +58,16 @@ impl Shown {
     pub(super) fn trace(place: &str, line: &str) -> Self {
         let err = vec![(place.to_owned(), render::escape(line.trim()).into_owned())];
         Self { err, ..Self::default() }
+    }
+
+    /// Lines for stdout.
+    pub(super) fn text(lines: &str) -> Self {
+        Self { out: lines.to_owned(), ..Self::default() }
+    }
+
+    /// A line of a log.
+    pub(super) fn note(line: &str) -> Self {
+        Self { err: vec![(String::new(), render::escape(line).into_owned())], ..Self::default() }
     }
 
     /// The same, said about a script line at `place`.

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
-use crate::api::{InterfaceRef, Outcome, Request};
+use crate::api::{InterfaceRef, Outcome, Request, Submit};
 use crate::device::{BufferClass, Memory};
 use crate::diag::{Code, Failure};
 use crate::engine::{self, Engine};
@@ -117,11 +117,28 @@ impl Control {
         Self { shared: Arc::new(shared), watch: Mutex::new(None) }
     }
 
-    /// Carries out one request.
-    ///
-    /// # Errors
-    /// What was refused, and why; nothing of the request has happened then.
-    pub async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
+    /// How many interfaces there are.
+    pub fn interfaces(&self) -> usize {
+        self.shared.registry().all().count()
+    }
+
+    /// Starts to listen to pollers and kernel, once.
+    async fn start_watch(&self) -> Result<(), Failure> {
+        let resources = self.shared.resources().await?;
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.is_none() {
+            let host = crate::host::Watch::new(&resources.nursery)?;
+            let events = resources.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(events) = events {
+                *watch = Some(tokio::spawn(watch::run(Arc::clone(&self.shared), host, events)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Submit for Control {
+    async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
         let shared = &self.shared;
         match request {
             Request::Create(request) => create::create(self, *request).await,
@@ -137,20 +154,6 @@ impl Control {
             outcome.notices.append(&mut shared.registry().notices);
             outcome
         })
-    }
-
-    /// Starts to listen to pollers and kernel, once.
-    async fn start_watch(&self) -> Result<(), Failure> {
-        let resources = self.shared.resources().await?;
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        if watch.is_none() {
-            let host = crate::host::Watch::new(&resources.nursery)?;
-            let events = resources.events.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(events) = events {
-                *watch = Some(tokio::spawn(watch::run(Arc::clone(&self.shared), host, events)));
-            }
-        }
-        Ok(())
     }
 }
 

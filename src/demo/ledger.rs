@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::place::Place;
-use crate::api::{Interface, Reply, Request, ShowRequest};
+use crate::api::{Interface, Reply, Request, ShowRequest, Submit};
 use crate::control::Control;
 use crate::counters::{Counter, Direction, QueueSnapshot, check_at_rest};
 use crate::diag::{Code, Failure};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 use super::aside::aside;
-use crate::api::{DeleteRequest, Namespace, Reply, Request};
+use crate::api::{DeleteRequest, Namespace, Reply, Request, Submit};
 use crate::control::Control;
 use crate::diag::{Code, Failure};
 use crate::host::{self, Nursery, Watch, WatchEvent};

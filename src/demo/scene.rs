@@ -11,7 +11,7 @@ use super::place::Place;
 use super::screen::Screen;
 use super::stop::Stop;
 use super::{ledger, ping, transfer};
-use crate::api::{CreateRequest, Interface, InterfaceRef, Reply, Request, XconnectRequest};
+use crate::api::{CreateRequest, Interface, InterfaceRef, Reply, Request, Submit, XconnectRequest};
 use crate::control::Control;
 use crate::diag::{Code, Failure};
 use crate::render;

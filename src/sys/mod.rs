@@ -8,6 +8,7 @@ pub mod ioctl;
 pub mod namespace;
 pub mod readiness;
 pub mod signals;
+pub mod socket;
 pub mod tun;
 pub mod userns;
 pub mod vhost;

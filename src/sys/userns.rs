@@ -34,6 +34,34 @@ pub fn enter() -> Result<(), Failure> {
     write("/proc/self/gid_map", &format!("0 {gid} 1\n"))
 }
 
+/// The ranges of `/proc/self/uid_map`: first inside, first outside, how many. Empty where there is
+/// no such file.
+fn uid_map() -> Vec<[u64; 3]> {
+    let text = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let line = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some([next()?, next()?, next()?])
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Whether every id means the same inside as outside: so it is in the initial user namespace, and
+/// its root is the machine's.
+pub fn is_initial() -> bool {
+    let map = uid_map();
+    map.is_empty() || map == [[0, 0, u64::from(u32::MAX)]]
+}
+
+/// The effective user as the user namespace around ours knows it; its number here where it is not
+/// mapped.
+pub fn outside_uid() -> u64 {
+    let uid = u64::from(geteuid().as_raw());
+    let map = uid_map();
+    let range = map.iter().find(|[inside, _, count]| (*inside..inside + count).contains(&uid));
+    range.map_or(uid, |[inside, outside, _]| outside + (uid - inside))
+}
+
 fn refused(errno: Errno) -> Failure {
     let failure = Failure::sys("unshare(CLONE_NEWUSER|CLONE_NEWNET)", "", errno);
     match errno {

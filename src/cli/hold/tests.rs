@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::api::Submit;
 use crate::api::{Deleted, InterfaceRef, Outcome, Reply, ShowRequest};
 use crate::cli::script;
 
@@ -14,6 +15,12 @@ use crate::cli::script;
 #[derive(Default)]
 struct Fake {
     asked: RefCell<Vec<String>>,
+}
+
+impl Owner for Fake {
+    fn owned(&self) -> usize {
+        0
+    }
 }
 
 impl Submit for Fake {
@@ -124,11 +131,12 @@ fn held(script: &'static str, globals: Globals) -> Held {
     let printer = Printer::start(out.clone(), err.clone(), false).unwrap();
     let fake = Fake::default();
     let mut stopped = false;
-    let end = runtime().block_on(serve(&fake, Some(feed(script)), globals, &printer, async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        stopped = true;
-        15
-    }));
+    let end =
+        runtime().block_on(serve(&fake, Some(feed(script)), None, &globals, &printer, async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stopped = true;
+            15
+        }));
     Held { asked: fake.asked.into_inner(), out: out.text(), err: err.text(), end, stopped }
 }
 
@@ -177,7 +185,11 @@ fn the_first_failing_line_ends_it_with_its_code_and_removes_everything() {
         ("show\nshow 'tap0\nshow\n", Code::Usage, "f:2: a quote or an escape has no end\n"),
         ("show\nhold\nshow\n", Code::Usage, "f:2: hold: not inside a script\n"),
         ("show\ndemo\nshow\n", Code::Usage, "f:2: demo: not inside a script\n"),
-        ("show\nexec x\nshow\n", Code::Usage, "f:2: exec: not supported in this version\n"),
+        (
+            "show\nexec /no/x\nshow\n",
+            Code::Failed,
+            "exec: /no/x: open: No such file or directory (ENOENT)\n",
+        ),
         ("show\n-j\nshow\n", Code::Usage, "f:2: no command\n"),
     ] {
         let held = held(script, Globals::default());
@@ -221,8 +233,9 @@ fn a_reader_that_went_away_ends_it_quietly_and_removes_everything() {
     let err = Sink::default();
     let printer = Printer::start(Closed, err.clone(), false).unwrap();
     let fake = Fake::default();
+    let globals = Globals::default();
     let never = std::future::pending();
-    let held = serve(&fake, Some(feed("-j show\nshow\n")), Globals::default(), &printer, never);
+    let held = serve(&fake, Some(feed("-j show\nshow\n")), None, &globals, &printer, never);
     assert_eq!(runtime().block_on(held), Ok(()));
     assert_eq!(fake.asked.into_inner(), ["show", "delete all"]);
     assert_eq!(err.text(), "");
@@ -232,11 +245,12 @@ fn a_reader_that_went_away_ends_it_quietly_and_removes_everything() {
 fn a_reader_that_never_reads_does_not_keep_a_signal_from_its_work() {
     let printer = Printer::start(Stuck, Sink::default(), false).unwrap();
     let fake = Fake::default();
+    let globals = Globals::default();
     let signal = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         15
     };
-    let held = serve(&fake, Some(feed("-j show\nshow\n")), Globals::default(), &printer, signal);
+    let held = serve(&fake, Some(feed("-j show\nshow\n")), None, &globals, &printer, signal);
     assert_eq!(runtime().block_on(held), Ok(()));
     assert_eq!(fake.asked.into_inner(), ["show", "delete all"]);
 }
@@ -248,8 +262,9 @@ fn results_come_while_the_input_is_still_open() {
     let out = Sink::default();
     let printer = Printer::start(out.clone(), Sink::default(), false).unwrap();
     let fake = Fake::default();
+    let globals = json();
     let stop_future = async { stopped.await.unwrap_or(15) };
-    let held = serve(&fake, Some(receiver), json(), &printer, stop_future);
+    let held = serve(&fake, Some(receiver), None, &globals, &printer, stop_future);
     let client = async {
         for expected in ["[]\n", "[]\n[]\n"] {
             let input = Input { place: String::new(), text: Ok("show".into()) };
@@ -268,7 +283,8 @@ fn results_come_while_the_input_is_still_open() {
 fn without_a_script_it_just_holds() {
     let printer = Printer::start(Sink::default(), Sink::default(), false).unwrap();
     let fake = Fake::default();
-    let held = serve(&fake, None, Globals::default(), &printer, std::future::ready(2));
+    let globals = Globals::default();
+    let held = serve(&fake, None, None, &globals, &printer, std::future::ready(2));
     assert_eq!(runtime().block_on(held), Ok(()));
     assert_eq!(fake.asked.into_inner(), ["delete all"]);
 }

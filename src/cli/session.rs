@@ -1,0 +1,198 @@
+//! Lines of a script, run one after another.
+//!
+//! # Theory of operation
+//! A session takes lines from a channel, submits what they ask for, and hands what is to be printed
+//! to the printer thread. A line that has begun is carried to its end, so that a create is never
+//! torn; whoever asks the session to stop is heard before the next line, while waiting for one, and
+//! while output is stuck. A line may name another script (`exec`), whose lines run in its place.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::grammar::{self, Globals, Unparsed, Verb};
+use super::printer::Printer;
+use super::script::{self, Input};
+use super::shown::Shown;
+use crate::api::Submit;
+use crate::diag::{Code, Failure};
+
+/// How deep scripts may name scripts.
+const DEPTH_MAX: u32 = 16;
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// There are no more lines.
+    OfLines,
+    /// It was asked to stop.
+    Stopped,
+    /// Nobody reads what we print.
+    Unheard,
+    /// A line failed.
+    Failed(Code),
+}
+
+/// Who answers the lines, and how they are shown.
+pub(super) struct Session<'a, S> {
+    control: &'a S,
+    globals: &'a Globals,
+    printer: &'a Printer,
+    /// The first failure, where the lines after it run all the same.
+    keep_going: Option<Cell<Option<Code>>>,
+}
+
+type Stop<'a, O> = Pin<&'a mut O>;
+
+impl<'a, S: Submit> Session<'a, S> {
+    /// A session that ends with the first line that fails, or with the last.
+    pub(super) fn new(
+        control: &'a S,
+        globals: &'a Globals,
+        printer: &'a Printer,
+        keep_going: bool,
+    ) -> Self {
+        let keep_going = keep_going.then(Cell::default);
+        Self { control, globals, printer, keep_going }
+    }
+
+    /// Runs lines until there are no more.
+    pub(super) async fn run<O: Future<Output = i32>>(
+        &self,
+        lines: mpsc::Receiver<Input>,
+        stop: Stop<'_, O>,
+    ) -> End {
+        match self.lines(lines, stop, 0).await {
+            Err(end) => end,
+            Ok(()) => {
+                let first = self.keep_going.as_ref().and_then(Cell::get);
+                first.map_or(End::OfLines, End::Failed)
+            }
+        }
+    }
+
+    async fn lines<O: Future<Output = i32>>(
+        &self,
+        mut lines: mpsc::Receiver<Input>,
+        mut stop: Stop<'_, O>,
+        depth: u32,
+    ) -> Result<(), End> {
+        loop {
+            let input = tokio::select! {
+                biased;
+                _ = stop.as_mut() => return Err(End::Stopped),
+                input = lines.recv() => input,
+            };
+            let Some(input) = input else { return Ok(()) };
+            self.line(input, stop.as_mut(), depth).await?;
+        }
+    }
+
+    async fn line<O: Future<Output = i32>>(
+        &self,
+        input: Input,
+        mut stop: Stop<'_, O>,
+        depth: u32,
+    ) -> Result<(), End> {
+        if let (true, Ok(text)) = (self.globals.verbose, &input.text) {
+            self.say(&Shown::trace(&input.place, text), stop.as_mut()).await?;
+        }
+        let (shown, next) = self.execute(input, depth).await;
+        self.say(&shown, stop.as_mut()).await?;
+        match (shown.code, &self.keep_going) {
+            (None, _) => {}
+            (Some(code), None) => return Err(End::Failed(code)),
+            (Some(code), Some(first)) => first.set(first.get().or(Some(code))),
+        }
+        match next {
+            Next::Line => Ok(()),
+            Next::Pause(pause) => tokio::select! {
+                biased;
+                _ = stop => Err(End::Stopped),
+                () = tokio::time::sleep(pause) => Ok(()),
+            },
+            Next::Lines(lines) => Box::pin(self.lines(lines, stop, depth + 1)).await,
+        }
+    }
+
+    /// Prints, unless the signal comes first: the reader may have stopped reading.
+    async fn say<O: Future<Output = i32>>(
+        &self,
+        shown: &Shown,
+        stop: Stop<'_, O>,
+    ) -> Result<(), End> {
+        let printed = tokio::select! {
+            biased;
+            _ = stop => return Err(End::Stopped),
+            printed = self.printer.print(shown) => printed,
+        };
+        printed.map_err(|code| code.map_or(End::Unheard, End::Failed))
+    }
+
+    /// Runs one line to its end: what to print, and what comes next.
+    async fn execute(&self, input: Input, depth: u32) -> (Shown, Next) {
+        let Input { place, text } = input;
+        let located =
+            |path: &str, failure: &Failure| (Shown::failure(&place, path, failure), Next::Line);
+        let text = match text {
+            Ok(text) => text,
+            Err(failure) => return located("", &failure),
+        };
+        let Some(words) = shlex::split(&text) else {
+            return located("", &Failure::usage("", "a quote or an escape has no end"));
+        };
+        let parsed = match grammar::parse(&words) {
+            Ok(parsed) => parsed,
+            Err(Unparsed::Help(help)) => return (Shown::help(&help, false), Next::Line),
+            Err(Unparsed::Refused(r)) => return located(&r.path, &r.failure),
+        };
+        let path = parsed.path.clone();
+        if parsed.reach.is_given() {
+            let why = "goes with the command line, not with a line of a script";
+            return located(&path, &Failure::usage("--socket, --private", why));
+        }
+        let globals = self.globals.with(&parsed.globals);
+        match parsed.verb {
+            Verb::Request(request) => match self.control.submit(request).await {
+                Ok(outcome) => {
+                    let shown = Shown::result(&path, Ok(outcome), &globals);
+                    (shown.located(&place), Next::Line)
+                }
+                Err(failure) => {
+                    let failure = grammar::advise(&path, parsed.doubt.as_deref(), failure);
+                    located(&path, &failure)
+                }
+            },
+            Verb::Wait(pause) => (Shown::done(&globals), Next::Pause(pause)),
+            Verb::Exec(args) if depth < DEPTH_MAX && !args.keep_going => {
+                match script::start(args.file, "exec") {
+                    Ok(lines) => (Shown::default(), Next::Lines(lines)),
+                    Err(failure) => located(&path, &failure),
+                }
+            }
+            Verb::Exec(args) if args.keep_going => {
+                let why = "goes with the script that is named on the command line";
+                located(&path, &Failure::usage("--keep-going", why))
+            }
+            Verb::Exec(_) => located(&path, &Failure::usage("", "scripts name scripts too deeply")),
+            Verb::Hold(_) | Verb::Demo => {
+                located(&path, &Failure::usage("", "not inside a script"))
+            }
+            Verb::Nothing if words.is_empty() => (Shown::default(), Next::Line),
+            Verb::Nothing => located("", &Failure::usage("", "no command")),
+        }
+    }
+}
+
+/// What follows a line.
+enum Next {
+    /// The next one.
+    Line,
+    /// The next one after a while.
+    Pause(Duration),
+    /// These first.
+    Lines(mpsc::Receiver<Input>),
+}

@@ -1,0 +1,172 @@
+//! Asks a holder; starts one where that is worth it.
+//!
+//! # Theory of operation
+//! The first exchange on a connection is `GetInfo`: it proves that somebody answers, and in the
+//! same version. A connection that is cut off before that answer, or a request that is answered
+//! with `Leaving`, has begun nothing, so it is tried again with whoever is there now: another
+//! holder, a new one, or nobody. Anything that breaks later is reported, because the request may
+//! have been carried out.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::connection::{ANSWER_MAX, Connection};
+use super::message::{self, Answer, Meaning};
+use super::place::{Found, Place};
+use super::{service, start};
+use crate::api::{Outcome, Request};
+use crate::diag::{Code, Failure};
+
+/// How often a request that was not begun is tried.
+const TRIES: u32 = 50;
+
+/// How long a holder may take to say who it is.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// A connection to the holder at a place, made when it is needed.
+#[derive(Debug)]
+pub struct Client {
+    place: Place,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// Why there is no connection.
+enum Missed {
+    /// Whoever was there has gone: try again.
+    Cut,
+    /// It will not get better.
+    Failed(Failure),
+}
+
+impl From<Failure> for Missed {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Client {
+    /// A client of whoever listens there.
+    pub fn new(place: Place) -> Self {
+        Self { place, connection: Mutex::new(None) }
+    }
+
+    /// Whether root may have a holder that this user cannot ask.
+    pub fn root_may_hold(&self) -> bool {
+        self.place.root_may_hold()
+    }
+
+    /// Has a request carried out. None: there is no holder, and this request is none to start one
+    /// for; it comes back.
+    ///
+    /// # Errors
+    /// The holder's refusal; exit code 6 when a holder does not answer, speaks another version or
+    /// cannot be started.
+    pub async fn submit(&self, request: Request) -> Result<Result<Outcome, Request>, Failure> {
+        let mut slot = self.connection.lock().await;
+        for attempt in 0..TRIES {
+            // Whoever leaves takes its socket away first, so this seldom waits.
+            tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
+            let mut connection = match slot.take() {
+                Some(connection) => connection,
+                None => match self.connect(request.creates()).await {
+                    Ok(Some(connection)) => connection,
+                    Ok(None) => return Ok(Err(request)),
+                    Err(Missed::Cut) => continue,
+                    Err(Missed::Failed(failure)) => return Err(failure),
+                },
+            };
+            let call = message::call(&request);
+            let answer = exchange(&mut connection, &call, &request.files()).await;
+            let answer = answer.map_err(|error| self.broken(&error))?;
+            match message::read(answer, request.reader()) {
+                Meaning::Leaving => {}
+                Meaning::Result(result) => {
+                    *slot = Some(connection);
+                    return result.map(Ok);
+                }
+            }
+        }
+        Err(self.silent("holders come and go faster than they answer"))
+    }
+
+    /// Connects to the holder or, if `start`, to a new one; none where there is none.
+    async fn connect(&self, start: bool) -> Result<Option<Connection>, Missed> {
+        let socket = match self.place.connect()? {
+            Found::Listener(socket) => socket,
+            Found::Nothing | Found::Stale if start => start::background(&self.place)?,
+            Found::Nothing | Found::Stale => return Ok(None),
+        };
+        self.greet(socket).await.map(Some)
+    }
+
+    async fn greet(&self, socket: OwnedFd) -> Result<Connection, Missed> {
+        let mut connection = Connection::new(socket)?;
+        let who = service::get_info();
+        let greeting = exchange(&mut connection, &who, &[]);
+        let answer = match timeout(GREETING, greeting).await {
+            Err(_) => return Err(self.silent("it says nothing").into()),
+            Ok(Err(error)) if is_cut(&error) => return Err(Missed::Cut),
+            Ok(Err(error)) => return Err(self.broken(&error).into()),
+            Ok(Ok(answer)) => answer,
+        };
+        if answer.error.is_some() {
+            // A holder that could not begin says why, whatever it is asked.
+            return match message::read(answer, |_| Err(serde::de::Error::custom("no reply"))) {
+                Meaning::Result(Err(failure)) => Err(failure.into()),
+                _ => Err(Missed::Cut),
+            };
+        }
+        let text = |key: &str| {
+            let value = answer.parameters.get(key).and_then(Value::as_str);
+            value.unwrap_or("nothing").to_owned()
+        };
+        let (product, version) = (text("product"), text("version"));
+        if product != "taptool" {
+            return Err(self.silent(&format!("{product} listens there")).into());
+        }
+        if version != service::VERSION {
+            let ours = service::VERSION;
+            let why = format!("the holder is version {version}, this is {ours}");
+            let hint = "use the program that the holder was started from, or delete its interfaces \
+                with that and start anew";
+            return Err(self.silent(&why).hint(hint).into());
+        }
+        Ok(connection)
+    }
+
+    fn silent(&self, why: &str) -> Failure {
+        Failure::new(Code::NoAnswer, format!("holder at {}", self.place.path().display()), why)
+    }
+
+    fn broken(&self, error: &io::Error) -> Failure {
+        let why = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "it ended without an answer".to_owned(),
+            io::ErrorKind::TimedOut => "it does not answer".to_owned(),
+            _ => error.to_string(),
+        };
+        self.silent(&why).hint("`taptool show' tells what is there now")
+    }
+}
+
+fn is_cut(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
+/// Sends a call and waits for its answer.
+async fn exchange(
+    connection: &mut Connection,
+    call: &[u8],
+    files: &[std::os::fd::BorrowedFd<'_>],
+) -> io::Result<Answer> {
+    connection.send(call, files).await?;
+    let message = connection.receive(ANSWER_MAX).await?;
+    let message = message.ok_or(io::ErrorKind::UnexpectedEof)?;
+    serde_json::from_slice(&message.text)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}

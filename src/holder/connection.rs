@@ -1,0 +1,233 @@
+//! One end of a varlink connection: NUL-terminated JSON, files beside it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::diag::Failure;
+use crate::sys::socket::{self, Peer};
+
+/// Longest call, bytes.
+pub(super) const CALL_MAX: usize = 1 << 20;
+
+/// Longest answer that a client reads, bytes: a thousand interfaces make some 4 MB.
+pub(super) const ANSWER_MAX: usize = 256 << 20;
+
+/// How long a message that has begun may take to arrive or to leave.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Most files that one message may bring.
+const FILES_MAX: usize = 8;
+
+/// A message and the files that came with it.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// JSON, without the NUL.
+    pub text: Vec<u8>,
+    /// In the order in which they were sent.
+    pub files: Vec<OwnedFd>,
+}
+
+/// A connected socket and what arrived on it beyond the last message.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: UnixStream,
+    inbox: Vec<u8>,
+    /// Files, each with the length of the inbox when it arrived: it belongs to the message that
+    /// holds the byte before that place, because the kernel ends a read behind the bytes that
+    /// files came with.
+    files: Vec<(usize, OwnedFd)>,
+}
+
+impl Connection {
+    /// Takes over a connected socket. Call it on the runtime.
+    pub(super) fn new(socket: OwnedFd) -> Result<Self, Failure> {
+        let refused = |error: io::Error| Failure::io("use", "control socket", &error);
+        let stream = std::os::unix::net::UnixStream::from(socket);
+        stream.set_nonblocking(true).map_err(refused)?;
+        UnixStream::from_std(stream).map(Self::from).map_err(refused)
+    }
+
+    /// Who is at the other end.
+    pub(super) fn peer(&self) -> Result<Peer, Failure> {
+        socket::peer(self.stream.as_fd())
+    }
+
+    /// The next message; none at the end between two messages. Once its first byte is there, the
+    /// rest must follow in time.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` in the middle of a message, `TimedOut`, `InvalidData` for a message that is
+    /// longer than `most` bytes or brings too many files, or the socket's own.
+    pub(super) async fn receive(&mut self, most: usize) -> io::Result<Option<Message>> {
+        if self.inbox.is_empty() && self.fill().await? == 0 {
+            return Ok(None);
+        }
+        let whole = async {
+            let mut seen = 0;
+            loop {
+                if let Some(end) = self.inbox[seen..].iter().position(|byte| *byte == 0) {
+                    return Ok(seen + end);
+                }
+                seen = self.inbox.len();
+                if seen > most {
+                    return Err(invalid("a message is too long"));
+                }
+                if self.fill().await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        };
+        let end = timeout(DEADLINE, whole).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        if end > most {
+            return Err(invalid("a message is too long"));
+        }
+        let rest = self.inbox.split_off(end + 1);
+        let mut text = std::mem::replace(&mut self.inbox, rest);
+        text.pop();
+        let mut files = Vec::new();
+        for (at, file) in std::mem::take(&mut self.files) {
+            if at <= end + 1 {
+                files.push(file);
+            } else {
+                self.files.push((at - end - 1, file));
+            }
+        }
+        Ok(Some(Message { text, files }))
+    }
+
+    /// Waits for bytes and takes what there is.
+    async fn fill(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 16 * 1024];
+        let mut came = Vec::new();
+        let Self { stream, inbox, files } = self;
+        let read = || socket::receive(stream.as_fd(), &mut buffer, &mut came);
+        let got = stream.async_io(Interest::READABLE, read).await?;
+        inbox.extend_from_slice(&buffer[..got]);
+        if files.len() + came.len() > FILES_MAX {
+            return Err(invalid("too many files"));
+        }
+        files.extend(came.into_iter().map(|file| (inbox.len(), file)));
+        Ok(got)
+    }
+
+    /// Sends a message. Who does not read it in time is cut off.
+    ///
+    /// # Errors
+    /// `TimedOut`, or the socket's own.
+    pub(super) async fn send(
+        &mut self,
+        text: &[u8],
+        mut files: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let mut rest = [text, b"\0"].concat();
+        while !rest.is_empty() {
+            let write = || socket::send(self.stream.as_fd(), &rest, files);
+            let sent = timeout(DEADLINE, self.stream.async_io(Interest::WRITABLE, write));
+            let sent = sent.await.map_err(|_| io::ErrorKind::TimedOut)??;
+            files = &[];
+            rest.drain(..sent);
+        }
+        Ok(())
+    }
+}
+
+impl From<UnixStream> for Connection {
+    fn from(stream: UnixStream) -> Self {
+        Self { stream, inbox: Vec::new(), files: Vec::new() }
+    }
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::Write;
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap()
+            .block_on(test);
+    }
+
+    fn pair() -> (std::os::unix::net::UnixStream, Connection) {
+        let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+        (a, Connection::new(b.into()).unwrap())
+    }
+
+    #[test]
+    fn each_file_stays_with_the_message_that_it_was_sent_with() {
+        run(async {
+            let (peer, mut connection) = pair();
+            let null = File::open("/dev/null").unwrap();
+            let send = |text: &[u8], files: &[BorrowedFd<'_>]| {
+                assert_eq!(socket::send(peer.as_fd(), text, files).unwrap(), text.len());
+            };
+            send(b"one\0", &[]);
+            send(b"two\0", &[null.as_fd()]);
+            send(b"three\0", &[]);
+            for (text, files) in [("one", 0), ("two", 1), ("three", 0)] {
+                let message = connection.receive(100).await.unwrap().unwrap();
+                assert_eq!(message.text, text.as_bytes());
+                assert_eq!(message.files.len(), files, "{text}");
+            }
+            drop(peer);
+            assert!(connection.receive(100).await.unwrap().is_none());
+        });
+    }
+
+    #[test]
+    fn a_message_that_does_not_end_is_cut_off() {
+        run(async {
+            let (mut peer, mut connection) = pair();
+            peer.write_all(b"half").unwrap();
+            let late = connection.receive(100).await.unwrap_err();
+            assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+            drop(peer);
+            let torn = connection.receive(100).await.unwrap_err();
+            assert_eq!(torn.kind(), io::ErrorKind::UnexpectedEof);
+        });
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_refused_before_it_is_whole() {
+        run(async {
+            let (mut peer, mut connection) = pair();
+            peer.write_all(&[b'x'; 200]).unwrap();
+            let long = connection.receive(100).await.unwrap_err();
+            assert_eq!(long.kind(), io::ErrorKind::InvalidData);
+        });
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_is_cut_off() {
+        run(async {
+            let (_peer, mut connection) = pair();
+            let stuck = connection.send(&vec![b'x'; 8 << 20], &[]).await.unwrap_err();
+            assert_eq!(stuck.kind(), io::ErrorKind::TimedOut);
+        });
+    }
+
+    #[test]
+    fn a_message_with_too_many_files_is_refused_and_they_are_closed() {
+        run(async {
+            let (peer, mut connection) = pair();
+            let null = File::open("/dev/null").unwrap();
+            let many: Vec<_> = (0..100).map(|_| null.as_fd()).collect();
+            socket::send(peer.as_fd(), b"x\0", &many).unwrap();
+            let refused = connection.receive(100).await.unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+        });
+    }
+}

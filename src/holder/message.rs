@@ -1,0 +1,189 @@
+//! What travels: varlink calls and answers, and our failures as typed errors.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::api::{Outcome, Reply, Request};
+use crate::diag::{Code, Failure};
+
+/// The interface of the verbs.
+pub(super) const INTERFACE: &str = "io.taptool";
+
+/// The holder has left or is about to: ask whoever comes after it.
+pub(super) const LEAVING: &str = "io.taptool.Leaving";
+
+/// A call as it arrives.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Call {
+    /// `interface.Method`.
+    pub method: String,
+    /// An object; absent is an empty one.
+    #[serde(default)]
+    pub parameters: Option<Map<String, Value>>,
+    /// Several answers are welcome.
+    #[serde(default, skip_serializing_if = "is_not_so")]
+    pub more: Option<bool>,
+    /// No answer is wanted.
+    #[serde(default, skip_serializing_if = "is_not_so")]
+    pub oneway: Option<bool>,
+    /// Another protocol shall follow; we have none.
+    #[serde(default, skip_serializing_if = "is_not_so")]
+    pub upgrade: Option<bool>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_not_so(flag: &Option<bool>) -> bool {
+    *flag != Some(true)
+}
+
+/// An answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Answer {
+    /// Another one follows.
+    #[serde(default, skip_serializing_if = "is_not_so")]
+    pub continues: Option<bool>,
+    /// What went wrong; absent when nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The answer itself, or what the error says.
+    #[serde(default)]
+    pub parameters: Map<String, Value>,
+}
+
+impl Answer {
+    /// A plain answer.
+    pub(super) fn of(parameters: Map<String, Value>) -> Self {
+        Self { continues: None, error: None, parameters }
+    }
+
+    /// A typed error.
+    pub(super) fn error(name: impl Into<String>, parameters: Map<String, Value>) -> Self {
+        Self { continues: None, error: Some(name.into()), parameters }
+    }
+
+    /// The holder leaves.
+    pub(super) fn leaving() -> Self {
+        Self::error(LEAVING, Map::new())
+    }
+
+    /// Its bytes.
+    pub(super) fn text(&self) -> Vec<u8> {
+        // String keys only and no failing serializer: this cannot fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// The errors of `io.taptool` that carry a failure, by exit code.
+const ERRORS: &[(Code, &str)] = &[
+    (Code::Failed, "io.taptool.Failed"),
+    (Code::Usage, "io.taptool.Usage"),
+    (Code::NotFound, "io.taptool.NotFound"),
+    (Code::Exists, "io.taptool.Exists"),
+    (Code::NotPermitted, "io.taptool.NotPermitted"),
+    (Code::NoAnswer, "io.taptool.NoAnswer"),
+    (Code::NoBackend, "io.taptool.NoBackend"),
+];
+
+/// A failure as it travels.
+#[derive(Debug, Serialize, Deserialize)]
+struct Travelling {
+    on: String,
+    doing: String,
+    cause: String,
+    hint: Option<String>,
+    exit_code: u8,
+}
+
+impl From<&Failure> for Answer {
+    fn from(failure: &Failure) -> Self {
+        let name = ERRORS.iter().find(|(code, _)| *code == failure.code);
+        let travelling = Travelling {
+            on: failure.on.clone(),
+            doing: failure.doing.clone(),
+            cause: failure.cause.clone(),
+            hint: failure.hint.clone(),
+            exit_code: failure.code as u8,
+        };
+        let parameters = match serde_json::to_value(travelling) {
+            Ok(Value::Object(parameters)) => parameters,
+            _ => Map::new(),
+        };
+        Self::error(name.map_or("io.taptool.Failed", |(_, name)| name), parameters)
+    }
+}
+
+impl From<&Result<Outcome, Failure>> for Answer {
+    fn from(result: &Result<Outcome, Failure>) -> Self {
+        match result {
+            Ok(outcome) => {
+                let mut parameters = outcome.reply.to_wire();
+                parameters.insert("notices".into(), outcome.notices.clone().into());
+                Self::of(parameters)
+            }
+            Err(failure) => failure.into(),
+        }
+    }
+}
+
+/// What an answer means to whoever asked.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    /// It was done, or refused.
+    Result(Result<Outcome, Failure>),
+    /// It was not begun.
+    Leaving,
+}
+
+/// Reads an answer; `reader` is the request's.
+pub(super) fn read(answer: Answer, reader: fn(Value) -> serde_json::Result<Reply>) -> Meaning {
+    let Answer { error, mut parameters, .. } = answer;
+    match error.as_deref() {
+        Some(LEAVING) => Meaning::Leaving,
+        Some(name) => Meaning::Result(Err(failure(name, parameters))),
+        None => {
+            let notices = parameters.remove("notices").unwrap_or(Value::Null);
+            let notices = serde_json::from_value(notices).unwrap_or_default();
+            let reply = reader(Value::Object(parameters));
+            Meaning::Result(reply.map(|reply| Outcome { reply, notices }).map_err(|error| {
+                Failure::new(Code::NoAnswer, "holder", format!("not an answer: {error}"))
+            }))
+        }
+    }
+}
+
+fn failure(name: &str, parameters: Map<String, Value>) -> Failure {
+    let code = ERRORS.iter().find(|(_, error)| *error == name).map(|(code, _)| *code);
+    let said = Value::Object(parameters);
+    match (code, serde_json::from_value::<Travelling>(said.clone())) {
+        (Some(code), Ok(Travelling { on, doing, cause, hint, .. })) => {
+            Failure { doing, on, cause, hint, code }
+        }
+        _ => Failure::new(Code::NoAnswer, "holder", format!("{name} {said}")),
+    }
+}
+
+/// A request as the bytes of its call.
+pub(super) fn call(request: &Request) -> Vec<u8> {
+    // As above.
+    serde_json::to_vec(request).unwrap_or_default()
+}
+
+/// A call of ours as a request.
+///
+/// # Errors
+/// The varlink error that says what is wrong with it.
+pub(super) fn request(call: Call) -> Result<Request, Answer> {
+    let of = |key: &str, value: Value| Map::from_iter([(key.to_owned(), value)]);
+    let method = call.method.clone();
+    let parameters = Value::Object(call.parameters.unwrap_or_default());
+    let both = serde_json::json!({ "method": call.method, "parameters": parameters });
+    serde_json::from_value(both).map_err(|error| {
+        let why = error.to_string();
+        // serde's word for a tag that it does not know.
+        if why.starts_with("unknown variant") && why.contains(&format!("`{method}`")) {
+            Answer::error("org.varlink.service.MethodNotFound", of("method", method.into()))
+        } else {
+            Answer::error("org.varlink.service.InvalidParameter", of("parameter", why.into()))
+        }
+    })
+}

@@ -1,0 +1,198 @@
+//! Where the control socket is, and the lock over starting and leaving there.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
+use nix::unistd::geteuid;
+
+use crate::diag::{Code, Failure};
+use crate::sys::{socket, userns};
+
+/// Where root's holder listens.
+const ROOT_DIR: &str = "/run/taptool";
+
+/// A control socket's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    socket: PathBuf,
+    /// The directory is ours to make, and only we may be able to write in it.
+    own_dir: bool,
+}
+
+/// What stands at a place.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Somebody listens: a connected socket.
+    Listener(OwnedFd),
+    /// Nothing is there.
+    Nothing,
+    /// A socket that nobody listens on.
+    Stale,
+}
+
+impl Place {
+    /// The place that the user named, or the one that belongs to this process's user.
+    ///
+    /// Real root (its user namespace maps every id to itself) has /run/taptool; others have
+    /// `$XDG_RUNTIME_DIR/taptool`, else /run/user/UID/taptool, else /tmp/taptool-UID, where UID is
+    /// that of outside for the root of a user namespace.
+    ///
+    /// # Errors
+    /// When the working directory, which a relative path needs, is gone.
+    pub fn find(named: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(path) = named {
+            let socket = std::path::absolute(path)
+                .map_err(|e| Failure::io("find", path.display().to_string(), &e))?;
+            return Ok(Self { socket, own_dir: false });
+        }
+        let dir =
+            if geteuid().is_root() && userns::is_initial() { ROOT_DIR.into() } else { user_dir() };
+        Ok(Self { socket: dir.join("ctl.sock"), own_dir: true })
+    }
+
+    /// The socket's path, absolute.
+    pub fn path(&self) -> &Path {
+        &self.socket
+    }
+
+    fn shown(&self) -> String {
+        self.socket.display().to_string()
+    }
+
+    /// Whether root may have a holder that this user cannot ask.
+    pub(super) fn root_may_hold(&self) -> bool {
+        self.own_dir && !self.socket.starts_with(ROOT_DIR) && Path::new(ROOT_DIR).exists()
+    }
+
+    /// Connects, unless nobody listens.
+    ///
+    /// # Errors
+    /// Exit code 5 when the socket belongs to another user, 6 when it cannot be connected to.
+    pub(super) fn connect(&self) -> Result<Found, Failure> {
+        let refused = |e: &io::Error| {
+            let failure = Failure::io("connect", self.shown(), e);
+            if failure.code == Code::NotPermitted { failure } else { failure.code(Code::NoAnswer) }
+        };
+        let stream = match UnixStream::connect(&self.socket) {
+            Ok(stream) => stream,
+            Err(e) => {
+                return match e.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::ENOENT | Errno::ENOTDIR) => Ok(Found::Nothing),
+                    Some(Errno::ECONNREFUSED) => Ok(Found::Stale),
+                    _ => Err(refused(&e)),
+                };
+            }
+        };
+        let socket = OwnedFd::from(stream);
+        // Files go to whoever listens there: only to ourselves or to root.
+        let uid = socket::peer(std::os::fd::AsFd::as_fd(&socket))?.uid;
+        if uid != geteuid().as_raw() && uid != 0 {
+            let why = format!("another user (uid {uid}) listens there");
+            return Err(Failure::new(Code::NotPermitted, self.shown(), why)
+                .hint("name a socket of your own with --socket or TAPTOOL_SOCKET"));
+        }
+        Ok(Found::Listener(socket))
+    }
+
+    /// Makes the directory, and checks that nobody else can put a socket there.
+    ///
+    /// # Errors
+    /// Exit code 5 when it belongs to another user or others may write in it.
+    pub(super) fn prepare(&self) -> Result<(), Failure> {
+        let Some(dir) = self.socket.parent().filter(|_| self.own_dir) else { return Ok(()) };
+        let on = dir.display().to_string();
+        match DirBuilder::new().mode(0o700).create(dir) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Failure::io("mkdir", on, &e));
+            }
+            _ => {}
+        }
+        let there = fs::symlink_metadata(dir).map_err(|e| Failure::io("lstat", &*on, &e))?;
+        if there.is_dir() && there.uid() == geteuid().as_raw() && there.mode() & 0o022 == 0 {
+            return Ok(());
+        }
+        let why = "not a directory of this user alone";
+        Err(Failure::new(Code::NotPermitted, on, why)
+            .hint("name a socket in a directory of your own with --socket or TAPTOOL_SOCKET"))
+    }
+
+    /// Takes the lock under which a holder starts and leaves; waits for it, so call it where that
+    /// stops nobody. Dropping what it returns gives it back.
+    pub(super) fn lock(&self) -> Result<Flock<File>, Failure> {
+        let mut path = self.socket.clone().into_os_string();
+        path.push(".lock");
+        let on = PathBuf::from(&path).display().to_string();
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)
+            .map_err(|e| Failure::io("open", &*on, &e))?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| Failure::sys("flock", on, e))
+    }
+}
+
+fn user_dir() -> PathBuf {
+    let uid = userns::outside_uid();
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .filter(|dir| dir.is_absolute())
+        .or_else(|| Some(PathBuf::from(format!("/run/user/{uid}"))).filter(|dir| dir.is_dir()));
+    match runtime {
+        Some(dir) => dir.join("taptool"),
+        None => format!("/tmp/taptool-{uid}").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn own(dir: &Path) -> Place {
+        Place { socket: dir.join("taptool/ctl.sock"), own_dir: true }
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_in_or_that_is_a_link_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let place = own(temp.path());
+        place.prepare().unwrap();
+        place.prepare().unwrap();
+        let dir = temp.path().join("taptool");
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(place.prepare().unwrap_err().code, Code::NotPermitted);
+        fs::remove_dir(&dir).unwrap();
+        symlink(temp.path(), &dir).unwrap();
+        assert_eq!(place.prepare().unwrap_err().code, Code::NotPermitted);
+    }
+
+    #[test]
+    fn nothing_a_stale_socket_and_a_listener_are_told_apart() {
+        let temp = tempfile::tempdir().unwrap();
+        let place = Place::find(Some(&temp.path().join("s"))).unwrap();
+        assert!(matches!(place.connect(), Ok(Found::Nothing)));
+        let listener = std::os::unix::net::UnixListener::bind(place.path()).unwrap();
+        assert!(matches!(place.connect(), Ok(Found::Listener(_))));
+        drop(listener);
+        assert!(matches!(place.connect(), Ok(Found::Stale)));
+        fs::remove_file(place.path()).unwrap();
+        fs::write(place.path(), "").unwrap();
+        assert!(matches!(place.connect(), Ok(Found::Stale)));
+    }
+
+    #[test]
+    fn a_relative_socket_is_that_of_the_working_directory() {
+        let place = Place::find(Some(Path::new("s"))).unwrap();
+        assert_eq!(place.path(), std::env::current_dir().unwrap().join("s"));
+    }
+}

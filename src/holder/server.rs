@@ -1,0 +1,236 @@
+//! Answers clients.
+//!
+//! # Theory of operation
+//! One future serves everybody, on the control thread: it accepts, and polls a future per client,
+//! which reads a call, has it carried out and answers. A client has one request running at a time;
+//! requests of several clients run beside each other. Whoever hangs, floods or vanishes holds up
+//! nobody: messages have a deadline and a length, reads and writes never block, and a request that
+//! has begun is carried to its end without its client.
+//!
+//! A holder that was started for its clients leaves when it owns nothing and nobody is connected,
+//! and also when a delete leaves it empty while no other request runs: then it takes its socket
+//! away before it answers, so that the next command finds no holder rather than one that is about
+//! to end. From then on calls of those still connected are answered with `Leaving`, and they turn
+//! to whoever comes after it.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::os::fd::OwnedFd;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use nix::unistd::geteuid;
+use serde_json::Map;
+use tokio::sync::Notify;
+
+use super::connection::{CALL_MAX, Connection, Message};
+use super::door::{self, Door};
+use super::message::{self, Answer, Call};
+use super::{Owner, service};
+use crate::api::{Reply, Request};
+use crate::diag::Failure;
+use crate::sys::socket::Peer;
+
+/// Most clients at a time; others wait to be accepted.
+const CLIENTS_MAX: usize = 512;
+
+/// When a holder ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// Never.
+    Stays,
+    /// When it owns nothing and nobody is connected.
+    Leaves,
+}
+
+/// Serves clients until told to stop or, if its life is such, until nothing is left to do. Ends
+/// with every request that has begun carried out and the socket gone.
+///
+/// `first` is a client that is connected already. `log` takes a line for each change.
+pub async fn serve<C: Owner>(
+    control: &C,
+    door: Door,
+    first: Option<OwnedFd>,
+    life: Life,
+    log: &dyn Fn(&str),
+    stop: impl Future<Output = ()>,
+) {
+    let server = Server {
+        control,
+        life,
+        log,
+        door: RefCell::new(Some(door)),
+        running: Cell::new(0),
+        leaving: Cell::new(false),
+        changed: Notify::new(),
+    };
+    server.run(first, stop).await;
+}
+
+struct Server<'a, C> {
+    control: &'a C,
+    life: Life,
+    log: &'a dyn Fn(&str),
+    /// None once the socket is gone.
+    door: RefCell<Option<Door>>,
+    /// Requests that have begun and are not answered yet.
+    running: Cell<usize>,
+    /// No further request begins.
+    leaving: Cell<bool>,
+    changed: Notify,
+}
+
+impl<C: Owner> Server<'_, C> {
+    async fn run(&self, first: Option<OwnedFd>, stop: impl Future<Output = ()>) {
+        let mut clients = FuturesUnordered::new();
+        if let Some(Ok(first)) = first.map(Connection::new) {
+            clients.push(self.client(first));
+        }
+        let mut stop = std::pin::pin!(stop);
+        let mut stopping = false;
+        loop {
+            let listener = self.door.borrow().as_ref().map(Door::listener);
+            let room = listener.is_some() && clients.len() < CLIENTS_MAX;
+            let accepted = async {
+                match &listener {
+                    Some(listener) => door::accept(listener).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.as_mut(), if !stopping => {
+                    stopping = true;
+                    self.leave().await;
+                }
+                stream = accepted, if room => {
+                    clients.extend(stream.map(|stream| self.client(Connection::from(stream))));
+                }
+                Some(()) = clients.next(), if !clients.is_empty() => {}
+                () = self.changed.notified() => {}
+            }
+            let idle = self.life == Life::Leaves && clients.is_empty() && self.control.owned() == 0;
+            if idle && !self.leaving.get() {
+                self.leave().await;
+            }
+            let done = if stopping { self.running.get() == 0 } else { clients.is_empty() };
+            if self.leaving.get() && done {
+                return;
+            }
+        }
+    }
+
+    /// Begins no further request and takes the socket away.
+    async fn leave(&self) {
+        self.leaving.set(true);
+        let door = self.door.borrow_mut().take();
+        self.changed.notify_one();
+        if let Some(door) = door
+            && let Err(failure) = door.close().await
+        {
+            (self.log)(&failure.to_string());
+        }
+    }
+
+    async fn client(&self, mut connection: Connection) {
+        let Ok(peer) = connection.peer() else { return };
+        let ours = geteuid().as_raw();
+        if peer.uid != ours && peer.uid != 0 {
+            let refused = Answer::error("org.varlink.service.PermissionDenied", Map::new());
+            // It may have gone already.
+            let _ = connection.send(&refused.text(), &[]).await;
+            return;
+        }
+        while let Ok(Some(message)) = connection.receive(CALL_MAX).await {
+            let begun = Begun::new(self);
+            let (answer, wanted) = self.answer(message, peer).await;
+            let sent = if wanted { connection.send(&answer.text(), &[]).await } else { Ok(()) };
+            drop(begun);
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The answer to a message, and whether the client wants it.
+    async fn answer(&self, message: Message, peer: Peer) -> (Answer, bool) {
+        let call = match serde_json::from_slice::<Call>(&message.text) {
+            Ok(call) => call,
+            Err(error) => {
+                let why = Map::from_iter([("parameter".into(), error.to_string().into())]);
+                return (Answer::error("org.varlink.service.InvalidParameter", why), true);
+            }
+        };
+        let wanted = call.oneway != Some(true);
+        if call.upgrade == Some(true) {
+            let method = Map::from_iter([("method".into(), call.method.into())]);
+            let refused = Answer::error("org.varlink.service.MethodNotImplemented", method);
+            return (refused, wanted);
+        }
+        if let Some(answer) = service::answer(&call) {
+            return (answer, wanted);
+        }
+        if self.leaving.get() {
+            return (Answer::leaving(), wanted);
+        }
+        let answer = match message::request(call) {
+            Err(answer) => answer,
+            Ok(mut request) => {
+                request.attach(message.files);
+                self.carry_out(request, peer).await
+            }
+        };
+        (answer, wanted)
+    }
+
+    async fn carry_out(&self, request: Request, peer: Peer) -> Answer {
+        let changes = !matches!(request, Request::Show(_));
+        let deletes = matches!(request, Request::Delete(_));
+        let result = match request.check() {
+            Ok(()) => self.control.submit(request).await,
+            Err(failure) => Err(failure),
+        };
+        if changes {
+            self.note(peer, &result);
+        }
+        let last = deletes && result.is_ok() && self.running.get() == 1;
+        if last && self.life == Life::Leaves && self.control.owned() == 0 && !self.leaving.get() {
+            self.leave().await;
+        }
+        (&result).into()
+    }
+
+    fn note(&self, peer: Peer, result: &Result<crate::api::Outcome, Failure>) {
+        let what = match result {
+            Err(failure) => format!("refused: {}", failure.to_string().replace('\n', "; ")),
+            Ok(outcome) => match &outcome.reply {
+                Reply::Created(interface) => format!("created {}", interface.name),
+                Reply::Deleted(gone) => {
+                    let names: Vec<&str> = gone.iter().map(|gone| gone.name.as_str()).collect();
+                    format!("deleted {}", names.join(" "))
+                }
+                Reply::Changed(names) => {
+                    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+                    format!("changed {}", names.join(" "))
+                }
+                _ => return,
+            },
+        };
+        (self.log)(&format!("uid {} pid {}: {what}", peer.uid, peer.pid));
+    }
+}
+
+/// A message that is being answered.
+struct Begun<'a, 'b, C>(&'a Server<'b, C>);
+
+impl<'a, 'b, C> Begun<'a, 'b, C> {
+    fn new(server: &'a Server<'b, C>) -> Self {
+        server.running.set(server.running.get() + 1);
+        Self(server)
+    }
+}
+
+impl<C> Drop for Begun<'_, '_, C> {
+    fn drop(&mut self) {
+        self.0.running.set(self.0.running.get() - 1);
+        self.0.changed.notify_one();
+    }
+}

@@ -1,0 +1,154 @@
+//! A holder in the background: how a client starts it, and how it settles.
+//!
+//! # Theory of operation
+//! The client makes a pair of sockets and runs this program again as `taptool hold --background`,
+//! with the other end as its standard input and a log as its standard error. That end is the
+//! holder's first client: nobody waits for a path to appear. Two starts at once are settled by the
+//! lock: who finds a holder that listens closes its first client, which turns to that one.
+//!
+//! The new process keeps nothing of where it was started: it leaves the session and the directory,
+//! and the network namespace too, unless that is the machine's own, because a process keeps its
+//! namespace alive.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::libc;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{dup2_stdin, setsid};
+
+use super::message::Answer;
+use super::place::Place;
+use crate::diag::{Code, Failure};
+use crate::sys::{socket, userns};
+
+/// A log above this many bytes becomes the old one.
+const LOG_MAX: u64 = 1 << 20;
+
+/// Starts a holder and returns the connection to it.
+///
+/// # Errors
+/// Exit code 6, when this program cannot be run again.
+pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
+    let refused = |doing: &str, e: &std::io::Error| {
+        Failure::io(doing, "start of a holder", e).code(Code::NoAnswer)
+    };
+    // Refused here, where there is somebody to tell.
+    place.prepare()?;
+    let (ours, theirs) = UnixStream::pair().map_err(|e| refused("socketpair", &e))?;
+    let program = std::env::current_exe().ok().filter(|path| path.exists());
+    let program = program.unwrap_or_else(|| "/proc/self/exe".into());
+    Command::new(&program)
+        .args(["hold", "--background", "--socket"])
+        .arg(place.path())
+        .current_dir("/")
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(log().map_or_else(Stdio::null, Stdio::from))
+        .spawn()
+        .map_err(|e| refused(&format!("run {}", program.display()), &e))?;
+    Ok(ours.into())
+}
+
+/// Where a background holder writes its log: /var/log/taptool.log for real root, else
+/// `$XDG_STATE_HOME/taptool/holder.log`, else ~/.local/state/taptool/holder.log.
+pub fn log_path() -> Option<PathBuf> {
+    if nix::unistd::geteuid().is_root() && userns::is_initial() {
+        return Some("/var/log/taptool.log".into());
+    }
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
+    Some(state.join("taptool/holder.log"))
+}
+
+/// Opens the log for appending; none where that cannot be, which stops nobody.
+fn log() -> Option<File> {
+    let path = log_path()?;
+    let open = |path: &Path| {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)
+            .ok()
+    };
+    if let Some(dir) = path.parent() {
+        // If it cannot be made, the open below says no.
+        let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    }
+    if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() > LOG_MAX) {
+        // Two starts at once: one of them has moved it.
+        let _ = fs::rename(&path, path.with_extension("log.1"));
+    }
+    open(&path)
+}
+
+/// The client that this process was started for.
+#[derive(Debug)]
+pub struct First(OwnedFd);
+
+impl First {
+    /// Settles in the background and takes the first client from standard input. To be called
+    /// before there is any other thread.
+    ///
+    /// # Errors
+    /// Exit code 2 when standard input is no socket: this is no command for people.
+    pub fn settle() -> Result<Self, Failure> {
+        let stdin = std::io::stdin();
+        if socket::peer(stdin.as_fd()).is_err() {
+            return Err(Failure::usage("--background", "only `taptool' itself starts this"));
+        }
+        let refused = |doing: &str, e: &std::io::Error| Failure::io(doing, "standard input", e);
+        let first = stdin.as_fd().try_clone_to_owned().map_err(|e| refused("dup", &e))?;
+        let null = File::open("/dev/null").map_err(|e| refused("open /dev/null", &e))?;
+        dup2_stdin(null).map_err(|e| Failure::sys("dup2", "standard input", e))?;
+        // Refused to a group leader only, which nobody that was just started is.
+        let _ = setsid();
+        umask(Mode::S_IRWXG | Mode::S_IRWXO);
+        leave_namespace()?;
+        Ok(Self(first))
+    }
+
+    /// The connection.
+    pub fn into_socket(self) -> OwnedFd {
+        self.0
+    }
+
+    /// Says why there will be no holder. `Exists` is no reason to tell: another holder is there,
+    /// and the client, cut off, turns to it.
+    pub async fn refuse(self, failure: &Failure) {
+        if failure.code == Code::Exists {
+            return;
+        }
+        if let Ok(mut connection) = super::connection::Connection::new(self.0) {
+            // The client may have gone; else this answers its greeting.
+            let _ = connection.receive(super::connection::CALL_MAX).await;
+            let _ = connection.send(&Answer::from(failure).text(), &[]).await;
+        }
+    }
+}
+
+/// Leaves a network namespace that is not the machine's own.
+fn leave_namespace() -> Result<(), Failure> {
+    let id = |path: &str| fs::read_link(path).ok();
+    let machine = "/proc/1/ns/net";
+    if id(machine).is_some() && id(machine) == id("/proc/self/ns/net") {
+        return Ok(());
+    }
+    if File::open(machine).is_ok_and(|file| setns(file, CloneFlags::CLONE_NEWNET).is_ok()) {
+        return Ok(());
+    }
+    // The machine's is not ours to enter: an empty one serves as well.
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|e| {
+        Failure::sys("unshare(CLONE_NEWNET)", "start of a holder", e)
+            .hint("interfaces need CAP_NET_ADMIN and CAP_SYS_ADMIN: run it with sudo, or inside `unshare -Urn'")
+    })
+}
