@@ -49,7 +49,6 @@ fn without_a_holder_there_are_no_interfaces() {
         let (code, out, err) = run(line);
         assert_eq!((code, out), (3, String::new()), "{line}");
         assert!(err.contains(": tap0: no such interface\n"), "{line}: {err}");
-        assert!(err.contains("`taptool hold'"), "{line}: {err}");
     }
     let (code, out, err) = run("delete tap sw_if_index 9");
     assert_eq!((code, out), (3, String::new()));

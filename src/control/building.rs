@@ -192,10 +192,9 @@ impl Building {
 
     fn reserve(&mut self) -> Result<(), Failure> {
         let mut registry = self.shared.registry();
-        // Another create may have run since the plan was made.
-        let plan = &self.plan;
-        let (name, id) = registry.pick(plan.kind, Some(&plan.name), Some(plan.id))?;
-        self.reservation = Some(registry.reserve(plan.kind, name, id));
+        let plan = &mut self.plan;
+        plan.pick(&registry)?;
+        self.reservation = Some(registry.reserve(plan.kind, plan.name.clone(), plan.id));
         Ok(())
     }
 

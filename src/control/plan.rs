@@ -16,6 +16,10 @@ pub(super) struct Plan {
     pub(super) kind: Kind,
     pub(super) name: IfName,
     pub(super) id: InterfaceId,
+    /// The name that was asked for.
+    asked_name: Option<IfName>,
+    /// The id that was asked for.
+    asked_id: Option<InterfaceId>,
     pub(super) host_name: HostName,
     pub(super) mac: Option<MacAddr>,
     pub(super) host_mac: Option<MacAddr>,
@@ -75,15 +79,12 @@ impl Plan {
                 return excluded("hw-addr", "a tun has no Ethernet address");
             }
         }
-        let ours = request.if_name.as_ref().or(request.name.as_ref());
-        let (name, id) = registry.pick(kind, ours, request.id)?;
+        let asked_name = request.if_name.as_ref().or(request.name.as_ref()).cloned();
+        let (name, id) = registry.pick(kind, asked_name.as_ref(), request.id)?;
         let host_name = match (&request.host_if_name, &request.name) {
             (Some(host), _) => HostName::Exact(host.clone()),
             (None, Some(both)) => HostName::Exact(both.clone()),
-            (None, None) => HostName::FirstFree(
-                IfName::new(&format!("{kind}{id}"))
-                    .map_err(|e| Failure::usage("id", e.to_string()))?,
-            ),
+            (None, None) => HostName::FirstFree(numbered(kind, id)?),
         };
         let mac = (kind == Kind::Tap)
             .then(|| request.mac_addr.unwrap_or_else(|| MacAddr::local(random())));
@@ -91,6 +92,8 @@ impl Plan {
             kind,
             name,
             id,
+            asked_name,
+            asked_id: request.id,
             host_name,
             mac,
             host_mac: request.host_mac_addr,
@@ -115,6 +118,26 @@ impl Plan {
             host_ns: request.host_ns.label().map(ToOwned::to_owned),
         })
     }
+}
+
+impl Plan {
+    /// Settles name and id anew: another create may have taken them since the plan was made.
+    ///
+    /// # Errors
+    /// Exit code 4, when one that was asked for is taken.
+    pub(super) fn pick(&mut self, registry: &Registry) -> Result<(), Failure> {
+        let picked = registry.pick(self.kind, self.asked_name.as_ref(), self.asked_id)?;
+        (self.name, self.id) = picked;
+        if let HostName::FirstFree(name) = &mut self.host_name {
+            *name = numbered(self.kind, self.id)?;
+        }
+        Ok(())
+    }
+}
+
+/// `tap7`.
+fn numbered(kind: Kind, id: InterfaceId) -> Result<IfName, Failure> {
+    IfName::new(&format!("{kind}{id}")).map_err(|e| Failure::usage("id", e.to_string()))
 }
 
 /// 32 bits that differ from process to process and from call to call.

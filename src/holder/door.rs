@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 use tokio::net::{UnixListener, UnixStream};
@@ -82,10 +82,6 @@ fn bind(place: &Place) -> Result<(OwnedFd, (u64, u64)), Failure> {
             ));
         }
         Found::Stale => {
-            let there = fs::symlink_metadata(place.path());
-            if there.is_ok_and(|file| !file.file_type().is_socket()) {
-                return Err(Failure::new(Code::Exists, on(), "this is no socket"));
-            }
             fs::remove_file(place.path()).map_err(|e| Failure::io("unlink", on(), &e))?;
         }
         Found::Nothing => {}

@@ -9,6 +9,9 @@ use crate::diag::{Code, Failure};
 /// The interface of the verbs.
 pub(super) const INTERFACE: &str = "io.taptool";
 
+/// The caller is neither the holder's user nor root.
+pub(super) const DENIED: &str = "org.varlink.service.PermissionDenied";
+
 /// The holder has left or is about to: ask whoever comes after it.
 pub(super) const LEAVING: &str = "io.taptool.Leaving";
 
@@ -152,6 +155,13 @@ pub(super) fn read(answer: Answer, reader: fn(Value) -> serde_json::Result<Reply
 }
 
 fn failure(name: &str, parameters: Map<String, Value>) -> Failure {
+    if name == DENIED {
+        return Failure::new(
+            Code::NotPermitted,
+            "holder",
+            "it answers its own user and root alone",
+        );
+    }
     let code = ERRORS.iter().find(|(_, error)| *error == name).map(|(code, _)| *code);
     let said = Value::Object(parameters);
     match (code, serde_json::from_value::<Travelling>(said.clone())) {

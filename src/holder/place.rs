@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +74,8 @@ impl Place {
     /// Connects, unless nobody listens.
     ///
     /// # Errors
-    /// Exit code 5 when the socket belongs to another user, 6 when it cannot be connected to.
+    /// Exit code 4 when it is no socket, 5 when it belongs to another user, 6 when it cannot be
+    /// connected to.
     pub(super) fn connect(&self) -> Result<Found, Failure> {
         let refused = |e: &io::Error| {
             let failure = Failure::io("connect", self.shown(), e);
@@ -85,7 +86,7 @@ impl Place {
             Err(e) => {
                 return match e.raw_os_error().map(Errno::from_raw) {
                     Some(Errno::ENOENT | Errno::ENOTDIR) => Ok(Found::Nothing),
-                    Some(Errno::ECONNREFUSED) => Ok(Found::Stale),
+                    Some(Errno::ECONNREFUSED) => self.stale(),
                     _ => Err(refused(&e)),
                 };
             }
@@ -99,6 +100,16 @@ impl Place {
                 .hint("name a socket of your own with --socket or TAPTOOL_SOCKET"));
         }
         Ok(Found::Listener(socket))
+    }
+
+    /// A file that nobody listens on: a socket that was left behind, or something precious.
+    fn stale(&self) -> Result<Found, Failure> {
+        match fs::symlink_metadata(&self.socket) {
+            Ok(file) if !file.file_type().is_socket() => {
+                Err(Failure::new(Code::Exists, self.shown(), "this is no socket"))
+            }
+            _ => Ok(Found::Stale),
+        }
     }
 
     /// Makes the directory, and checks that nobody else can put a socket there.
@@ -187,7 +198,7 @@ mod tests {
         assert!(matches!(place.connect(), Ok(Found::Stale)));
         fs::remove_file(place.path()).unwrap();
         fs::write(place.path(), "").unwrap();
-        assert!(matches!(place.connect(), Ok(Found::Stale)));
+        assert_eq!(place.connect().unwrap_err().code, Code::Exists);
     }
 
     #[test]

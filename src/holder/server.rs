@@ -134,7 +134,7 @@ impl<C: Owner> Server<'_, C> {
         let Ok(peer) = connection.peer() else { return };
         let ours = geteuid().as_raw();
         if peer.uid != ours && peer.uid != 0 {
-            let refused = Answer::error("org.varlink.service.PermissionDenied", Map::new());
+            let refused = Answer::error(message::DENIED, Map::new());
             // It may have gone already.
             let _ = connection.send(&refused.text(), &[]).await;
             return;

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
@@ -25,6 +25,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use serde_json::Value;
 use taptool::counters::DROP_REASONS;
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for pid in self.holders() {
+            if thread::panicking() {
+                println!("{}", fs::read_to_string("/var/log/taptool.log").unwrap_or_default());
+            }
+            let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL);
+        }
+    }
+}
 
 /// How often a condition is looked at again.
 const LOOK: Duration = Duration::from_millis(5);
@@ -80,7 +91,7 @@ pub fn report(line: &str) {
 }
 
 /// The program under test.
-fn taptool() -> PathBuf {
+pub fn taptool() -> PathBuf {
     std::env::var_os("TAPTOOL_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_taptool").into()).into()
 }
 
@@ -118,6 +129,7 @@ fn possible() -> Result<(), String> {
 pub struct World {
     /// Namespaces belong to the thread.
     here: PhantomData<*const ()>,
+    dir: tempfile::TempDir,
 }
 
 /// What `ip` says of every namespace, without what changes by itself: a line a fact.
@@ -147,9 +159,72 @@ impl World {
         mount(Some("netns"), "/run/netns", Some("tmpfs"), MsFlags::empty(), none).unwrap();
         // /sys shows the network namespace that it was mounted in.
         mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), none).unwrap();
-        let world = Self { here: PhantomData };
+        // Background holders write their log there.
+        fs::create_dir_all("/var/log").unwrap();
+        mount(Some("log"), "/var/log", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+        let world = Self { here: PhantomData, dir: tempfile::tempdir().unwrap() };
         world.ip("link set lo up");
         world
+    }
+
+    /// A directory that vanishes with the test.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The control socket that [`World::run`]'s commands use.
+    pub fn socket(&self) -> PathBuf {
+        self.dir().join("ctl.sock")
+    }
+
+    /// `taptool` with this world's control socket, as words for [`World::start`].
+    pub fn taptool(&self) -> String {
+        format!("env TAPTOOL_SOCKET={} {}", self.socket().display(), taptool().display())
+    }
+
+    /// `taptool ARGS`: exit code, stdout, stderr. A `create` gets the backend under test.
+    pub fn run(&self, args: &str) -> (i32, String, String) {
+        let creates = args.split_whitespace().any(|word| word == "create");
+        let backend = if creates { format!(" backend {}", backend()) } else { String::new() };
+        let line = format!("{} {args}{backend}", self.taptool());
+        let out = self.start(&line).output(30.0);
+        (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
+    }
+
+    /// [`World::run`], which must succeed without a word on stderr; gives stdout.
+    pub fn done(&self, args: &str) -> String {
+        let (code, stdout, stderr) = self.run(args);
+        assert_eq!((code, stderr.as_str()), (0, ""), "{args}");
+        stdout
+    }
+
+    /// `-j ARGS` as its objects.
+    pub fn objects(&self, args: &str) -> Vec<Value> {
+        let stdout = self.done(&format!("-j {args}"));
+        match serde_json::from_str(&stdout) {
+            Ok(Value::Array(objects)) => objects,
+            _ => panic!("{args}: no array: {stdout}"),
+        }
+    }
+
+    /// Process numbers of the holders that listen, or did, on [`World::socket`].
+    pub fn holders(&self) -> Vec<u32> {
+        let mark = format!("TAPTOOL_SOCKET={}", self.socket().display());
+        let holds = |path: &Path| {
+            let environ = fs::read(path.join("environ")).unwrap_or_default();
+            let words = fs::read(path.join("cmdline")).unwrap_or_default();
+            let has = |all: &[u8], word: &str| all.split(|b| *b == 0).any(|w| w == word.as_bytes());
+            has(&environ, &mark) && has(&words, "hold")
+        };
+        let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+        let pid = |path: &Path| path.file_name()?.to_str()?.parse().ok();
+        entries.filter(|path| holds(path)).filter_map(|path| pid(&path)).collect()
+    }
+
+    /// Waits until no holder of this world is left and its socket is gone.
+    pub fn nothing_left(&self) {
+        eventually("the holder ends", 10.0, || self.holders().is_empty());
+        assert!(!self.socket().exists(), "the socket is left");
     }
 
     /// A namespace under /run/netns. Its devices' IPv6 addresses work at once: the second that
@@ -414,8 +489,8 @@ pub fn text(bytes: &[u8]) -> String {
 }
 
 /// `taptool ARGS` outside any holder: exit code, stdout, stderr.
-pub fn one_shot(_here: &World, args: &str) -> (i32, String, String) {
-    let out = Process::spawn(&format!("{} {args}", taptool().display()), "").output(20.0);
+pub fn one_shot(here: &World, args: &str) -> (i32, String, String) {
+    let out = here.start(&format!("{} {args}", here.taptool())).output(20.0);
     (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
 }
 
@@ -446,14 +521,15 @@ impl Hold {
     }
 
     /// As [`Hold::start`], with these environment variables.
-    pub fn start_with(_here: &World, env: &[(&str, &str)]) -> Self {
+    pub fn start_with(here: &World, env: &[(&str, &str)]) -> Self {
         // Every process that stems from it carries this, whatever else it does to itself.
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let n = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mark = format!("TAPTOOL_TEST_MARK={}-{n}", std::process::id());
         let (key, value) = mark.split_once('=').unwrap();
         let mut child = Command::new(taptool())
-            .args(["hold", "-j", "--exec", "-"])
+            .args(["hold", "-j", "--exec", "-", "--socket"])
+            .arg(here.dir().join(format!("hold-{n}.sock")))
             .env(key, value)
             .envs(env.iter().copied())
             .stdin(Stdio::piped())

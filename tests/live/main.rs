@@ -18,6 +18,7 @@ mod common;
 mod create;
 mod fate;
 mod holder;
+mod one_shot;
 mod refuse;
 mod respond;
 mod wire;

@@ -1,0 +1,298 @@
+//! One-shot commands: the holder that they start, reach and end.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+
+use nix::sys::signal::Signal;
+
+use crate::common::{World, eventually, exists, live, one_shot, sum};
+
+fn signal(pid: u32, signal: Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), signal)
+        .unwrap();
+}
+
+fn only_holder(world: &World) -> u32 {
+    let holders = world.holders();
+    assert_eq!(holders.len(), 1, "{holders:?}");
+    holders[0]
+}
+
+#[test]
+fn the_first_create_starts_a_holder_and_the_last_delete_leaves_nothing() {
+    live(|world| {
+        world.netns("foo");
+        let before = world.state();
+        let made = world.done("create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
+        assert_eq!(made, "tap0\n");
+        let socket = fs::symlink_metadata(world.socket()).unwrap();
+        assert!(socket.file_type().is_socket());
+        assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+        world.ping_answered("foo", "10.9.0.2");
+        let tap = &world.objects("show tap tap0")[0];
+        assert!(sum(tap, "rx_queues", "packets") > 0, "{tap:#}");
+        assert!(sum(tap, "tx_queues", "packets") > 0, "{tap:#}");
+        assert_eq!(tap["host_ns"], "foo");
+        assert_eq!(world.done("delete tap0"), "");
+        // Gone before the command returned.
+        assert!(!world.socket().exists());
+        world.nothing_left();
+        world.state().assert_same_as(&before, "after delete");
+    });
+}
+
+#[test]
+fn text_and_json_are_the_same_as_those_of_a_script_line() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("create tap0 --netns a hw-addr 02:fe:00:00:00:01");
+        world.done("create tap1 --netns a");
+        world.done("gso tap0 on");
+        world.done("xconnect tap0 tap1");
+        let names = |args: &str| {
+            let name = |object: &serde_json::Value| object["name"].as_str().unwrap().to_owned();
+            world.objects(args).iter().map(name).collect::<Vec<_>>()
+        };
+        assert_eq!(names("gso tap0 off"), ["tap0"]);
+        assert_eq!(names("xconnect tap0 tap1"), ["tap0", "tap1"]);
+        assert_eq!(names("clear interfaces"), ["tap0", "tap1"]);
+        assert_eq!(names("set interface state tap1 down"), ["tap1"]);
+        let shown = world.done("show tap tap0 descriptors");
+        assert!(shown.contains("02:fe:00:00:00:01"), "{shown}");
+        assert!(world.done("show").contains("xconnect tap1"));
+        assert!(world.done("show interface").contains("tap1"));
+        assert_eq!(world.done("show errors"), "");
+        assert_eq!(names("delete tap0 tap1"), ["tap0", "tap1"]);
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn a_refusal_of_the_holder_has_its_code_and_message_and_changes_nothing() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("create tap0 --netns a");
+        let before = world.state();
+        for (args, code, says) in [
+            ("create tap0 --netns a", 4, "create: tap0: "),
+            ("create tap1 --netns a --bridge br7", 3, "br7"),
+            ("create tap1 --netns nowhere", 3, "`ip netns add nowhere'"),
+            ("delete tap9", 3, "delete: tap9: no such interface\n"),
+            ("delete tap0 tap9", 3, "delete: tap9: no such interface\n"),
+            ("xconnect tap0 tap0", 2, "xconnect"),
+            ("set interface ip address del tap0 10.9.0.2/24", 3, "10.9.0.2/24"),
+        ] {
+            let (got, stdout, stderr) = world.run(args);
+            assert_eq!((got, stdout.as_str()), (code, ""), "{args}: {stderr}");
+            assert!(stderr.contains(says), "{args}: {stderr}");
+        }
+        world.state().assert_same_as(&before, "after refusals");
+        world.done("delete --all");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn a_create_that_fails_leaves_no_holder() {
+    live(|world| {
+        world.quiet_netns("a");
+        let before = world.state();
+        assert_eq!(world.run("create tap0 --netns a --bridge br7").0, 3);
+        world.nothing_left();
+        world.state().assert_same_as(&before, "after the refusal");
+    });
+}
+
+#[test]
+fn a_dry_run_and_shows_start_no_holder() {
+    live(|world| {
+        world.quiet_netns("a");
+        let (code, stdout, _) = world.run("create tap0 --netns a dry-run");
+        assert_eq!(code, 0);
+        assert!(stdout.contains("tap0"), "{stdout}");
+        assert_eq!(world.done("show"), "");
+        assert_eq!(world.done("delete --all"), "");
+        assert!(!world.socket().exists());
+        assert!(world.holders().is_empty());
+    });
+}
+
+#[test]
+fn a_caller_in_a_namespace_creates_there_and_the_holder_does_not_keep_it_alive() {
+    live(|world| {
+        world.quiet_netns("foo");
+        world.quiet_netns("bar");
+        let inode = |name: &str| fs::metadata(format!("/run/netns/{name}")).unwrap().ino();
+        let foo = inode("foo");
+        let create = format!("ip netns exec foo {} -q create tap1", world.taptool());
+        assert_eq!(world.must(&create), "tap1\n");
+        assert_eq!(world.links("foo"), ["tap1"]);
+        let holder = only_holder(world);
+        let own = fs::metadata(format!("/proc/{holder}/ns/net")).unwrap().ino();
+        assert_ne!(own, foo, "the holder stands in the caller's namespace");
+        // A second caller elsewhere reaches the same holder.
+        let create = format!("ip netns exec bar {} -q create tap2", world.taptool());
+        assert_eq!(world.must(&create), "tap2\n");
+        assert_eq!(world.links("bar"), ["tap2"]);
+        assert_eq!(only_holder(world), holder);
+        world.ip("netns del foo");
+        eventually("the namespace goes and is noticed", 5.0, || {
+            world.objects("show tap1")[0]["state"] == "host-gone"
+        });
+        assert_eq!(world.objects("show tap2")[0]["state"], "up");
+        world.done("delete --all");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn the_holder_outlives_the_shell_that_started_it_and_keeps_nothing_of_it() {
+    live(|world| {
+        world.quiet_netns("a");
+        let here = world.dir().join("here");
+        fs::create_dir(&here).unwrap();
+        // setsid: a session of its own, which ends with the shell.
+        let script = format!("cd {}; {} -q create tap0 --netns a", here.display(), world.taptool());
+        assert_eq!(world.must(&format!("setsid sh -c '{script}'")), "tap0\n");
+        let holder = only_holder(world);
+        assert_eq!(
+            fs::read_link(format!("/proc/{holder}/cwd")).unwrap(),
+            std::path::Path::new("/")
+        );
+        let stat = fs::read_to_string(format!("/proc/{holder}/stat")).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        assert_eq!(fields[3], holder.to_string(), "it leads no session of its own");
+        fs::remove_dir(&here).unwrap();
+        assert_eq!(world.objects("show tap0")[0]["state"], "up");
+        world.done("delete tap0");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn sigterm_under_traffic_removes_everything() {
+    live(|world| {
+        world.quiet_netns("a");
+        let before = world.state();
+        world.done("create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
+        let ping = world.start("ip netns exec a ping -q -i 0.002 10.9.0.2");
+        eventually("traffic", 5.0, || {
+            sum(&world.objects("show tap tap0")[0], "rx_queues", "packets") > 50
+        });
+        signal(only_holder(world), Signal::SIGTERM);
+        world.nothing_left();
+        drop(ping);
+        world.state().assert_same_as(&before, "after SIGTERM");
+        assert_eq!(world.done("show"), "");
+    });
+}
+
+#[test]
+fn a_killed_holder_takes_its_taps_along_and_its_stale_socket_is_replaced() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
+        let holder = only_holder(world);
+        signal(holder, Signal::SIGKILL);
+        eventually("it ends", 5.0, || !exists(holder));
+        eventually("the kernel takes the tap back", 5.0, || world.links("a").is_empty());
+        assert!(world.socket().exists());
+        assert_eq!(world.done("show"), "", "nobody holds anything");
+        assert_eq!(world.run("delete tap0").0, 3);
+        assert_eq!(world.done("create tap0 --netns a"), "tap0\n");
+        assert_ne!(only_holder(world), holder);
+        world.done("delete tap0");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn a_holder_in_the_foreground_answers_others_and_stays_when_empty() {
+    live(|world| {
+        world.quiet_netns("a");
+        let hold = world.start(&format!("{} hold", world.taptool()));
+        eventually("it listens", 5.0, || world.socket().exists());
+        world.done("create tap0 --netns a");
+        let (code, stdout, stderr) = one_shot(world, "hold");
+        assert_eq!((code, stdout.as_str()), (4, ""), "{stderr}");
+        assert!(stderr.contains("a holder listens there already"), "{stderr}");
+        world.done("delete tap0");
+        assert!(world.socket().exists());
+        world.done("create tap1 --netns a");
+        hold.signal(Signal::SIGINT);
+        let ended = hold.output(10.0);
+        assert!(ended.status.success(), "{ended:?}");
+        world.nothing_left();
+        assert_eq!(world.links("a"), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_private_holder_listens_nowhere() {
+    live(|world| {
+        world.quiet_netns("a");
+        let script = world.dir().join("taps");
+        fs::write(&script, format!("create tap0 --netns a backend {}\n", crate::common::backend()))
+            .unwrap();
+        let line = format!("{} hold --private --exec {}", world.taptool(), script.display());
+        let hold = world.start(&line);
+        eventually("its tap", 5.0, || world.links("a") == ["tap0"]);
+        assert!(!world.socket().exists());
+        assert_eq!(world.done("show"), "");
+        hold.signal(Signal::SIGTERM);
+        assert!(hold.output(10.0).status.success());
+        let (code, _, stderr) = world.run("show --private");
+        assert_eq!(code, 2, "{stderr}");
+    });
+}
+
+#[test]
+fn a_script_is_a_client_whose_interfaces_stay() {
+    live(|world| {
+        world.quiet_netns("a");
+        let backend = crate::common::backend();
+        let inner = world.dir().join("inner");
+        fs::write(&inner, format!("create tap1 --netns a backend {backend}\n")).unwrap();
+        let script = world.dir().join("script");
+        fs::write(
+            &script,
+            format!(
+                "# two taps\ncreate tap id 0 host-ns a \\\n backend {backend}\nexec {}\nshow tap9\nshow\n",
+                inner.display()
+            ),
+        )
+        .unwrap();
+        let exec = format!("exec {}", script.display());
+        let (code, stdout, stderr) = world.run(&exec);
+        assert_eq!((code, stdout.as_str()), (3, "tap0\ntap1\n"), "{stderr}");
+        assert_eq!(stderr, format!("{}:5: show: tap9: no such interface\n", script.display()));
+        assert_eq!(world.links("a"), ["tap0", "tap1"]);
+        world.done("delete --all");
+        world.nothing_left();
+        let (code, stdout, stderr) = world.run(&format!("-j {exec} --keep-going"));
+        assert_eq!(code, 3, "{stderr}");
+        assert_eq!(stdout.lines().count(), 3, "{stdout}");
+        // A delete that leaves the holder empty, and a create after it, by one client.
+        let more = world.dir().join("more");
+        let lines = format!("delete --all\ncreate tap5 --netns a backend {backend}\n");
+        fs::write(&more, lines).unwrap();
+        let piped = format!("sh -c '{} <{}'", world.taptool(), more.display());
+        assert_eq!(world.must(&piped), "tap5\n");
+        assert_eq!(world.links("a"), ["tap5"]);
+        world.done("delete tap5");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn whatever_is_at_the_socket_but_no_holder_is_left_alone() {
+    live(|world| {
+        world.quiet_netns("a");
+        fs::write(world.socket(), "precious").unwrap();
+        let (code, _, stderr) = world.run("create tap0 --netns a");
+        assert_eq!(code, 4, "{stderr}");
+        assert!(stderr.contains("this is no socket"), "{stderr}");
+        assert_eq!(fs::read_to_string(world.socket()).unwrap(), "precious");
+        fs::remove_file(world.socket()).unwrap();
+    });
+}
