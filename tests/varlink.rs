@@ -1,0 +1,273 @@
+//! The description of `io.taptool` against the types, and the holder against a foreign client.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails; the lints' own exception ends at helper functions"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::live;
+use serde_json::{Value, json};
+use taptool::api::{
+    ClearRequest, CreateRequest, DeleteRequest, GsoRequest, InterfaceRef, NamespaceSpec, Request,
+    SetInterface, SetRequest, ShowRequest, XconnectRequest,
+};
+use taptool::holder::DESCRIPTION;
+use taptool::units::{Kind, SwIfIndex};
+use varlink::{Connection, MethodCall, OrgVarlinkServiceClient, OrgVarlinkServiceInterface};
+use varlink_parser::{IDL, VStruct, VStructOrEnum, VType, VTypeExt};
+
+/// Panics unless `value` is of that type; every object has only keys that its type has, and all of
+/// those that are not optional.
+fn conforms(idl: &IDL<'_>, value: &Value, of: &VTypeExt<'_>, at: &str) {
+    match (of, value) {
+        (VTypeExt::Option(_), Value::Null) => {}
+        (VTypeExt::Option(of), value) => conforms(idl, value, of, at),
+        (VTypeExt::Array(of), Value::Array(all)) => {
+            all.iter().for_each(|value| conforms(idl, value, of, at));
+        }
+        (VTypeExt::Dict(of), Value::Object(all)) => {
+            all.values().for_each(|value| conforms(idl, value, of, at));
+        }
+        (VTypeExt::Plain(of), value) => plain(idl, value, of, at),
+        (_, value) => panic!("{at}: {value} is of another shape"),
+    }
+}
+
+fn plain(idl: &IDL<'_>, value: &Value, of: &VType<'_>, at: &str) {
+    let fits = match of {
+        VType::Bool => value.is_boolean(),
+        VType::Int => value.is_i64() || value.is_u64(),
+        VType::Float => value.is_number(),
+        VType::String => value.is_string(),
+        VType::Object => value.is_object(),
+        VType::Enum(words) => words.elts.iter().any(|word| value == word),
+        VType::Struct(of) => return object(idl, value, of, at),
+        VType::Typename(name) => match &idl.typedefs[name].elt {
+            VStructOrEnum::VStruct(of) => return object(idl, value, of, &format!("{at}.{name}")),
+            VStructOrEnum::VEnum(words) => words.elts.iter().any(|word| value == word),
+        },
+    };
+    assert!(fits, "{at}: {value} is of another type");
+}
+
+fn object(idl: &IDL<'_>, value: &Value, of: &VStruct<'_>, at: &str) {
+    let Value::Object(keys) = value else { panic!("{at}: {value} is no object") };
+    for key in keys.keys() {
+        assert!(of.elts.iter().any(|field| field.name == key), "{at}: unknown key {key}");
+    }
+    for field in &of.elts {
+        let value = keys.get(field.name).unwrap_or(&Value::Null);
+        conforms(idl, value, &field.vtype, &format!("{at}.{}", field.name));
+    }
+}
+
+fn keys(value: &Value) -> BTreeSet<String> {
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
+fn fields(of: &VStruct<'_>) -> BTreeSet<String> {
+    of.elts.iter().map(|field| field.name.to_owned()).collect()
+}
+
+fn idl() -> IDL<'static> {
+    IDL::try_from(DESCRIPTION).unwrap()
+}
+
+fn by_name(name: &str) -> InterfaceRef {
+    InterfaceRef::Name(name.parse().unwrap())
+}
+
+/// A request of every form.
+fn requests() -> Vec<Request> {
+    let create = CreateRequest::new(Kind::Tap, NamespaceSpec::Own.open().unwrap());
+    let both = || vec![by_name("tap0"), InterfaceRef::Index(SwIfIndex(3))];
+    let set = |change| Request::Set(SetRequest { interface: by_name("tap0"), change });
+    let net = || "10.9.0.2/24".parse().unwrap();
+    vec![
+        Request::Create(Box::new(create)),
+        Request::Delete(DeleteRequest::Named(both())),
+        Request::Delete(DeleteRequest::All {}),
+        Request::Gso(GsoRequest { interface: by_name("tap0"), on: true }),
+        Request::Xconnect(XconnectRequest { a: by_name("a"), b: by_name("b"), off: true }),
+        set(SetInterface::State { up: true }),
+        set(SetInterface::L2Xconnect { peer: by_name("b") }),
+        set(SetInterface::L3 {}),
+        set(SetInterface::AddAddress(net())),
+        set(SetInterface::DelAddress(net())),
+        set(SetInterface::DelAllAddresses {}),
+        Request::Show(ShowRequest::Overview(both())),
+        Request::Show(ShowRequest::Tap { kind: Kind::Tap, interfaces: both(), descriptors: true }),
+        Request::Show(ShowRequest::Interface(both())),
+        Request::Show(ShowRequest::Errors {}),
+        Request::Clear(ClearRequest::Interfaces(both())),
+        Request::Clear(ClearRequest::Errors {}),
+    ]
+}
+
+#[test]
+fn the_description_has_every_method_and_parameter_that_requests_have_and_no_other() {
+    let idl = idl();
+    assert_eq!(idl.name, "io.taptool");
+    let mut seen: std::collections::BTreeMap<String, BTreeSet<String>> = Default::default();
+    let mut changes = BTreeSet::new();
+    for request in requests() {
+        let call = serde_json::to_value(&request).unwrap();
+        let method = call["method"].as_str().unwrap().strip_prefix("io.taptool.").unwrap();
+        object(&idl, &call["parameters"], &idl.methods[method].input, method);
+        seen.entry(method.to_owned()).or_default().extend(keys(&call["parameters"]));
+        if let Some(change) = call["parameters"].get("change") {
+            changes.extend(keys(change));
+        }
+        // It reads back as what it was; the file of a namespace travels beside it.
+        let again: Request = serde_json::from_value(call.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&again).unwrap(), call);
+    }
+    let described = idl.methods.iter().map(|(name, m)| ((*name).to_owned(), fields(&m.input)));
+    assert_eq!(seen, described.collect());
+    let change = idl.methods["Set"].input.elts.iter().find(|field| field.name == "change").unwrap();
+    let VTypeExt::Plain(VType::Struct(change)) = &change.vtype else { panic!("not a struct") };
+    assert_eq!(changes, fields(change));
+}
+
+#[test]
+fn unknown_parameters_and_values_that_no_command_line_takes_are_refused() {
+    for (method, parameters) in [
+        ("Create", json!({ "kind": "tap", "no_such": 1 })),
+        ("Create", json!({ "kind": "tup" })),
+        ("Create", json!({ "kind": "tap", "name": "a/b" })),
+        ("Create", json!({ "kind": "tap", "rx_ring_size": 100 })),
+        ("Create", json!({ "kind": "tap", "host_ip4_addr": ["10.0.0.1/33"] })),
+        ("Create", json!({})),
+        ("Show", json!({ "overview": [], "errors": {} })),
+        ("Show", json!({ "no_such": {} })),
+        ("Delete", json!({ "named": [{ "name": "x", "sw_if_index": 3 }] })),
+        ("Gso", json!({ "interface": { "name": "tap0" } })),
+    ] {
+        let call = json!({ "method": format!("io.taptool.{method}"), "parameters": parameters });
+        assert!(serde_json::from_value::<Request>(call.clone()).is_err(), "{call}");
+    }
+    // What types alone let through is refused by the check.
+    for (key, value) in [
+        ("respond", json!(["0.0.0.0/8"])),
+        ("host_ip4_addr", json!(["10.0.0.1/0"])),
+        ("owner", json!(u32::MAX)),
+        ("host_txqueuelen", json!(0)),
+        ("host_ip4_gw", json!("10.0.0.2")),
+    ] {
+        let call = json!({ "method": "io.taptool.Create",
+            "parameters": { "kind": "tap", key: value } });
+        let request: Request = serde_json::from_value(call).unwrap();
+        assert!(request.check().is_err(), "{key}");
+    }
+}
+
+#[test]
+fn absent_and_null_parameters_are_those_of_a_command_without_options() {
+    let plain = CreateRequest::new(Kind::Tap, Default::default());
+    let plain = serde_json::to_value(Request::Create(Box::new(plain))).unwrap();
+    let mut nulls = plain["parameters"].clone();
+    for (key, value) in nulls.as_object_mut().unwrap() {
+        if key != "kind" {
+            *value = Value::Null;
+        }
+    }
+    for parameters in [json!({ "kind": "tap" }), nulls] {
+        let call = json!({ "method": "io.taptool.Create", "parameters": parameters });
+        let request: Request = serde_json::from_value(call).unwrap();
+        assert_eq!(serde_json::to_value(&request).unwrap(), plain);
+    }
+}
+
+type Call = MethodCall<Value, Value, varlink::Error>;
+
+#[test]
+fn a_foreign_client_finds_the_description_and_every_answer_conforms_to_it() {
+    live(|world| {
+        world.netns("a");
+        world.done("-q create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
+        world.done("-q create tap1 --netns a");
+        world.ping_answered("a", "10.9.0.2");
+        world.done("set interface state tap1 down");
+        world.ping_unanswered("a", "-I tap1 10.9.0.77");
+        let address = format!("unix:{}", world.socket().display());
+        let connection = Connection::with_address(&address).unwrap();
+        let mut service = OrgVarlinkServiceClient::new(connection.clone());
+        let info = service.get_info().unwrap();
+        assert_eq!(info.product, "taptool");
+        assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
+        assert!(info.interfaces.iter().any(|name| name == "io.taptool"));
+        let described = service.get_interface_description("io.taptool").unwrap();
+        assert_eq!(described.description.as_deref(), Some(DESCRIPTION));
+        let itself = service.get_interface_description("org.varlink.service").unwrap();
+        assert!(IDL::try_from(itself.description.unwrap().as_str()).is_ok());
+
+        let idl = idl();
+        let ask = |method: &'static str, parameters: Value| {
+            Call::new(connection.clone(), format!("io.taptool.{method}"), parameters).call()
+        };
+        let answered = |method: &'static str, parameters: Value| {
+            let answer = ask(method, parameters).unwrap();
+            object(&idl, &answer, &idl.methods[method].output, method);
+            answer
+        };
+        let tap = answered(
+            "Show",
+            json!({ "tap": { "kind": "tap", "interfaces": [{ "name": "tap0" }], "descriptors": true } }),
+        );
+        // Nothing that the description has is missing.
+        let shown = &tap["interfaces"][0];
+        let of = |name: &str| match &idl.typedefs[name].elt {
+            VStructOrEnum::VStruct(of) => fields(of),
+            VStructOrEnum::VEnum(_) => panic!("{name} is no struct"),
+        };
+        assert_eq!(keys(shown), of("Interface"));
+        let (rx, tx) = (&shown["rx_queues"][0], &shown["tx_queues"][0]);
+        assert_eq!(&keys(rx) | &keys(tx), of("Queue"));
+        assert_eq!(keys(&rx["descriptors"][0]), of("RingEntry"));
+        let errors = answered("Show", json!({ "errors": {} }));
+        assert_eq!(keys(&errors["errors"][0]), of("ErrorRow"));
+        answered("Show", json!({ "overview": [] }));
+        answered("Show", json!({ "interface": [{ "sw_if_index": 1 }] }));
+        answered("Gso", json!({ "interface": { "name": "tap0" }, "on": true }));
+        answered("Xconnect", json!({ "a": { "name": "tap0" }, "b": { "name": "tap1" } }));
+        answered("Clear", json!({ "errors": {} }));
+        let change = json!({ "add_address": "10.9.1.2/24" });
+        answered("Set", json!({ "interface": { "name": "tap1" }, "change": change }));
+
+        let refused = |method: &'static str, parameters: Value| {
+            let error = ask(method, parameters).unwrap_err();
+            match error.kind() {
+                varlink::ErrorKind::VarlinkErrorReply(reply) => reply.clone(),
+                varlink::ErrorKind::MethodNotFound(method) => {
+                    varlink::Reply::error(format!("MethodNotFound {method}"), None)
+                }
+                varlink::ErrorKind::InvalidParameter(what) => {
+                    varlink::Reply::error(format!("InvalidParameter {what}"), None)
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let missing = refused("Delete", json!({ "named": [{ "name": "tap9" }] }));
+        assert_eq!(missing.error.as_deref(), Some("io.taptool.NotFound"));
+        let says = missing.parameters.unwrap();
+        object(&idl, &says, &idl.errors["NotFound"].parm, "NotFound");
+        assert_eq!(says["exit_code"], 3);
+        let unknown = refused("Nonsense", json!({}));
+        assert_eq!(unknown.error.as_deref(), Some("MethodNotFound io.taptool.Nonsense"));
+        let wrong = refused("Gso", json!({ "interface": { "name": "tap0" } })).error.unwrap();
+        assert!(wrong.starts_with("InvalidParameter"), "{wrong}");
+        // A create without its namespace file changes nothing.
+        let fileless = refused("Create", json!({ "kind": "tap" }));
+        assert_eq!(fileless.error.as_deref(), Some("io.taptool.Usage"));
+
+        answered("Delete", json!({ "all": {} }));
+        drop(service);
+        drop(connection);
+        world.nothing_left();
+    });
+}
