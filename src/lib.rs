@@ -33,8 +33,9 @@
 //! | [`control`] | the registry; create and delete as steps with undo; the watch over host sides | api, engine, device, host, action, counters |
 //! | [`holder`] | the control socket: server, client, start and life of the process | control, api, sys |
 //! | [`render`] | reply → text or JSON; no I/O | api, counters |
-//! | [`cli`] | words → requests, scripts, `hold`, streams | api, render, holder, demo, sys |
+//! | [`cli`] | words → requests, scripts, `hold`, streams | api, render, holder, demo, doctor, sys |
 //! | [`demo`] | two namespaces, two taps, a wire, and traffic across it | api, control, host, render, counters, sys |
+//! | [`doctor`] | what the machine offers; what one interface would drop | api, host, device, sys, counters |
 //!
 //! Every place may import [`units`] and [`diag`]. `unsafe` stands only in `sys`, `ring/shared.rs`
 //! and `device/pool.rs`; only `cli`, `demo` and `main.rs` print, and none ends the process.
@@ -82,6 +83,7 @@ pub mod counters;
 pub mod demo;
 pub mod device;
 pub mod diag;
+pub mod doctor;
 pub mod engine;
 pub mod frame;
 pub mod holder;

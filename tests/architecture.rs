@@ -22,8 +22,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["api", "engine", "device", "host", "action", "counters"]),
     ("render", &["api", "counters"]),
     ("holder", &["control", "api", "sys"]),
-    ("cli", &["api", "render", "holder", "demo", "sys"]),
+    ("cli", &["api", "render", "holder", "demo", "doctor", "sys"]),
     ("demo", &["api", "control", "host", "render"]),
+    ("doctor", &["api", "host", "device", "sys"]),
     // The binary starts what the command line was written against.
     ("main", &["api", "cli", "control", "demo", "device", "sys"]),
 ];
@@ -44,6 +45,7 @@ const EXTRA: &[(&str, &str, &str)] = &[
         "the poller reads each frame's header and has it checked before it is queued",
     ),
     ("demo", "counters", "it checks the ledger of what it moved"),
+    ("doctor", "counters", "it says of every drop reason what it comes from"),
     ("demo", "sys", "it takes signals, and enters a user namespace before any thread starts"),
 ];
 

@@ -8,9 +8,10 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::reach::Reach;
 use super::words::{self, Refusal};
-use super::{clear, create, delete, exec, gso, hold, lacking, set, show, usage, xconnect};
+use super::{clear, create, delete, doctor, exec, gso, hold, lacking, set, show, usage, xconnect};
 use crate::api::Request;
 use crate::diag::{Code, Failure};
+use crate::units::IfName;
 
 const TOUR: &str = "\
 One minute:
@@ -102,6 +103,7 @@ enum Verbs {
     Hold(hold::Args),
     Wait(WaitArgs),
     Demo(DemoArgs),
+    Doctor(doctor::Args),
 }
 
 /// Pause a script; a signal ends it.
@@ -146,6 +148,8 @@ pub(super) enum Verb {
     Hold(hold::Args),
     Wait(Duration),
     Demo,
+    /// Look at the machine, or at this interface.
+    Doctor(Option<IfName>),
     /// No command at all.
     Nothing,
 }
@@ -194,6 +198,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
         Some(Verbs::Hold(args)) => Ok(Verb::Hold(args)),
         Some(Verbs::Wait(args)) => Ok(Verb::Wait(args.seconds)),
         Some(Verbs::Demo(DemoArgs {})) => Ok(Verb::Demo),
+        Some(Verbs::Doctor(args)) => Ok(Verb::Doctor(args.name)),
     };
     let verb = request.map_err(refused)?;
     let Cli { globals, reach, .. } = cli;

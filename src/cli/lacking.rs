@@ -15,7 +15,6 @@ const LACKING: &[(&[&str], &[&str])] = &[
     (
         &[],
         &[
-            "doctor",
             "completions",
             "detach",
             "quit",

@@ -10,6 +10,7 @@
 mod clear;
 mod create;
 mod delete;
+mod doctor;
 mod exec;
 mod grammar;
 mod gso;
@@ -43,6 +44,7 @@ use shown::Shown;
 
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
+use crate::doctor::Holder;
 use crate::holder::{self, Client, First, Owner};
 use crate::units::MemorySize;
 
@@ -144,6 +146,24 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
             print(&Shown::done(&globals), color)
         }
         Verb::Demo => world.demo(&settings).map_or_else(|f| refuse(&f), |()| ExitCode::SUCCESS),
+        Verb::Doctor(None) => {
+            // Whatever stands in the way of asking a holder, the machine can be looked at.
+            let found = block_on(async {
+                let holder = match remote(&settings) {
+                    _ if reach.private => Holder::NotAsked,
+                    Ok(remote) => doctor::holder(&remote.client).await,
+                    Err(failure) => Holder::Silent(failure),
+                };
+                crate::doctor::machine(holder).await
+            });
+            print(&doctor::shown(&path, found, &globals), color)
+        }
+        Verb::Doctor(Some(name)) => {
+            let found = block_on(async {
+                doctor::examine(&remote(&settings)?, Holder::NotAsked, Some(name)).await
+            });
+            print(&doctor::shown(&path, found, &globals), color)
+        }
         Verb::Hold(args) if args.print_unit => print(&Shown::text(holder::UNIT), color),
         Verb::Hold(args) => {
             settings.memory = args.memory;

@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::doctor;
 use super::grammar::{self, Globals, Unparsed, Verb};
 use super::printer::Printer;
 use super::script::{self, Input};
 use super::shown::Shown;
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
+use crate::doctor::Holder;
 
 /// How deep scripts may name scripts.
 const DEPTH_MAX: u32 = 16;
@@ -167,6 +169,12 @@ impl<'a, S: Submit> Session<'a, S> {
                 }
             },
             Verb::Wait(pause) => (Shown::done(&globals), Next::Pause(pause)),
+            Verb::Doctor(name) => {
+                let found = doctor::examine(self.control, Holder::NotAsked, name).await;
+                // What it finds is no failure of the script, and must not end what is looked at.
+                let shown = doctor::shown(&path, found, &globals).without_verdict();
+                (shown.located(&place), Next::Line)
+            }
             Verb::Exec(args) if depth < DEPTH_MAX && !args.keep_going => {
                 match script::start(args.file, "exec") {
                     Ok(lines) => (Shown::default(), Next::Lines(lines)),

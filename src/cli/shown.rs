@@ -83,6 +83,12 @@ impl Shown {
         Self { out: String::new(), ..self }
     }
 
+    /// The same, done: its code was a verdict about what it looked at. A refusal stays one.
+    pub(super) fn without_verdict(self) -> Self {
+        let code = self.code.filter(|_| !self.err.is_empty());
+        Self { code, ..self }
+    }
+
     /// What goes to stderr.
     pub(super) fn stderr(&self, color: bool) -> String {
         let paint = |prefix: &str| {

@@ -84,6 +84,18 @@ fn the_tree_is_sound_and_every_command_has_an_example() {
 }
 
 #[test]
+fn doctor_takes_one_name_or_none() {
+    let named = |line: &str| match parsed(line).verb {
+        Verb::Doctor(name) => name.map(|name| name.to_string()),
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(named("doctor"), None);
+    assert_eq!(named("doc tap0").as_deref(), Some("tap0"));
+    assert_eq!(refused("doctor tap0 tap1"), (2, "doctor: unknown input `tap1'".into()));
+    assert!(parsed("-j doctor tap0").globals.json);
+}
+
+#[test]
 fn create_without_a_word_asks_for_nothing() {
     assert_eq!(plain(&request("create")), create(|_| ()));
     assert_eq!(plain(&request("create tap")), create(|_| ()));

@@ -1,7 +1,8 @@
 //! A link as the kernel describes it.
 
 use rtnetlink::packet_route::link::{
-    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Stats64,
+    BridgePortState, InfoBridgePort, InfoKind, InfoPortData, LinkAttribute, LinkFlags, LinkInfo,
+    LinkMessage, Stats64,
 };
 
 use crate::units::MacAddr;
@@ -25,10 +26,34 @@ pub struct Link {
     pub mac: Option<MacAddr>,
     /// Index of the bridge or other device that it is a port of.
     pub master: Option<u32>,
+    /// What the bridge does with it as a port of its own; none for what is no bridge's port.
+    pub port: Option<PortState>,
     /// Kind of a virtual device (`bridge`, `tun` …).
     pub kind: Option<String>,
     /// What the host counted.
     pub stats: LinkStats,
+}
+
+/// State of a bridge's port (`BR_STATE_…` of `linux/if_bridge.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortState {
+    /// Moves frames.
+    Forwarding,
+    /// Everything else moves none; the word that `bridge link` prints.
+    Stopped(&'static str),
+}
+
+impl From<BridgePortState> for PortState {
+    fn from(state: BridgePortState) -> Self {
+        Self::Stopped(match state {
+            BridgePortState::Forwarding => return Self::Forwarding,
+            BridgePortState::Disabled => "disabled",
+            BridgePortState::Listening => "listening",
+            BridgePortState::Learning => "learning",
+            BridgePortState::Blocking => "blocking",
+            _ => "of an unknown state",
+        })
+    }
 }
 
 /// Counters of the host side, from the host's view: `rx` is what we sent it.
@@ -73,6 +98,7 @@ impl Link {
             qlen: 0,
             mac: None,
             master: None,
+            port: None,
             kind: None,
             stats: LinkStats::default(),
         };
@@ -93,10 +119,19 @@ impl Link {
                         LinkInfo::Kind(kind) => Some(kind.to_string()),
                         _ => None,
                     });
+                    link.port = infos.iter().find_map(port_state);
                 }
                 _ => {}
             }
         }
         link
     }
+}
+
+fn port_state(info: &LinkInfo) -> Option<PortState> {
+    let LinkInfo::PortData(InfoPortData::BridgePort(port)) = info else { return None };
+    port.iter().find_map(|attribute| match attribute {
+        InfoBridgePort::State(state) => Some((*state).into()),
+        _ => None,
+    })
 }

@@ -16,6 +16,7 @@
 mod address;
 mod birth;
 pub mod facts;
+pub mod inspect;
 pub mod link;
 pub mod namespace;
 mod nsid;

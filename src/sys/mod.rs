@@ -1,9 +1,10 @@
 //! What the kernel offers and no safe crate names: ioctls of tun, vhost and namespaces by name,
-//! their structures, signals as a file, and the entry into a user namespace.
+//! their structures, signals as a file, capabilities, and the entry into a user namespace.
 //!
 //! Functions here are thin: one call, its arguments checked by type, its refusal named. Policy and
 //! hints are added by `host` and `device`.
 
+pub mod capability;
 pub mod ioctl;
 pub mod namespace;
 pub mod readiness;

@@ -16,6 +16,7 @@
 mod common;
 
 mod create;
+mod doctor;
 mod fate;
 mod holder;
 mod one_shot;

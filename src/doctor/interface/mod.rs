@@ -1,0 +1,54 @@
+//! What one interface would drop: facts in, findings out.
+//!
+//! The walk goes as a frame does, from the host side to the action. Where a step is broken, what
+//! hangs on it is not judged: a link that is down has no carrier and no routes either, and says so
+//! once.
+
+mod action;
+mod host;
+mod queues;
+#[cfg(test)]
+mod tests;
+
+use super::finding::{Finding, Report, Verdict};
+use super::look::Look;
+use crate::api::Interface;
+use crate::diag::Code;
+
+/// All that is known.
+#[derive(Debug)]
+pub(super) struct Case<'a> {
+    /// The interface, as its holder tells.
+    pub(super) interface: &'a Interface,
+    /// All interfaces of that holder.
+    pub(super) all: &'a [Interface],
+    /// What was seen of the host side.
+    pub(super) look: &'a Look,
+}
+
+/// Says what works and what would drop.
+pub(super) fn judge(case: &Case<'_>) -> Report {
+    let mut findings = Vec::new();
+    host::judge(case, &mut findings);
+    queues::judge(case, &mut findings);
+    action::judge(case, &mut findings);
+    queues::counted(case, &mut findings);
+    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+    let (drops, unknown) = (count(Verdict::Drops), count(Verdict::Unknown));
+    let name = &case.interface.name;
+    let summary = match (drops, unknown) {
+        (0, 0) => format!("{name}: all works, nothing would be dropped"),
+        (0, _) => format!("{name}: nothing would be dropped, as far as could be seen"),
+        (1, _) => format!("{name}: 1 thing drops frames"),
+        (n, _) => format!("{name}: {n} things drop frames"),
+    };
+    Report { findings, summary, code: (drops > 0).then_some(Code::Failed) }
+}
+
+/// `foo:tap0`, the host side in its user's words.
+fn place(interface: &Interface) -> String {
+    match &interface.host_ns {
+        Some(label) => format!("{label}:{}", interface.host_if_name),
+        None => interface.host_if_name.clone(),
+    }
+}

@@ -1,0 +1,849 @@
+//! Each condition, alone: the row that it makes, what it costs, and the command that mends it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::*;
+use crate::api::{Action, BackendKind, Queue, QueueState, State};
+use crate::counters::{
+    CellBlock, DROP_REASONS, Direction, DropReason, GROUP_WORDS, QueueCounters, QueueSnapshot,
+};
+use crate::diag::Failure;
+use crate::doctor::reasons;
+use crate::host::inspect::{Inspection, Way};
+use crate::host::link::{Link, LinkStats, PortState};
+use crate::units::{IfName, Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
+use nix::errno::Errno;
+
+fn queue(direction: Direction, lost: &[DropReason]) -> Queue {
+    let words: Vec<AtomicU64> = (0..GROUP_WORDS).map(|_| AtomicU64::new(0)).collect();
+    let cells: CellBlock = Arc::new(words);
+    let mut counters = QueueCounters::resume(Arc::clone(&cells));
+    lost.iter().for_each(|reason| counters.lose(*reason));
+    counters.publish();
+    Queue {
+        id: QueueIndex(0),
+        size: RingSize::default(),
+        poller: PollerIndex(0),
+        state: QueueState::Running,
+        counters: QueueSnapshot::read(direction, &cells),
+        avail_flags: 0,
+        used_flags: 0,
+        kick_fd: -1,
+        call_fd: -1,
+        descriptors: Vec::new(),
+    }
+}
+
+/// A responder in foo, all well.
+fn tap0() -> Interface {
+    Interface {
+        name: IfName::new("tap0").unwrap(),
+        id: "0".parse().unwrap(),
+        sw_if_index: SwIfIndex(1),
+        kind: Kind::Tap,
+        backend: BackendKind::Userspace,
+        backend_reason: None,
+        vhost_worker_mode: None,
+        state: State::Up,
+        admin_up: true,
+        link_up: true,
+        action: Action::Respond,
+        addresses: vec!["10.9.0.2/24".parse().unwrap()],
+        host_if_name: "tap0".into(),
+        host_ifindex: 7,
+        host_ns: Some("foo".into()),
+        host_addresses: vec!["10.9.0.1/24".parse().unwrap(), "fe80::1/64".parse().unwrap()],
+        host_bridge: None,
+        mtu: 1500,
+        qlen: 1000,
+        host_mac_addr: Some("02:fe:aa:bb:cc:dd".parse().unwrap()),
+        mac_addr: Some("02:fe:11:22:33:44".parse().unwrap()),
+        gso: false,
+        csum_offload: false,
+        offloads: Vec::new(),
+        features: Vec::new(),
+        features_raw: "0x0".into(),
+        backend_features: Vec::new(),
+        backend_features_raw: "0x0".into(),
+        tap_fds: vec![20],
+        vhost_fds: Vec::new(),
+        rx_queues: vec![queue(Direction::Rx, &[])],
+        tx_queues: vec![queue(Direction::Tx, &[])],
+    }
+}
+
+fn link() -> Link {
+    Link {
+        index: 7,
+        name: "tap0".into(),
+        up: true,
+        lower_up: true,
+        mtu: 1500,
+        qlen: 1000,
+        mac: None,
+        master: None,
+        port: None,
+        kind: Some("tun".into()),
+        stats: LinkStats::default(),
+    }
+}
+
+fn out(ifindex: u32, name: &str) -> Way {
+    Way::Out { ifindex, name: name.into(), source: Some("10.9.0.1".parse().unwrap()) }
+}
+
+fn seen() -> Inspection {
+    Inspection {
+        link: link(),
+        master: None,
+        addresses: vec!["10.9.0.1/24".parse().unwrap(), "fe80::1/64".parse().unwrap()],
+        ipv6_disabled: Some(false),
+        ways: vec![out(7, "tap0")],
+    }
+}
+
+/// tap0 as one end of a wire to tap1 in bar, all well.
+fn wired() -> [Interface; 2] {
+    let end = |name: &str, peer: &str, host_ns: &str| Interface {
+        name: IfName::new(name).unwrap(),
+        action: Action::Xconnect(IfName::new(peer).unwrap()),
+        addresses: Vec::new(),
+        host_if_name: name.into(),
+        host_ns: Some(host_ns.into()),
+        gso: true,
+        offloads: vec!["CSUM".into(), "TSO4".into()],
+        ..tap0()
+    };
+    [end("tap0", "tap1", "foo"), end("tap1", "tap0", "bar")]
+}
+
+fn look(seen: Inspection) -> Look {
+    Look::Seen(Box::new(seen))
+}
+
+fn judged(all: &[Interface], look: &Look) -> Report {
+    judge(&Case { interface: &all[0], all, look })
+}
+
+/// Check, state, value, cost, remedy; empty for none.
+type Row<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
+
+fn has(report: &Report, row: Row<'_>) {
+    let found: Vec<_> = report
+        .findings
+        .iter()
+        .map(|f| {
+            let text = |text: &'_ Option<String>| text.clone().unwrap_or_default();
+            (f.check.to_string(), f.state.word(), f.value.clone(), text(&f.cost), text(&f.remedy))
+        })
+        .collect();
+    let own = |text: &str| text.to_owned();
+    let wanted = (own(row.0), row.1, own(row.2), own(row.3), own(row.4));
+    assert!(found.contains(&wanted), "{row:#?}\nis not among\n{found:#?}");
+}
+
+/// What breaks a host side that works.
+type Change = fn(&mut Inspection);
+
+/// The one thing that drops frames, and the exit code that says so.
+fn only(report: &Report, row: Row<'_>) {
+    has(report, row);
+    let drops: Vec<&Finding> =
+        report.findings.iter().filter(|f| f.state == Verdict::Drops).collect();
+    assert_eq!(drops.len(), 1, "{drops:#?}");
+    assert_eq!(report.code, Some(Code::Failed));
+    assert_eq!(report.summary, "tap0: 1 thing drops frames");
+}
+
+/// Nothing drops, and this is said besides.
+fn noted(report: &Report, row: Row<'_>) {
+    has(report, row);
+    assert_eq!(report.code, None, "{report:#?}");
+}
+
+#[test]
+fn an_interface_that_works_has_nothing_but_ok() {
+    for all in [vec![tap0()], wired().to_vec()] {
+        let report = judged(&all, &look(seen()));
+        let words: Vec<&str> = report.findings.iter().map(|f| f.state.word()).collect();
+        assert_eq!(words, vec!["ok"; words.len()], "{report:#?}");
+        assert!(report.findings.iter().all(|f| f.cost.is_none() && f.remedy.is_none()));
+        assert_eq!(report.summary, "tap0: all works, nothing would be dropped");
+        assert_eq!(report.code, None);
+    }
+    let report = judged(&[tap0()], &look(seen()));
+    has(
+        &report,
+        ("route", "ok", "the host reaches 10.9.0.2 through foo:tap0, from 10.9.0.1", "", ""),
+    );
+}
+
+#[test]
+fn the_host_side_and_its_link() {
+    let rows: [(Change, Row<'_>); 2] = [
+        (
+            |s| (s.link.up, s.link.lower_up) = (false, false),
+            (
+                "host-link",
+                "drops",
+                "foo:tap0 is down",
+                "the host sends nothing through it, and what we send to it is dropped (write_eio)",
+                "ip -n foo link set tap0 up",
+            ),
+        ),
+        (
+            |s| s.link.lower_up = false,
+            (
+                "host-link",
+                "drops",
+                "foo:tap0 is up and has no carrier: someone switched it off",
+                "the host drops all that it would send through it",
+                "ip -n foo link set tap0 carrier on",
+            ),
+        ),
+    ];
+    for (change, row) in rows {
+        let mut seen = seen();
+        change(&mut seen);
+        only(&judged(&[tap0()], &look(seen)), row);
+    }
+    // What vhost-net does with it.
+    let mut seen = seen();
+    seen.link.up = false;
+    let tap = Interface { backend: BackendKind::VhostNet, ..tap0() };
+    has(
+        &judged(&[tap], &look(seen)),
+        (
+            "host-link",
+            "drops",
+            "foo:tap0 is down",
+            "the host sends nothing through it, and what we send to it is lost in the kernel (`ip \
+             -s link' counts it as RX dropped)",
+            "ip -n foo link set tap0 up",
+        ),
+    );
+}
+
+#[test]
+fn a_link_that_is_down_is_the_only_thing_said_about_routes_and_bridges() {
+    let mut seen = seen();
+    seen.link.up = false;
+    seen.link.lower_up = false;
+    seen.link.port = Some(PortState::Stopped("disabled"));
+    seen.ways = vec![Way::Unreachable("x".into())];
+    let report = judged(&[tap0()], &look(seen));
+    assert_eq!(report.findings.iter().filter(|f| f.state == Verdict::Drops).count(), 1);
+}
+
+#[test]
+fn commands_go_into_the_namespace_by_the_words_it_was_named_with() {
+    let rows = [
+        (None, "ip link set tap0 up"),
+        (Some("foo"), "ip -n foo link set tap0 up"),
+        (Some("/run/x y"), "nsenter --net='/run/x y' ip link set tap0 up"),
+        (Some("pid:7"), "nsenter -t 7 -n ip link set tap0 up"),
+    ];
+    for (label, command) in rows {
+        let mut seen = seen();
+        seen.link.up = false;
+        let tap = Interface { host_ns: label.map(Into::into), ..tap0() };
+        let report = judged(&[tap], &look(seen));
+        let down = report.findings.iter().find(|f| f.check == "host-link").unwrap();
+        assert_eq!(down.remedy.as_deref(), Some(command));
+    }
+}
+
+#[test]
+fn a_device_with_a_hostile_name_stays_one_word_of_the_command() {
+    let tap = Interface { host_if_name: "a;reboot".into(), ..tap0() };
+    let mut seen = seen();
+    seen.link.up = false;
+    let report = judged(&[tap], &look(seen));
+    let down = report.findings.iter().find(|f| f.check == "host-link").unwrap();
+    assert_eq!(down.remedy.as_deref(), Some("ip -n foo link set 'a;reboot' up"));
+}
+
+const AGAIN: &str = "taptool delete tap0 && taptool create tap tap0 --netns foo \
+    --hw-addr 02:fe:11:22:33:44 --ip4 10.9.0.1/24 --respond 10.9.0.2/24 --backend userspace";
+
+#[test]
+fn a_host_side_that_is_gone_is_told_from_a_namespace_that_is_gone() {
+    let gone = || Interface { state: State::HostGone, link_up: false, ..tap0() };
+    let cost = "nothing comes, and what is sent to it is dropped (no_host); the interface is kept";
+    let with_namespace = format!("ip netns add foo && {AGAIN}");
+    let rows = [
+        (Look::NotThere, "foo:tap0 was deleted, or its namespace was", AGAIN),
+        (
+            Look::Stranger,
+            "foo:tap0 was deleted; the device of that name there now is a stranger's",
+            AGAIN,
+        ),
+        (Look::NoNamespace, "namespace foo is gone, and tap0 with it", with_namespace.as_str()),
+    ];
+    for (look, value, remedy) in rows {
+        only(&judged(&[gone()], &look), ("host-side", "drops", value, cost, remedy));
+    }
+    only(
+        &judged(&[Interface { state: State::Deleting, ..tap0() }], &Look::NotThere),
+        ("host-side", "drops", "tap0 is being deleted", "nothing is moved any more", ""),
+    );
+}
+
+#[test]
+fn making_it_again_keeps_what_show_tells() {
+    let tap = Interface {
+        kind: Kind::Tun,
+        state: State::HostGone,
+        host_if_name: "eth 0".into(),
+        host_ns: None,
+        host_bridge: Some("br0".into()),
+        mac_addr: None,
+        mtu: 9000,
+        gso: true,
+        backend_reason: Some("no vhost-net".into()),
+        action: Action::Xconnect(IfName::new("tap1").unwrap()),
+        ..tap0()
+    };
+    assert_eq!(
+        crate::doctor::commands::recreate(&tap, false),
+        "taptool delete tap0 && taptool create tun tap0 --host-if-name 'eth 0' --bridge br0 \
+         --mtu 9000 --gso --respond 10.9.0.2/24 && taptool xconnect tap0 tap1"
+    );
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_said_and_not_guessed() {
+    let unknown = "the holder has the device; only this look at it is missing";
+    let denied = Failure::sys("open /run/netns/foo", "", Errno::EACCES).hint("run it with sudo");
+    let own = || Interface { host_ns: None, ..tap0() };
+    let rows = [
+        (
+            tap0(),
+            Look::NoNamespace,
+            "there is no namespace foo here: it was renamed or unmounted, or its name is another \
+             mount namespace's",
+            "",
+        ),
+        (
+            tap0(),
+            Look::Stranger,
+            "tap0 with ifindex 7 is not in namespace foo: it was moved, or the name means another \
+             namespace here",
+            "",
+        ),
+        (
+            own(),
+            Look::NotThere,
+            "tap0 with ifindex 7 is not in this namespace: it is in its creator's, which has no \
+             name; run doctor there",
+            "",
+        ),
+        (
+            tap0(),
+            Look::Refused(denied),
+            "open /run/netns/foo: Permission denied (EACCES)",
+            "run it with sudo",
+        ),
+    ];
+    for (tap, look, value, remedy) in rows {
+        let report = judged(std::slice::from_ref(&tap), &look);
+        noted(&report, ("host-side", "unknown", value, unknown, remedy));
+        assert_eq!(report.summary, "tap0: nothing would be dropped, as far as could be seen");
+        // What the holder saw last still counts.
+        let report = judged(&[Interface { link_up: false, ..tap }], &look);
+        assert_eq!(report.code, Some(Code::Failed));
+        let down = report.findings.iter().find(|f| f.check == "host-link").unwrap();
+        assert_eq!(down.remedy, None, "it might be for a stranger");
+    }
+}
+
+fn port(state: PortState) -> Inspection {
+    let master = Link { index: 9, name: "br0".into(), kind: Some("bridge".into()), ..link() };
+    let link = Link { master: Some(9), port: Some(state), ..link() };
+    Inspection { link, master: Some(master), addresses: Vec::new(), ..seen() }
+}
+
+#[test]
+fn a_bridge_and_its_port() {
+    let bridged = || [Interface { host_bridge: Some("br0".into()), ..tap0() }];
+    let fine = judged(&bridged(), &look(port(PortState::Forwarding)));
+    noted(&fine, ("bridge", "ok", "foo:tap0 is a port of br0 and forwards", "", ""));
+
+    let mut down = port(PortState::Stopped("disabled"));
+    down.master.as_mut().unwrap().up = false;
+    only(
+        &judged(&bridged(), &look(down)),
+        (
+            "bridge",
+            "drops",
+            "foo:tap0 is a port of br0, which is down",
+            "nothing passes it in either direction",
+            "ip -n foo link set br0 up",
+        ),
+    );
+    for (state, cost, remedy) in [
+        (
+            "listening",
+            "STP forwards nothing until its delay is over (30 s); without STP there is none",
+            "ip -n foo link set br0 type bridge stp_state 0",
+        ),
+        (
+            "learning",
+            "STP forwards nothing until its delay is over (30 s); without STP there is none",
+            "ip -n foo link set br0 type bridge stp_state 0",
+        ),
+        (
+            "blocking",
+            "STP sees a loop through it, or someone blocked it; only without a loop:",
+            "bridge -n foo link set dev tap0 state 3",
+        ),
+        ("disabled", "br0 passes nothing from or to it", "bridge -n foo link set dev tap0 state 3"),
+    ] {
+        let value = format!("foo:tap0 is a port of br0, and the port is {state}");
+        let report = judged(&bridged(), &look(port(PortState::Stopped(state))));
+        only(&report, ("bridge", "drops", &value, cost, remedy));
+    }
+}
+
+#[test]
+fn an_address_on_a_port_is_told_where_it_belongs() {
+    let mut seen = port(PortState::Forwarding);
+    seen.addresses = vec!["fe80::1/64".parse().unwrap(), "10.9.0.1/24".parse().unwrap()];
+    only(
+        &judged(&[tap0()], &look(seen)),
+        (
+            "host-address",
+            "drops",
+            "foo:tap0 is a port of br0 and has 10.9.0.1/24",
+            "replies to 10.9.0.1 go to br0, which does not have it",
+            "ip -n foo addr del 10.9.0.1/24 dev tap0 && ip -n foo addr add 10.9.0.1/24 dev br0",
+        ),
+    );
+}
+
+#[test]
+fn mtu() {
+    let mut small = seen();
+    small.link.mtu = 1000;
+    small.ways = vec![out(7, "tap0")];
+    small.addresses.push("fd00::1/64".parse().unwrap());
+    let tap = Interface { addresses: vec!["fd00::2/64".parse().unwrap()], ..tap0() };
+    only(
+        &judged(&[tap], &look(small.clone())),
+        (
+            "mtu",
+            "drops",
+            "foo:tap0 has MTU 1000, too little for IPv6",
+            "Linux does no IPv6 below 1280 bytes, and our side has IPv6 addresses",
+            "ip -n foo link set tap0 mtu 1500",
+        ),
+    );
+    noted(
+        &judged(&[tap0()], &look(small)),
+        ("mtu", "ok", "foo:tap0 sends packets of up to 1000 bytes", "", ""),
+    );
+
+    let mut bridged = port(PortState::Forwarding);
+    bridged.master.as_mut().unwrap().mtu = 9000;
+    only(
+        &judged(&[tap0()], &look(bridged)),
+        (
+            "mtu",
+            "drops",
+            "foo:tap0 has MTU 1500, its bridge br0 9000",
+            "br0 drops frames above 1500 bytes on their way to it",
+            "ip -n foo link set tap0 mtu 9000",
+        ),
+    );
+
+    let [a, b] = wired();
+    let jumbo = Interface { mtu: 9000, ..b };
+    let report = judged(&[a.clone(), jumbo.clone()], &look(seen()));
+    noted(
+        &report,
+        (
+            "mtu",
+            "note",
+            "foo:tap0 has MTU 1500, the peer bar:tap1 has 9000",
+            "packets above 1500 bytes get through in one direction only, and no router passes them on",
+            "ip -n foo link set tap0 mtu 9000",
+        ),
+    );
+    let port = Interface { host_bridge: Some("br0".into()), ..a };
+    only(
+        &judged(&[port, jumbo], &look(seen())),
+        (
+            "mtu",
+            "drops",
+            "foo:tap0 has MTU 1500, the peer bar:tap1 has 9000",
+            "br0 drops frames above 1500 bytes that come across",
+            "ip -n foo link set tap0 mtu 9000",
+        ),
+    );
+}
+
+#[test]
+fn the_way_back_to_each_address_of_ours() {
+    let no_route = "Network is unreachable (ENETUNREACH)";
+    let bare: Change = |seen| seen.addresses.clear();
+    let rows: [(&str, Change, Way, Row<'_>); 7] = [
+        (
+            "10.9.0.2/24",
+            bare,
+            Way::Unreachable(no_route.into()),
+            (
+                "host-address",
+                "drops",
+                "foo:tap0 has no IPv4 address",
+                "the host has none to ask 10.9.0.2 from, so nothing comes",
+                "ip -n foo addr add 10.9.0.1/24 dev tap0",
+            ),
+        ),
+        // A route without an address to come from.
+        (
+            "10.9.0.2/32",
+            bare,
+            Way::Out { ifindex: 7, name: "tap0".into(), source: None },
+            (
+                "host-address",
+                "drops",
+                "foo:tap0 has no IPv4 address",
+                "the host has none to ask 10.9.0.2 from, so nothing comes",
+                "ip -n foo addr add ADDRESS peer 10.9.0.2 dev tap0",
+            ),
+        ),
+        (
+            "10.7.0.2/24",
+            |_| (),
+            Way::Unreachable(no_route.into()),
+            (
+                "route",
+                "drops",
+                "the host has no route to 10.7.0.2: Network is unreachable (ENETUNREACH)",
+                "nobody in its namespace can send to 10.7.0.2",
+                "ip -n foo route add 10.7.0.2/32 dev tap0",
+            ),
+        ),
+        (
+            "10.7.0.2/24",
+            |_| (),
+            out(3, "eth0"),
+            (
+                "route",
+                "drops",
+                "the host sends packets for 10.7.0.2 to eth0, not to foo:tap0",
+                "they do not come here",
+                "ip -n foo route replace 10.7.0.2/32 dev tap0",
+            ),
+        ),
+        (
+            "10.9.0.1/24",
+            |_| (),
+            Way::Local,
+            (
+                "route",
+                "drops",
+                "10.9.0.1 is an address of the host side's namespace too",
+                "the host answers itself, and we get no packet for it",
+                "taptool set interface ip address del tap0 10.9.0.1/24",
+            ),
+        ),
+        (
+            "fd00::2/64",
+            |_| (),
+            Way::Unreachable(no_route.into()),
+            (
+                "host-address",
+                "drops",
+                "foo:tap0 has no IPv6 address",
+                "the host has none to ask fd00::2 from, so nothing comes",
+                "ip -n foo addr add fd00::1/64 dev tap0",
+            ),
+        ),
+        (
+            "fd00::2/64",
+            |seen| seen.ipv6_disabled = Some(true),
+            Way::Unreachable(no_route.into()),
+            (
+                "host-address",
+                "drops",
+                "IPv6 is switched off on foo:tap0",
+                "fd00::2 cannot be reached",
+                "ip netns exec foo sysctl -w net/ipv6/conf/tap0/disable_ipv6=0",
+            ),
+        ),
+    ];
+    for (ours, change, way, row) in rows {
+        let mut seen = seen();
+        change(&mut seen);
+        seen.ways = vec![way.clone()];
+        let tap = Interface { addresses: vec![ours.parse().unwrap()], ..tap0() };
+        only(&judged(&[tap], &look(seen)), row);
+    }
+}
+
+#[test]
+fn our_side() {
+    let down = Interface { admin_up: false, state: State::AdminDown, ..tap0() };
+    only(
+        &judged(&[down], &look(seen())),
+        (
+            "admin",
+            "drops",
+            "tap0 was set down by a command",
+            "every frame from and to it is dropped (admin_down)",
+            "taptool set interface state tap0 up",
+        ),
+    );
+    let broken = |mut queue: Queue| {
+        queue.state = QueueState::Broken("used id out of range".into());
+        vec![queue]
+    };
+    let state = State::Broken;
+    let rx = Interface { state, rx_queues: broken(queue(Direction::Rx, &[])), ..tap0() };
+    only(
+        &judged(&[rx], &look(seen())),
+        (
+            "queues",
+            "drops",
+            "rx queue 0 is broken: used id out of range",
+            "nothing is received on it any more",
+            AGAIN,
+        ),
+    );
+    let tx = Interface { state, tx_queues: broken(queue(Direction::Tx, &[])), ..tap0() };
+    only(
+        &judged(&[tx], &look(seen())),
+        (
+            "queues",
+            "drops",
+            "tx queue 0 is broken: used id out of range",
+            "what is sent on it is dropped (queue_broken)",
+            AGAIN,
+        ),
+    );
+}
+
+#[test]
+fn backend_and_offload() {
+    let reason = "open /dev/vhost-net: No such file or directory (ENOENT)";
+    let fallen = Interface { backend_reason: Some(reason.into()), ..tap0() };
+    noted(
+        &judged(&[fallen], &look(seen())),
+        (
+            "backend",
+            "note",
+            "userspace (open /dev/vhost-net: No such file or directory (ENOENT))",
+            "frames are copied once more than on vhost-net, by the poller's processor",
+            "taptool doctor",
+        ),
+    );
+    let vhost = Interface {
+        backend: BackendKind::VhostNet,
+        vhost_worker_mode: Some("kthread".into()),
+        ..tap0()
+    };
+    has(&judged(&[vhost], &look(seen())), ("backend", "ok", "vhost-net, worker kthread", "", ""));
+    has(
+        &judged(&[tap0()], &look(seen())),
+        ("gso", "ok", "off: the host sends frames of its MTU at most", "", ""),
+    );
+    let [a, b] = wired();
+    has(
+        &judged(&[a.clone(), b.clone()], &look(seen())),
+        ("gso", "ok", "on: the host may send frames of 64 KiB (CSUM TSO4)", "", ""),
+    );
+    noted(
+        &judged(&[Interface { gso: false, ..a }, b], &look(seen())),
+        (
+            "gso",
+            "note",
+            "off: the host sends frames of its MTU at most",
+            "bulk TCP crosses the wire in frames of the MTU instead of 64 KiB, and slower",
+            "taptool gso tap0 on",
+        ),
+    );
+}
+
+#[test]
+fn a_sink_and_a_responder_without_an_address_say_what_to_set() {
+    let sink = Interface { action: Action::Sink, addresses: Vec::new(), ..tap0() };
+    only(
+        &judged(&[sink], &look(seen())),
+        (
+            "action",
+            "drops",
+            "sink: every received frame ends here and nobody answers",
+            "set addresses to have ping answered, or a wire to another interface",
+            "taptool set interface ip address tap0 ADDRESS/LENGTH   # or: taptool xconnect tap0 PEER",
+        ),
+    );
+    let mute = Interface { addresses: Vec::new(), ..tap0() };
+    only(
+        &judged(&[mute], &look(seen())),
+        (
+            "action",
+            "drops",
+            "respond without an address: nothing is answered",
+            "every received frame ends here",
+            "taptool set interface ip address tap0 ADDRESS/LENGTH",
+        ),
+    );
+}
+
+#[test]
+fn the_peer_of_a_wire() {
+    let [a, b] = wired();
+    let down = "bar:tap1, the host side of tap1, is down or has no carrier";
+    let rows: Vec<(Interface, Row<'_>)> = vec![
+        (
+            Interface { action: Action::Sink, ..b.clone() },
+            (
+                "peer",
+                "drops",
+                "tap1 does not send back: its action is sink",
+                "the wire is one-way: what tap1 receives does not come here",
+                "taptool xconnect tap0 tap1",
+            ),
+        ),
+        (
+            Interface { state: State::HostGone, link_up: false, ..b.clone() },
+            (
+                "peer",
+                "drops",
+                "the host side of tap1, bar:tap1, is gone",
+                "what goes to it is dropped (no_host)",
+                "taptool doctor tap1",
+            ),
+        ),
+        (
+            Interface { state: State::Deleting, ..b.clone() },
+            (
+                "peer",
+                "drops",
+                "tap1 is being deleted",
+                "what goes to it is dropped (peer_gone)",
+                "taptool show",
+            ),
+        ),
+        (
+            Interface { state: State::Broken, ..b.clone() },
+            (
+                "peer",
+                "drops",
+                "tap1 has a broken queue",
+                "what goes to it is dropped (queue_broken)",
+                "taptool doctor tap1",
+            ),
+        ),
+        (
+            Interface { state: State::AdminDown, admin_up: false, ..b.clone() },
+            (
+                "peer",
+                "drops",
+                "tap1 was set down by a command",
+                "what goes to it is dropped (admin_down)",
+                "taptool set interface state tap1 up",
+            ),
+        ),
+        (
+            Interface { link_up: false, ..b.clone() },
+            (
+                "peer",
+                "drops",
+                down,
+                "what we send to it is dropped (write_eio)",
+                "ip -n bar link set tap1 up",
+            ),
+        ),
+    ];
+    let own = Interface { link_up: false, host_ns: None, ..b };
+    let report = judged(&[a.clone(), own], &look(seen()));
+    let peer = report.findings.iter().find(|f| f.check == "peer").unwrap();
+    assert_eq!(peer.remedy.as_deref(), Some("taptool doctor tap1"), "nobody knows where it is");
+    for (peer, row) in rows {
+        only(&judged(&[a.clone(), peer], &look(seen())), row);
+    }
+    only(
+        &judged(&[a], &look(seen())),
+        (
+            "action",
+            "drops",
+            "xconnect to tap1, which was deleted",
+            "every received frame is dropped (peer_gone)",
+            "taptool set interface l3 tap0",
+        ),
+    );
+}
+
+#[test]
+fn what_was_lost_is_told_by_reason_with_its_cause_and_fails_nothing() {
+    let tap = Interface {
+        rx_queues: vec![queue(Direction::Rx, &[DropReason::AdminDown]); 2],
+        tx_queues: vec![queue(Direction::Tx, &[DropReason::WriteEio])],
+        ..tap0()
+    };
+    let mut seen = seen();
+    seen.link.stats.tx_dropped = 3;
+    let report = judged(&[tap], &look(seen));
+    noted(
+        &report,
+        (
+            "lost",
+            "note",
+            "rx has lost 2 frames: interface is down (admin_down)",
+            "the interface was set down when they came",
+            "taptool set interface state tap0 up",
+        ),
+    );
+    noted(
+        &report,
+        (
+            "lost",
+            "note",
+            "tx has lost 1 frame: host side is down (EIO) (write_eio)",
+            "the host side was down when they came",
+            "",
+        ),
+    );
+    noted(
+        &report,
+        (
+            "lost",
+            "note",
+            "foo:tap0 has dropped 3 frames of the host before we saw them",
+            "its queue was full (bursts longer than it, or a poller without time), or it was without \
+         carrier",
+            "ip -n foo link set tap0 txqueuelen 4000",
+        ),
+    );
+}
+
+#[test]
+fn frames_that_vhost_net_lost_in_the_kernel_are_told_from_the_hosts_counter() {
+    let mut seen = seen();
+    seen.link.stats.rx_dropped = 4;
+    let vhost = Interface { backend: BackendKind::VhostNet, ..tap0() };
+    noted(
+        &judged(&[vhost], &look(seen.clone())),
+        (
+            "lost",
+            "note",
+            "foo:tap0 has dropped 4 frames that we sent",
+            "it was down, or nothing in its namespace takes such frames",
+            "",
+        ),
+    );
+    // On userspace they are counted by their reason already.
+    noted(&judged(&[tap0()], &look(seen)), ("lost", "ok", "no frame was lost so far", "", ""));
+}
+
+#[test]
+fn every_reason_has_a_cause_in_a_sentence_of_its_own() {
+    for row in DROP_REASONS {
+        let (why, _) = reasons::about(row.reason);
+        assert!(why.len() > 10 && why != row.sentence, "{}: {why}", row.name);
+        assert!(!why.ends_with('.'), "{why}");
+    }
+}

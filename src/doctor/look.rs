@@ -1,0 +1,61 @@
+//! The look at a host side, in the namespace that its label means to the caller.
+
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+
+use super::commands;
+use crate::api::{Action, Interface};
+use crate::diag::Failure;
+use crate::host::inspect::{Inspection, inspect};
+use crate::host::namespace;
+
+/// What came of looking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It is there, and it is the one.
+    Seen(Box<Inspection>),
+    /// There is a namespace, but in it no device of that name.
+    NotThere,
+    /// There is a device of that name, but with another index or MAC address.
+    Stranger,
+    /// There is no such namespace.
+    NoNamespace,
+    /// It may not be looked at.
+    Refused(Failure),
+}
+
+/// Looks. Blocks for some milliseconds.
+pub(super) fn look(interface: &Interface) -> Look {
+    let spec = commands::spec(interface.host_ns.as_deref());
+    let namespace = match spec.open() {
+        Ok(namespace) => namespace,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Look::NoNamespace,
+        Err(e) => {
+            let doing = format!("open {}", spec.path().display());
+            return Look::Refused(Failure::io(doing, "", &e));
+        }
+    };
+    let namespace = match namespace.into_fd() {
+        Ok(fd) => fd,
+        Err(failure) => return Look::Refused(failure),
+    };
+    // A mount point whose namespace was never mounted on it, or was unmounted.
+    if namespace::verify(namespace.as_fd()).is_err() {
+        return Look::NoNamespace;
+    }
+    // Where nothing answers, no way back is asked about.
+    let towards: Vec<IpAddr> = match interface.action {
+        Action::Respond => interface.addresses.iter().map(|net| net.addr()).collect(),
+        Action::Sink | Action::Xconnect(_) => Vec::new(),
+    };
+    match inspect(namespace.as_fd(), &interface.host_if_name, &towards) {
+        Ok(None) => Look::NotThere,
+        Ok(Some(seen)) => {
+            let same = seen.link.index == interface.host_ifindex
+                && (interface.host_mac_addr.is_none() || seen.link.mac == interface.host_mac_addr);
+            if same { Look::Seen(Box::new(seen)) } else { Look::Stranger }
+        }
+        Err(failure) => Look::Refused(failure),
+    }
+}

@@ -1,0 +1,129 @@
+//! Asking the machine. Whatever is opened, made or mapped here is gone at the return.
+
+use std::fs::{self, OpenOptions};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::libc::O_NONBLOCK;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::utsname::uname;
+use nix::unistd::geteuid;
+
+use super::{Driver, Facts, Knobs, Node};
+use crate::device::{MEMORY_BYTES, Memory};
+use crate::diag::{Code, Failure};
+use crate::doctor::Holder;
+use crate::host::{self, HostName, Nursery, Offloads, TapSpec};
+use crate::sys::vhost::VhostFile;
+use crate::sys::{capability, tun, vhost};
+use crate::units::{IfName, Kind, MemorySize};
+
+/// Collects. Blocks for some tens of milliseconds.
+pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
+    let kernel = uname()
+        .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into_owned());
+    let (tun, tun_file) = open(tun::PATH);
+    let (vhost, vhost_file) = open(vhost::PATH);
+    let vhost_file = vhost_file.map(VhostFile::from);
+    let nursery = Nursery::new();
+    let tap = match (&tun_file, &nursery) {
+        (Some(_), Ok(nursery)) => Some(make_tap(nursery)),
+        _ => None,
+    };
+    let uid_map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    Facts {
+        tun,
+        tun_flags: tun_file.as_ref().and_then(|file| tun::get_features(file.as_fd()).ok()),
+        tun_driver: driver(tun_file.is_some(), "tun", "tun", &kernel),
+        vhost,
+        vhost_features: vhost_file.as_ref().and_then(|file| file.get_features().ok()),
+        vhost_worker: vhost_file.as_ref().and_then(|file| file.get_fork_from_owner().ok()),
+        vhost_driver: driver(vhost_file.is_some(), "vhost-net", "vhost_net", &kernel),
+        namespace: nursery.map(drop),
+        tap,
+        uid: geteuid().as_raw(),
+        capabilities: capability::effective(),
+        in_user_namespace: !capability::is_initial_map(&uid_map),
+        knobs: Knobs {
+            max_user_namespaces: sysctl("user/max_user_namespaces"),
+            unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
+            apparmor_restrict: sysctl("kernel/apparmor_restrict_unprivileged_userns"),
+        },
+        files: getrlimit(Resource::RLIMIT_NOFILE).ok(),
+        memory: map_memory(),
+        cgroup_limit: cgroup_limit(),
+        kernel,
+        holder,
+    }
+}
+
+fn open(path: &str) -> (Node, Option<OwnedFd>) {
+    let mode = fs::metadata(path).ok().map(|about| about.permissions().mode() & 0o7777);
+    let file = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path);
+    match file {
+        Ok(file) => (Node { mode, opened: Ok(()) }, Some(file.into())),
+        Err(e) => {
+            let failure = Failure::io(format!("open {path}"), "", &e);
+            (Node { mode, opened: Err(failure) }, None)
+        }
+    }
+}
+
+/// Makes a tap with every offload in the nursery, and removes it.
+fn make_tap(nursery: &Nursery) -> Result<Offloads, Failure> {
+    let name = IfName::new("doctor0").map_err(|e| Failure::new(Code::Failed, "", e.0))?;
+    let spec = TapSpec {
+        kind: Kind::Tap,
+        host_name: HostName::Exact(name),
+        queues: 1,
+        sndbuf: i32::MAX,
+        gso: true,
+        owner: None,
+        group: None,
+    };
+    host::open(nursery, nursery.as_fd(), &spec).map(|tap| tap.offloads())
+}
+
+/// Where the driver is that registers `misc` as a device file; a file that opens has it.
+fn driver(opens: bool, misc: &str, module: &str, kernel: &str) -> Driver {
+    let registered = fs::read_to_string("/proc/misc").unwrap_or_default();
+    if opens || registered.lines().any(|line| line.split_whitespace().nth(1) == Some(misc)) {
+        return Driver::Present;
+    }
+    let list = fs::read_to_string(Path::new("/lib/modules").join(kernel).join("modules.dep"));
+    let file = format!("/{module}.ko");
+    let has = |line: &str| line.split(':').next().is_some_and(|path| path.contains(&file));
+    if list.is_ok_and(|list| list.lines().any(has)) { Driver::Loadable } else { Driver::Absent }
+}
+
+fn sysctl(path: &str) -> Option<u64> {
+    let text = fs::read_to_string(Path::new("/proc/sys").join(path)).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Maps what a holder maps. No page of it is touched.
+fn map_memory() -> Result<(), Failure> {
+    // A file that grows beyond this limit ends the process with SIGXFSZ.
+    if let Ok((soft, _)) = getrlimit(Resource::RLIMIT_FSIZE)
+        && soft < MEMORY_BYTES
+    {
+        let cause = format!("the limit of file sizes (RLIMIT_FSIZE) is {soft} bytes");
+        return Err(Failure::new(Code::Failed, "", cause).hint("or raise it: ulimit -f unlimited"));
+    }
+    let size = MemorySize::new(MEMORY_BYTES).map_err(|e| Failure::new(Code::Failed, "", e.0))?;
+    Memory::new(size).map(drop)
+}
+
+/// The least `memory.max` of the cgroup of this process and those around it (cgroup v2).
+fn cgroup_limit() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let root = PathBuf::from("/sys/fs/cgroup");
+    let place = root.join(own);
+    let limits =
+        place.ancestors().take_while(|group| group.starts_with(&root)).filter_map(|group| {
+            fs::read_to_string(group.join("memory.max")).ok()?.trim().parse::<u64>().ok()
+        });
+    limits.min()
+}

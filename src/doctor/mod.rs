@@ -1,0 +1,89 @@
+//! `doctor`: what this machine offers, and what one interface would drop.
+//!
+//! # Theory of operation
+//! Two halves each time. Collecting asks the kernel and judges nothing: [`machine`] opens the
+//! device files, makes a tap in a namespace that nobody sees and maps the memory that a holder
+//! would, all of which is gone when it answers; [`interface`] asks whoever holds interfaces for all
+//! of them, and looks at the host side itself, in the namespace that the interface's label means to
+//! the caller. Judging takes facts and returns findings, and needs no kernel.
+//!
+//! What blocks or enters a namespace runs on a thread of its own that ends with it, so both may be
+//! awaited on a control thread. Nothing is repaired: a finding says what would.
+
+mod commands;
+mod finding;
+mod interface;
+mod look;
+mod machine;
+mod reasons;
+
+use tokio::sync::oneshot;
+
+use crate::api::{InterfaceRef, Reply, Request, ShowRequest, Submit};
+use crate::diag::{Code, Failure};
+
+pub use finding::{Finding, Report, Verdict};
+
+/// Whether a holder answers, as far as the caller has found out: `doctor` itself asks nobody.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Holder {
+    /// The caller does not say: no row about it.
+    #[default]
+    NotAsked,
+    /// No holder, which is no fault: none runs while there are no interfaces.
+    Nobody,
+    /// One answers; more about it in a few words (`with 2 interfaces`).
+    Answers(String),
+    /// Something listens and does not answer as a holder does.
+    Silent(Failure),
+}
+
+/// Looks at the machine. The exit code is none when taps can be made, else 5, 6 or 7 as `create`
+/// would answer.
+///
+/// # Errors
+/// No thread is to be had.
+pub async fn machine(holder: Holder) -> Result<Report, Failure> {
+    aside(move || machine::judge(&machine::collect(holder))).await
+}
+
+/// Looks at one interface. The exit code is 1 when something would be dropped.
+///
+/// # Errors
+/// Exit code 3: no such interface; or whoever holds interfaces does not answer.
+pub async fn interface(holder: &impl Submit, name: &InterfaceRef) -> Result<Report, Failure> {
+    // Two questions, since the refusal of an unknown name is the holder's to word.
+    let named = overview(holder, vec![name.clone()]).await?;
+    let all = overview(holder, Vec::new()).await?;
+    let Some(interface) = named.into_iter().next() else {
+        return Err(Failure::new(Code::NotFound, name.to_string(), "no such interface"));
+    };
+    aside(move || {
+        let look = look::look(&interface);
+        interface::judge(&interface::Case { interface: &interface, all: &all, look: &look })
+    })
+    .await
+}
+
+async fn overview(
+    holder: &impl Submit,
+    names: Vec<InterfaceRef>,
+) -> Result<Vec<crate::api::Interface>, Failure> {
+    match holder.submit(Request::Show(ShowRequest::Overview(names))).await?.reply {
+        Reply::Overview(all) => Ok(all),
+        other => Err(Failure::new(Code::Failed, "show", format!("answered {other:?}"))),
+    }
+}
+
+/// Runs `work` beside the runtime, on a thread that ends with it.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let (done, result) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("doctor".into())
+        .spawn(move || {
+            // Whoever asked may have stopped waiting.
+            let _ = done.send(work());
+        })
+        .map_err(|e| Failure::io("start a thread", "", &e))?;
+    result.await.map_err(|_| Failure::new(Code::Failed, "", "a thread panicked; this is a bug"))
+}

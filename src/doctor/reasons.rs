@@ -1,0 +1,55 @@
+//! What each reason for a lost frame comes from, and what keeps the next one.
+
+use crate::counters::DropReason;
+
+/// The cause in a sentence, and the command that helps, with `NAME` for the interface.
+pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static str>) {
+    match reason {
+        DropReason::AdminDown => (
+            "the interface was set down when they came",
+            Some("taptool set interface state NAME up"),
+        ),
+        DropReason::ShortFrame => ("someone sends frames without a whole link header", None),
+        DropReason::Oversize => ("someone sends frames beyond 65553 bytes", None),
+        DropReason::BadHeader => (
+            "the sender's offload fields contradict the frame: a fault of its kernel or driver",
+            None,
+        ),
+        DropReason::Malformed => {
+            ("packets for our addresses with wrong lengths or checksums", None)
+        }
+        DropReason::Fragment => (
+            "packets for our addresses larger than the sender's MTU, as of `ping -s'; use smaller ones",
+            None,
+        ),
+        DropReason::PeerStalled => (
+            "the peer's host side takes frames more slowly than they come, or not at all",
+            Some("taptool show tap"),
+        ),
+        DropReason::PeerGone => ("the other end of the cross-connect was deleted", None),
+        DropReason::NoBuffer => (
+            "replies wait in a full ring: the host side takes them more slowly than it asks",
+            Some("taptool show tap NAME"),
+        ),
+        DropReason::HandoffFull => ("the peer's poller has more work than processor time", None),
+        DropReason::NoFreeTxSlots => (
+            "the transmit ring was full: bursts beyond it, or a host side that takes nothing; \
+             a larger `tx-ring-size' at create rides out bursts",
+            None,
+        ),
+        DropReason::QueueBroken => ("they came after the queue had been stopped", None),
+        DropReason::NoHost | DropReason::HostGone => {
+            ("the Linux device was deleted, or its namespace", None)
+        }
+        DropReason::WriteEinval => ("the kernel found the frame or its offload fields wrong", None),
+        DropReason::WriteEio => ("the host side was down when they came", None),
+        DropReason::WriteEnomem => (
+            "the machine or the memory cgroup of the process is out of memory",
+            Some("cat /sys/fs/cgroup/$(cut -d: -f3 /proc/self/cgroup)/memory.events; free -m"),
+        ),
+        DropReason::WriteOther => ("`dmesg' may say more", Some("dmesg | tail")),
+        DropReason::Torn => {
+            ("they were on their way when a queue was taken down, as by delete or gso", None)
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! `doctor`: what it says is true, and the command that it names mends it.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::common::{Hold, World, eventually, live, on_vhost_net, one_shot, patience};
+
+/// The rows of a look that drop frames.
+fn drops(rows: &[Value]) -> Vec<Value> {
+    rows.iter().filter(|row| row["state"] == "drops").cloned().collect()
+}
+
+/// Runs a command as it was told. What is for taptool goes to the holder.
+fn run(world: &World, hold: &mut Hold, command: &str) {
+    for part in command.split(" && ") {
+        match part.strip_prefix("taptool ") {
+            Some(line) => drop(hold.run(line)),
+            None => drop(world.must(part)),
+        }
+    }
+}
+
+/// Asks until `name` is told to have exactly these `(check, remedy)` in the way, for the holder
+/// hears of the kernel's changes a moment later.
+fn told(hold: &mut Hold, name: &str, wanted: &[(&str, &str)]) {
+    let mut last = Vec::new();
+    let mut rows = Vec::new();
+    let as_wanted = |found: &[Value]| {
+        let found = found.iter().map(|row| (row["check"].as_str(), row["remedy"].as_str()));
+        found.eq(wanted.iter().map(|(check, remedy)| (Some(*check), Some(*remedy))))
+    };
+    let end = Instant::now() + patience(5.0);
+    while Instant::now() < end {
+        rows = hold.run(&format!("doctor {name}"));
+        last = drops(&rows);
+        if as_wanted(&last) {
+            return;
+        }
+    }
+    panic!("{name}: not {wanted:?} but {last:#?}\nof {rows:#?}");
+}
+
+/// Tries each way to break `name`: doctor must name it and nothing else, its command must mend it,
+/// and `works` must be true again.
+fn mended(
+    world: &World,
+    hold: &mut Hold,
+    name: &str,
+    rows: &[(&str, &str, &str)],
+    works: impl Fn(&World),
+) {
+    told(hold, name, &[]);
+    works(world);
+    for (breaks, check, remedy) in rows {
+        run(world, hold, breaks);
+        told(hold, name, &[(check, remedy)]);
+        run(world, hold, remedy);
+        told(hold, name, &[]);
+        works(world);
+    }
+}
+
+#[test]
+fn each_thing_in_the_way_of_a_responder_is_named_with_the_command_that_mends_it() {
+    live(|world| {
+        world.netns("foo");
+        world.ip("-n foo link add other type bridge");
+        world.ip("-n foo link set other up");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns foo host-ip4-addr 10.9.0.1/24 respond 10.9.0.2/24");
+        let rows = [
+            ("ip -n foo link set tap0 down", "host-link", "ip -n foo link set tap0 up"),
+            (
+                "ip -n foo link set tap0 carrier off",
+                "host-link",
+                "ip -n foo link set tap0 carrier on",
+            ),
+            (
+                "ip -n foo addr del 10.9.0.1/24 dev tap0",
+                "host-address",
+                "ip -n foo addr add 10.9.0.1/24 dev tap0",
+            ),
+            (
+                "ip -n foo route add 10.9.0.2/32 dev other",
+                "route",
+                "ip -n foo route replace 10.9.0.2/32 dev tap0",
+            ),
+            (
+                "taptool set interface state tap0 down",
+                "admin",
+                "taptool set interface state tap0 up",
+            ),
+        ];
+        mended(world, &mut hold, "tap0", &rows, |world| world.ping_answered("foo", "10.9.0.2"));
+        hold.close();
+    });
+}
+
+#[test]
+fn an_address_left_on_a_bridge_port_and_a_bridge_that_is_down_are_both_named() {
+    live(|world| {
+        world.netns("foo");
+        world.ip("-n foo link add br0 type bridge");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns foo host-ip4-addr 10.9.0.1/24 respond 10.9.0.2/24");
+        world.ip("-n foo link set tap0 master br0");
+        let (up, moved) = (
+            "ip -n foo link set br0 up",
+            "ip -n foo addr del 10.9.0.1/24 dev tap0 && ip -n foo addr add 10.9.0.1/24 dev br0",
+        );
+        told(&mut hold, "tap0", &[("bridge", up), ("host-address", moved)]);
+        run(world, &mut hold, up);
+        told(&mut hold, "tap0", &[("host-address", moved)]);
+        run(world, &mut hold, moved);
+        told(&mut hold, "tap0", &[]);
+        world.ping_answered("foo", "10.9.0.2");
+        // With STP a port listens and learns first.
+        world.ip("-n foo link set tap0 nomaster");
+        world.ip("-n foo link set br0 type bridge stp_state 1");
+        world.ip("-n foo link set tap0 master br0");
+        let off = "ip -n foo link set br0 type bridge stp_state 0";
+        told(&mut hold, "tap0", &[("bridge", off)]);
+        hold.close();
+    });
+}
+
+#[test]
+fn each_thing_in_the_way_of_a_wire_is_named_with_the_command_that_mends_it() {
+    live(|world| {
+        world.netns("foo");
+        world.netns("bar");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns foo host-ip4-addr 10.8.0.1/24 gso");
+        hold.run("create tap1 host-ns bar host-ip4-addr 10.8.0.2/24 gso");
+        told(
+            &mut hold,
+            "tap0",
+            &[(
+                "action",
+                "taptool set interface ip address tap0 ADDRESS/LENGTH   # or: taptool xconnect \
+                 tap0 PEER",
+            )],
+        );
+        run(world, &mut hold, "taptool xconnect tap0 tap1");
+        let rows = [
+            ("taptool set interface l3 tap1", "peer", "taptool xconnect tap0 tap1"),
+            ("ip -n bar link set tap1 down", "peer", "ip -n bar link set tap1 up"),
+            (
+                "taptool set interface state tap1 down",
+                "peer",
+                "taptool set interface state tap1 up",
+            ),
+        ];
+        mended(world, &mut hold, "tap0", &rows, |world| world.ping_answered("foo", "10.8.0.2"));
+        // MTUs that differ: said, and what is said of them is so.
+        world.ip("-n bar link set tap1 mtu 9000");
+        eventually("the larger MTU of the peer is told", 5.0, || {
+            let rows = hold.run("doctor tap0");
+            let mtu = rows.iter().find(|row| row["check"] == "mtu").unwrap();
+            mtu["state"] == "note" && mtu["remedy"] == "ip -n foo link set tap0 mtu 9000"
+        });
+        told(&mut hold, "tap0", &[]);
+        world.ping_answered("bar", "-M do -s 5000 10.8.0.1");
+        hold.close();
+    });
+}
+
+#[test]
+fn a_namespace_that_is_gone_is_made_again_by_the_command_that_doctor_names() {
+    live(|world| {
+        world.netns("foo");
+        let mut hold = Hold::start(world);
+        hold.run(
+            "create tap0 host-ns foo host-ip4-addr 10.9.0.1/24 respond 10.9.0.2/24 \
+             hw-addr 02:fe:00:00:00:09",
+        );
+        world.ip("netns del foo");
+        hold.tap_when("tap0", "host-gone", 5.0, |tap| tap["state"] == "host-gone");
+        let rows = hold.run("doctor tap0");
+        let gone = drops(&rows).remove(0);
+        assert_eq!(gone["value"], "namespace foo is gone, and tap0 with it");
+        let remedy = gone["remedy"].as_str().unwrap().to_owned();
+        let begin = "ip netns add foo && taptool delete tap0 && taptool create tap tap0 \
+                     --netns foo --hw-addr 02:fe:00:00:00:09 --ip4 10.9.0.1/24 \
+                     --respond 10.9.0.2/24";
+        assert!(remedy.starts_with(begin), "{remedy}");
+        run(world, &mut hold, &remedy);
+        told(&mut hold, "tap0", &[]);
+        world.ping_answered("foo", "10.9.0.2");
+        hold.close();
+    });
+}
+
+#[test]
+fn a_device_that_was_moved_away_is_not_guessed_about() {
+    live(|world| {
+        world.netns("foo");
+        world.netns("bar");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns foo respond 10.9.0.2/24");
+        world.ip("-n foo link set tap0 netns bar");
+        eventually("doctor says that it is elsewhere", 5.0, || {
+            let rows = hold.run("doctor tap0");
+            let first = &rows[0];
+            first["check"] == "host-side"
+                && first["state"] == "unknown"
+                && first["value"].as_str().unwrap().contains("is not in namespace foo")
+        });
+        // A stranger of its name is not taken for it.
+        world.ip("-n foo link add tap0 type bridge");
+        let rows = hold.run("doctor tap0");
+        assert_eq!(rows[0]["state"], "unknown", "{rows:#?}");
+        hold.close();
+    });
+}
+
+#[test]
+fn the_machine_is_looked_at_without_a_holder_and_left_as_it_was() {
+    live(|world| {
+        let before = world.state();
+        let (code, out, err) = one_shot(world, "-j doctor");
+        assert_eq!((code, err.as_str()), (0, ""));
+        let rows: Vec<Value> = serde_json::from_str(&out).unwrap();
+        let row = |check: &str| rows.iter().find(|row| row["check"] == check).unwrap().clone();
+        for check in ["tun", "tun-features", "tap", "capabilities", "network-namespaces", "memory"]
+        {
+            assert_eq!(row(check)["state"], "ok", "{}", row(check));
+        }
+        if on_vhost_net() {
+            for check in ["vhost-net", "vhost-features"] {
+                assert_eq!(row(check)["state"], "ok", "{}", row(check));
+            }
+        }
+        let (code, out, _) = one_shot(world, "doctor");
+        assert_eq!(code, 0);
+        let last = out.lines().last().unwrap();
+        assert!(last.starts_with("taps can be made, on "), "{out}");
+        world.state().assert_same_as(&before, "after doctor");
+        let (code, out, err) = one_shot(world, "doctor tap0");
+        assert_eq!((code, out.as_str()), (3, ""));
+        assert!(err.starts_with("doctor: tap0: no such interface\n"), "{err}");
+    });
+}
+
+#[test]
+fn an_unknown_name_ends_a_script_and_a_finding_does_not() {
+    live(|world| {
+        world.netns("foo");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns foo host-down");
+        assert!(!drops(&hold.run("doctor tap0")).is_empty());
+        assert!(!hold.run("doctor").is_empty());
+        let ended = hold.refused("doctor tap7");
+        assert_eq!(ended.code, 3, "{}", ended.stderr);
+        assert!(ended.stderr.contains("doctor: tap7: no such interface"), "{}", ended.stderr);
+    });
+}
