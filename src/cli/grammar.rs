@@ -8,7 +8,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::reach::Reach;
 use super::words::{self, Refusal};
-use super::{clear, create, delete, exec, gso, hold, lacking, set, show, usage, xconnect};
+use super::{
+    clear, complete, create, delete, exec, gso, hold, lacking, set, show, usage, xconnect,
+};
 use crate::api::Request;
 use crate::diag::{Code, Failure};
 
@@ -102,6 +104,7 @@ enum Verbs {
     Hold(hold::Args),
     Wait(WaitArgs),
     Demo(DemoArgs),
+    Completions(complete::Args),
 }
 
 /// Pause a script; a signal ends it.
@@ -146,6 +149,7 @@ pub(super) enum Verb {
     Hold(hold::Args),
     Wait(Duration),
     Demo,
+    Completions(complete::Shell),
     /// No command at all.
     Nothing,
 }
@@ -194,6 +198,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
         Some(Verbs::Hold(args)) => Ok(Verb::Hold(args)),
         Some(Verbs::Wait(args)) => Ok(Verb::Wait(args.seconds)),
         Some(Verbs::Demo(DemoArgs {})) => Ok(Verb::Demo),
+        Some(Verbs::Completions(args)) => Ok(Verb::Completions(args.shell)),
     };
     let verb = request.map_err(refused)?;
     let Cli { globals, reach, .. } = cli;
@@ -222,8 +227,7 @@ impl Globals {
     }
 }
 
-/// The command tree.
-#[cfg(test)]
-pub(super) fn tree() -> clap::Command {
+/// The command tree, as clap's own tools read it: help, man pages, completion.
+pub fn tree() -> clap::Command {
     Cli::command()
 }

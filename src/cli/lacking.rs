@@ -16,7 +16,6 @@ const LACKING: &[(&[&str], &[&str])] = &[
         &[],
         &[
             "doctor",
-            "completions",
             "detach",
             "quit",
             "exit",
