@@ -97,6 +97,60 @@ fn names_are_those_of_the_moment() {
     });
 }
 
+/// Has the holder at a socket end, also where the test fails.
+struct Ending<'a>(&'a str);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let mut taptool = command(&["taptool", "--socket", self.0, "delete", "--all"]);
+        let _ = taptool.stderr(Stdio::null()).status();
+    }
+}
+
+#[test]
+fn interfaces_are_those_of_the_holder_that_the_line_is_about() {
+    live(|_world| {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("ctl.sock");
+        let socket = socket.to_str().unwrap();
+        let taptool = |words: &[&str]| {
+            lines(
+                command(&[&["taptool", "-q", "--socket", socket], words].concat())
+                    .output()
+                    .unwrap(),
+            )
+        };
+        let offered =
+            |words: &[&str]| bash(&[], &[&["taptool", "--socket", socket], words].concat());
+
+        assert_eq!(offered(&["gso", ""]), [""; 0]);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "a TAB started something");
+        let _ending = Ending(socket);
+        taptool(&["create", "tap0"]);
+        taptool(&["create", "tap1"]);
+        assert_eq!(offered(&["gso", ""]), ["tap0", "tap1"]);
+        assert_eq!(offered(&["sh", "tap", "tap0", "ta"]), ["tap1"]);
+        assert_eq!(offered(&["set", "int", "state", "tap1", ""]), ["up", "down"]);
+        // A new interface is not called as one that is there.
+        assert_eq!(offered(&["create", "ta"]), ["tap"]);
+        taptool(&["delete", "tap0"]);
+        assert_eq!(offered(&["delete", "tap"]), ["tap", "tap1"]);
+        taptool(&["delete", "--all"]);
+        assert_eq!(offered(&["gso", ""]), [""; 0]);
+    });
+}
+
+#[test]
+fn a_holder_that_does_not_answer_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("ctl.sock");
+    let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let started = std::time::Instant::now();
+    let offered = bash(&[], &["taptool", "--socket", socket.to_str().unwrap(), "gso", ""]);
+    assert_eq!(offered, [""; 0]);
+    assert!(started.elapsed() < common::patience(5.0), "{:?}", started.elapsed());
+}
+
 #[test]
 fn fish_offers_what_comes_next_with_what_it_means() {
     if !has("fish", "fish") {

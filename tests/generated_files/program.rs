@@ -19,8 +19,17 @@ begin with `host-' are about it. The interface itself is our side: it answers pi
 another interface, or drops, and counts every frame. Received (rx) is what comes from the host side, \
 transmitted (tx) is what goes to it.
 
-One process, the holder, owns the interfaces; commands are its clients. taptool-hold(8) says how it \
-comes and goes.";
+One process, the holder, owns the interfaces; commands are its clients.";
+
+const HOLDER: &str = "\
+A command that makes an interface starts a holder in the background where none answers on the control \
+socket. Such a holder ends by itself when it owns no interface and no client is connected. `taptool \
+hold' is a holder in the foreground, which stays; systemd starts one with the units that \
+taptool-hold(8) prints or the package installs (`systemctl enable --now taptool.socket').
+
+Interfaces live as long as their holder. SIGTERM removes them; if it is killed, the kernel does. \
+Nothing of it keeps a network namespace alive: when that is deleted, the device goes with it and the \
+interface is shown as `host-gone' until it is deleted.";
 
 const JSON: &str = "\
 With `--json' a command prints an array of objects on one line; with `--pretty' the same on several. \
@@ -95,6 +104,8 @@ pub fn page(tree: &Command) -> String {
     prose(&mut roff, &rules.join("\n\n"), &none);
     section(&mut roff, "EXAMPLES");
     prose(&mut roff, &tour.join("\n\n"), &none);
+    section(&mut roff, "HOLDER");
+    prose(&mut roff, HOLDER, &none);
     section(&mut roff, "JSON");
     prose(&mut roff, JSON, &none);
     roff.control("SS", ["Keys of an interface"]);

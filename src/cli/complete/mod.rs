@@ -17,6 +17,7 @@ mod shells;
 mod tests;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
@@ -27,6 +28,7 @@ pub(super) use names::{bridges, files, interfaces, namespaces};
 pub(super) use shells::Shell;
 
 use super::grammar;
+use super::reach::Reach;
 use super::words::{self, Partial};
 
 /// Set to a shell's name by its script.
@@ -64,6 +66,10 @@ pub(super) fn answer(args: &[OsString]) -> Option<ExitCode> {
 /// What may stand in the place of `current`, after `words`. Empty where a word is wrong already.
 fn candidates(root: &Command, words: &[String], current: &str) -> Vec<CompletionCandidate> {
     let Some(line) = words::partial(root, words) else { return Vec::new() };
+    names::set_reach(Reach {
+        socket: line.value("socket").map(PathBuf::from),
+        private: line.given().any(|arg| arg.get_long() == Some("private")),
+    });
     if let Some(arg) = line.value_of {
         let Some(long) = arg.get_long() else { return Vec::new() };
         return value(root, &line, long, current);

@@ -1,13 +1,21 @@
 //! Names that are there at the moment of the TAB.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
+use tokio::time::timeout;
+
+use crate::api::{Outcome, Reply, Request, ShowRequest};
+use crate::cli::block_on;
+use crate::cli::reach::Reach;
+use crate::holder::Client;
 
 /// Where `ip netns` keeps its names.
 const NAMESPACES: &str = "/run/netns";
@@ -15,9 +23,34 @@ const NAMESPACES: &str = "/run/netns";
 /// Most processes that `pid:` offers.
 const PROCESSES_MAX: usize = 64;
 
+/// How long a holder may take to say what it has: people wait at their keyboards.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Which holder the line is about. The engine asks for names without saying for which line.
+    static REACH: RefCell<Reach> = RefCell::new(Reach::default());
+}
+
+/// Says which holder the line is about whose names are asked for next.
+pub(super) fn set_reach(reach: Reach) {
+    REACH.set(reach);
+}
+
 /// Names of the interfaces of whoever answers on the control socket; none where nobody does.
+/// Never starts a holder.
 fn interface_names() -> Vec<String> {
-    Vec::new()
+    let reach = REACH.with_borrow(Clone::clone);
+    let place = if reach.private { None } else { reach.place().ok() };
+    let Some(place) = place else { return Vec::new() };
+    let client = Client::new(place);
+    let all = Request::Show(ShowRequest::Overview(Vec::new()));
+    let answer = block_on(async { Ok(timeout(PATIENCE, client.submit(all)).await) });
+    match answer {
+        Ok(Ok(Ok(Ok(Outcome { reply: Reply::Overview(interfaces), .. })))) => {
+            interfaces.into_iter().map(|interface| interface.name.to_string()).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// For arguments that name an interface.

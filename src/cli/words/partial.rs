@@ -72,6 +72,15 @@ impl<'a> Partial<'a> {
         dashed.filter_map(|word| self.option(word.split('=').next().unwrap_or(word)))
     }
 
+    /// The value that an option was given last.
+    pub fn value(&self, long: &str) -> Option<&str> {
+        let mut values = self
+            .argv
+            .iter()
+            .filter_map(|word| word.strip_prefix("--")?.strip_prefix(long)?.strip_prefix('='));
+        values.next_back()
+    }
+
     /// Whether a positional argument is `word`.
     pub fn names(&self, word: &OsStr) -> bool {
         self.argv.iter().skip(self.path.len()).any(|given| OsStr::new(given) == word)
