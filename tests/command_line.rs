@@ -10,6 +10,8 @@ use assert_cmd::cargo::cargo_bin;
 fn taptool() -> Command {
     let mut command = Command::new(cargo_bin("taptool"));
     command.env("NO_COLOR", "1").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    // Nobody is there, whoever else runs on this machine.
+    command.env("TAPTOOL_SOCKET", "/nonexistent/ctl.sock");
     command
 }
 
@@ -57,11 +59,28 @@ fn without_a_holder_there_are_no_interfaces() {
 
 #[test]
 fn what_this_version_lacks_is_exit_2() {
-    for line in ["", "-j", "create tap0", "create tap id 0", "exec setup.tap", "create tun"] {
+    for line in ["create tun", "create tap no-gso", "create tap persist", "show trace"] {
         let (code, out, err) = run(line);
         assert_eq!((code, out), (2, String::new()), "{line}");
         assert!(err.contains("not supported in this version"), "{line}: {err}");
     }
+}
+
+#[test]
+fn an_empty_script_is_done_and_one_that_is_not_there_is_refused() {
+    for line in ["", "-j", "exec /dev/null", "exec -"] {
+        assert_eq!(run(line), (0, String::new(), String::new()), "{line}");
+    }
+    let (code, out, err) = run("exec /nonexistent/script");
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert_eq!(err, "exec: /nonexistent/script: open: No such file or directory (ENOENT)\n");
+}
+
+#[test]
+fn a_holder_that_cannot_be_started_is_refused_before_anything_is_made() {
+    let (code, out, err) = run("create tap0");
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    assert!(err.contains("/nonexistent/ctl.sock.lock: open: "), "{err}");
 }
 
 #[test]

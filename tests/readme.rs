@@ -200,7 +200,9 @@ fn write_blocks(kind: &str, prompt: &str, blocks: &[Vec<(String, Vec<String>)>])
 /// they take. No loss stays no loss.
 fn essence(line: &str) -> String {
     let word = |word: &str| {
-        if word == "0%" || word.starts_with("10.") {
+        // An address of the tour, not a rate of 10.8 Gbit/s.
+        let address = word.starts_with("10.") && word.matches('.').count() == 3;
+        if word == "0%" || address {
             return word.to_owned();
         }
         if word.len() == 17 && word.matches(':').count() == 5 {

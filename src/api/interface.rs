@@ -89,25 +89,25 @@ impl Serialize for Action {
 pub struct Interface {
     /// Our side's name.
     pub name: IfName,
-    /// Its `id`.
+    /// Its number as `create id N` gave it; free again once it is deleted.
     pub id: InterfaceId,
-    /// Its number.
+    /// Its number in VPP's way, never used again while the holder lives.
     pub sw_if_index: SwIfIndex,
-    /// Tap or tun.
+    /// `tap` or `tun`.
     pub kind: Kind,
-    /// Who serves the rings.
+    /// Who serves the rings: `vhost-net` or `userspace`.
     pub backend: BackendKind,
     /// Why `backend auto` did not take vhost-net.
     pub backend_reason: Option<String>,
-    /// vhost-net: `kthread` or `task`; absent on userspace and on kernels that do not say.
+    /// vhost-net: `kthread` or `task`; null on userspace and on kernels that do not say.
     pub vhost_worker_mode: Option<Cow<'static, str>>,
-    /// Where it stands.
+    /// Where it stands: `up`, `admin-down`, `broken`, `host-gone` or `deleting`.
     pub state: State,
     /// Not set down by a command.
     pub admin_up: bool,
     /// The host side exists and is up.
     pub link_up: bool,
-    /// What happens to received frames.
+    /// What happens to received frames: `sink`, `respond` or `xconnect PEER`.
     pub action: Action,
     /// Our side's addresses, kept while another action is set.
     pub addresses: Vec<IpNet>,

@@ -48,7 +48,7 @@ pub struct Queue {
     pub size: RingSize,
     /// The poller that owns it.
     pub poller: PollerIndex,
-    /// Whether it runs.
+    /// `running`, or `broken: ` and the rule that the device broke.
     pub state: QueueState,
     /// The counters.
     pub counters: QueueSnapshot,

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::complete;
 use crate::api::{ClearRequest, InterfaceRef, Request};
 use crate::units::IfName;
 
@@ -19,7 +20,7 @@ enum What {
     #[command(after_help = "Examples:\n  clear interfaces\n  clear interfaces tap0")]
     Interfaces {
         /// Only these interfaces.
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::interfaces())]
         names: Vec<IfName>,
     },
     /// The rows of `show errors'.

@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 
-use super::values;
+use super::{complete, values};
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
 use crate::units::{self, IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
@@ -18,13 +18,13 @@ Examples:
   create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24 --dry-run
   create tap id 3 host-ns foo host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2 gso";
 
-/// Create an interface; prints its name.
+/// Create an interface and print its name.
 ///
-/// NAME names both sides. `id N` alone names them tapN; neither takes the first free id. Either all
-/// of it happens or nothing: what fails is undone. An option given twice counts as given last,
-/// except addresses, which add up.
+/// NAME names both sides. `id N' alone names them tapN; with neither, the first free id is taken.
+/// Either all of it happens or nothing: what fails is undone. An option given twice counts as given
+/// last, except addresses, which add up.
 ///
-/// This version creates from script lines (`taptool hold --exec`); on the command line only with
+/// This version creates from script lines (`taptool hold --exec'); on the command line only with
 /// --dry-run.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -86,13 +86,13 @@ struct Options {
     ///
     /// It must exist. Nothing of ours keeps it alive: when it is deleted the device goes with it,
     /// and `show' says host-gone.
-    #[arg(long, visible_alias = "netns", value_name = "NS", help_heading = "Host side")]
+    #[arg(long, visible_alias = "netns", value_name = "NS", add = complete::namespaces(), help_heading = "Host side")]
     host_ns: Option<NamespaceSpec>,
     /// Its MAC [default: the kernel's choice].
     #[arg(long, value_name = "MAC", help_heading = "Host side")]
     host_mac_addr: Option<MacAddr>,
     /// Bridge there that it becomes a port of; excludes addresses and gateways.
-    #[arg(long, visible_alias = "bridge", value_name = "BRIDGE", help_heading = "Host side")]
+    #[arg(long, visible_alias = "bridge", value_name = "BRIDGE", add = complete::bridges(), help_heading = "Host side")]
     host_bridge: Option<IfName>,
     /// IPv4 address; repeatable.
     #[arg(
@@ -114,11 +114,11 @@ struct Options {
     host_ip6_addr: Vec<Ipv6Net>,
     /// Gateway of a default route through the device.
     ///
-    /// It is in the network of a --host-ip4-addr. A default route that is there already is never
+    /// It must lie in the network of a --host-ip4-addr. A default route that is there already is never
     /// replaced: exit code 4.
     #[arg(long, visible_alias = "gw4", value_name = "ADDR", help_heading = "Host side")]
     host_ip4_gw: Option<Ipv4Addr>,
-    /// The same for IPv6.
+    /// The same for IPv6; it may be link-local.
     #[arg(long, visible_alias = "gw6", value_name = "ADDR", help_heading = "Host side")]
     host_ip6_gw: Option<Ipv6Addr>,
     /// MTU, bytes, 68-65521 [default: 1500].

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::values;
+use super::{complete, values};
 use crate::api::{DeleteRequest, InterfaceRef, Request};
 use crate::diag::Failure;
 use crate::units::{IfName, SwIfIndex};
@@ -47,7 +47,7 @@ enum KindArgs {
 #[group(skip)]
 struct Which {
     /// Interfaces.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::interfaces())]
     names: Vec<IfName>,
     /// One interface, by its number in `show interface'.
     #[arg(

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::complete;
 use super::grammar::Globals;
 use super::printer::Printer;
 use super::script;
@@ -22,7 +23,7 @@ Examples:
   taptool exec - --keep-going")]
 pub(super) struct Args {
     /// The script; `-' is standard input.
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", add = complete::files())]
     pub file: PathBuf,
     /// Run the lines after one that fails, too; the exit code is that of the first failure.
     #[arg(long)]

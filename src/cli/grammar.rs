@@ -8,7 +8,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::reach::Reach;
 use super::words::{self, Refusal};
-use super::{clear, create, delete, doctor, exec, gso, hold, lacking, set, show, usage, xconnect};
+use super::{
+    clear, complete, create, delete, doctor, exec, gso, hold, lacking, set, show, usage, xconnect,
+};
 use crate::api::Request;
 use crate::diag::{Code, Failure};
 use crate::units::IfName;
@@ -104,6 +106,7 @@ enum Verbs {
     Wait(WaitArgs),
     Demo(DemoArgs),
     Doctor(doctor::Args),
+    Completions(complete::Args),
 }
 
 /// Pause a script; a signal ends it.
@@ -150,6 +153,7 @@ pub(super) enum Verb {
     Demo,
     /// Look at the machine, or at this interface.
     Doctor(Option<IfName>),
+    Completions(complete::Shell),
     /// No command at all.
     Nothing,
 }
@@ -199,6 +203,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
         Some(Verbs::Wait(args)) => Ok(Verb::Wait(args.seconds)),
         Some(Verbs::Demo(DemoArgs {})) => Ok(Verb::Demo),
         Some(Verbs::Doctor(args)) => Ok(Verb::Doctor(args.name)),
+        Some(Verbs::Completions(args)) => Ok(Verb::Completions(args.shell)),
     };
     let verb = request.map_err(refused)?;
     let Cli { globals, reach, .. } = cli;
@@ -227,8 +232,7 @@ impl Globals {
     }
 }
 
-/// The command tree.
-#[cfg(test)]
-pub(super) fn tree() -> clap::Command {
+/// The command tree, as clap's own tools read it: help, man pages, completion.
+pub fn tree() -> clap::Command {
     Cli::command()
 }

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use super::complete;
 use crate::api::{GsoRequest, InterfaceRef, Request};
 use crate::units::IfName;
 
@@ -12,7 +13,7 @@ use crate::units::IfName;
 #[command(after_help = "Example: gso tap0 on")]
 pub(super) struct Args {
     /// The interface.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::interfaces())]
     name: IfName,
     /// on or off.
     #[arg(value_name = "on|off", hide_possible_values = true)]

@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, mpsc};
 
+use super::complete;
 use super::grammar::Globals;
 use super::printer::Printer;
 use super::reach::Reach;
@@ -49,7 +50,7 @@ Examples:
   taptool hold --print-unit")]
 pub(super) struct Args {
     /// Script to run; `-' is standard input.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", add = complete::files())]
     pub exec: Option<PathBuf>,
     /// Memory for all rings and buffers, 16M-1T: bytes, or with K, M, G or T [default: 64G, sparse].
     #[arg(long, value_name = "SIZE")]

@@ -15,7 +15,6 @@ const LACKING: &[(&[&str], &[&str])] = &[
     (
         &[],
         &[
-            "completions",
             "detach",
             "quit",
             "exit",

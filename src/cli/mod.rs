@@ -8,6 +8,7 @@
 //! [`api::Request`]: crate::api::Request
 
 mod clear;
+mod complete;
 mod create;
 mod delete;
 mod doctor;
@@ -37,6 +38,7 @@ use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+pub use grammar::tree;
 use grammar::{Color, Globals, Parsed, Unparsed, Verb};
 use printer::Printer;
 use remote::Remote;
@@ -82,6 +84,10 @@ pub struct Settings {
 
 /// Runs one command line, the program's own name not among `args`.
 pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(code) = complete::answer(&args) {
+        return code;
+    }
     let text = |arg: OsString| {
         arg.into_string().map_err(|arg| {
             let shown = words::quoted(&arg.to_string_lossy());
@@ -144,6 +150,10 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
         Verb::Wait(pause) => {
             std::thread::sleep(pause);
             print(&Shown::done(&globals), color)
+        }
+        Verb::Completions(shell) => {
+            let script = shell.script().map_err(|error| Failure::io("script", "", &error));
+            script.map_or_else(|f| refuse(&f), |script| print(&Shown::text(&script), color))
         }
         Verb::Demo => world.demo(&settings).map_or_else(|f| refuse(&f), |()| ExitCode::SUCCESS),
         Verb::Doctor(None) => {

@@ -11,7 +11,13 @@ use crate::holder::Place;
 pub(super) struct Reach {
     /// Control socket of the holder [default: $TAPTOOL_SOCKET, else /run/taptool/ctl.sock for root,
     /// $XDG_RUNTIME_DIR/taptool/ctl.sock for others].
-    #[arg(long, global = true, value_name = "PATH", hide_short_help = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        value_hint = clap::ValueHint::AnyPath,
+        hide_short_help = true
+    )]
     pub socket: Option<PathBuf>,
     /// Neither ask a holder nor be one for others; for `hold'.
     #[arg(long, global = true, conflicts_with = "socket", hide_short_help = true)]

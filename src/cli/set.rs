@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-use super::{values, xconnect};
+use super::{complete, values, xconnect};
 use crate::api::{GsoRequest, InterfaceRef, Request, SetInterface, SetRequest};
 use crate::diag::Failure;
 use crate::units::{self, IfName, SwIfIndex};
@@ -43,7 +43,7 @@ enum Tap {
 #[derive(Debug, ClapArgs)]
 struct GsoArgs {
     /// The interface.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::interfaces())]
     name: Option<IfName>,
     /// The interface, by its number in `show interface'.
     #[arg(
@@ -70,7 +70,7 @@ enum Interface {
     #[command(after_help = "Example: set interface state tap0 down")]
     State {
         /// The interface.
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::interfaces())]
         name: IfName,
         /// up or down.
         #[arg(value_name = "up|down", hide_possible_values = true)]
@@ -83,7 +83,7 @@ enum Interface {
     #[command(after_help = "Example: set interface l3 tap0")]
     L3 {
         /// The interface.
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::interfaces())]
         name: IfName,
     },
     /// Addresses of our side.
@@ -97,10 +97,10 @@ enum L2 {
     #[command(after_help = "Example: set interface l2 xconnect tap1 tap2")]
     Xconnect {
         /// The interface that receives.
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::interfaces())]
         name: IfName,
         /// The interface that sends.
-        #[arg(value_name = "PEER")]
+        #[arg(value_name = "PEER", add = complete::interfaces())]
         peer: IfName,
     },
 }
@@ -121,7 +121,7 @@ Examples:
         #[arg(long)]
         del: bool,
         /// The interface.
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::interfaces())]
         name: IfName,
         /// The address with its prefix length; after del also `all'.
         #[arg(value_name = "ADDR/LEN")]

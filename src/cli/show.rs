@@ -2,13 +2,14 @@
 
 use clap::Subcommand;
 
+use super::complete;
 use crate::api::{InterfaceRef, Request, ShowRequest};
 use crate::units::{IfName, Kind};
 
 /// Show interfaces and their counters; alone, one table of everything.
 ///
 /// rx is what the host sent to us, tx what we sent to the host. Counters count since the interface
-/// was made or since `clear interfaces'.
+/// was made or since `clear interfaces'. taptool(8) explains each of them, and the keys of -j.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -19,7 +20,7 @@ pub(super) struct Args {
     #[command(subcommand)]
     what: Option<What>,
     /// Only these interfaces.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::interfaces())]
     names: Vec<IfName>,
 }
 
@@ -41,7 +42,7 @@ enum What {
     #[command(after_help = "Example: show interface tap0")]
     Interface {
         /// Only these interfaces.
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::interfaces())]
         names: Vec<IfName>,
     },
     /// Lost frames by reason.
@@ -55,7 +56,7 @@ enum What {
 #[derive(Debug, clap::Args)]
 struct OfKind {
     /// Only these interfaces.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::interfaces())]
     names: Vec<IfName>,
     /// Also the descriptor tables of the rings.
     #[arg(long)]

@@ -319,3 +319,16 @@ fn json_keys() {
         serde_json::from_str(&json(&Reply::Created(Box::new(tap0())), true)).unwrap();
     assert_eq!(created, all);
 }
+
+#[test]
+fn every_key_of_an_interface_and_its_queues_is_in_the_manual() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("man/taptool.8");
+    let manual = std::fs::read_to_string(path).unwrap();
+    let shown: Value = serde_json::from_str(&json(&Reply::Tap(vec![tap0()]), false)).unwrap();
+    let interface = shown[0].as_object().unwrap();
+    let queues = ["rx_queues", "tx_queues"].map(|key| interface[key][0].as_object().unwrap());
+    for key in queues.into_iter().chain([interface]).flat_map(|object| object.keys()) {
+        let term = format!(".TP\n\\fB{key}\\fR (");
+        assert!(manual.contains(&term), "`{key}' is not in man/taptool.8");
+    }
+}

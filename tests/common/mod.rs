@@ -113,6 +113,21 @@ pub fn live(test: impl FnOnce(&World) + Send + 'static) {
     }
 }
 
+/// Whether a program of a Debian package is here. Says so loudly where it is not, and fails there when
+/// `TAPTOOL_REQUIRE_LIVE=1`.
+pub fn has(program: &str, package: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).any(|path| path.join(program).exists());
+    if !found {
+        let why = format!("no {program}: `apt install {package}'");
+        assert!(std::env::var_os("TAPTOOL_REQUIRE_LIVE").is_none_or(|v| v != "1"), "{why}");
+        // Past libtest's capture, which would hide it.
+        let mut stderr = io::stderr();
+        writeln!(stderr, "SKIP {}: {why}", thread::current().name().unwrap_or("?")).unwrap();
+    }
+    found
+}
+
 fn possible() -> Result<(), String> {
     if !Uid::effective().is_root() {
         return Err("live tests need root (tests/run calls sudo)".into());

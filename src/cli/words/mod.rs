@@ -13,12 +13,14 @@
 //!   grammar or a slip of one is no such name; that option is the remedy.
 
 mod nearest;
+mod partial;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 use clap::{Arg, Command};
 
+pub(crate) use partial::{Partial, partial};
 use tree::{
     Child, bare_option, bare_words, child, children, find_long, in_grammar, lacking, longs,
     naming_option, place,
@@ -59,10 +61,8 @@ pub(crate) fn resolve(root: &Command, words: &[String]) -> Result<Line, Refusal>
         let step = if word == "--" {
             walk.argv.push(word.clone());
             rest.by_ref().try_for_each(|word| walk.literal(word))
-        } else if word.len() > 1 && word.starts_with('-') {
-            walk.dashed(word, &mut rest)
         } else {
-            walk.bare(word, &mut rest)
+            walk.step(word, &mut rest)
         };
         if let Err(failure) = step {
             return Err(walk.refusal(failure));
@@ -116,6 +116,15 @@ impl<'a> Walk<'a> {
 
     fn refusal(&self, failure: Failure) -> Refusal {
         Refusal { path: self.path.join(" "), failure: Box::new(failure) }
+    }
+
+    /// A word before any `--`, and its value.
+    fn step(&mut self, word: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Failure> {
+        if word.len() > 1 && word.starts_with('-') {
+            self.dashed(word, rest)
+        } else {
+            self.bare(word, rest)
+        }
     }
 
     /// A word that begins with a dash. Short options are all flags and go to clap as they are.

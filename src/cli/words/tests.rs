@@ -80,7 +80,7 @@ fn command_paths_abbreviate_and_an_exact_word_wins() {
         "create: ambiguous input `ta'\n  write `tap', or as a name: `--if-name ta'"
     );
     assert_eq!(refused("s"), ": ambiguous input `s'\n  could be `show', `set'");
-    assert_eq!(refused("c"), ": ambiguous input `c'\n  could be `create', `clear'");
+    assert_eq!(refused("c"), ": ambiguous input `c'\n  could be `create', `clear', `completions'");
     assert_eq!(
         refused("set interface l"),
         "set interface: ambiguous input `l'\n  could be `l2', `l3'"

@@ -1,0 +1,132 @@
+//! Names that are there at the moment of the TAB.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use clap_complete::engine::{
+    ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
+};
+use tokio::time::timeout;
+
+use crate::api::{Outcome, Reply, Request, ShowRequest};
+use crate::cli::block_on;
+use crate::cli::reach::Reach;
+use crate::holder::Client;
+
+/// Where `ip netns` keeps its names.
+const NAMESPACES: &str = "/run/netns";
+
+/// Most processes that `pid:` offers.
+const PROCESSES_MAX: usize = 64;
+
+/// How long a holder may take to say what it has: people wait at their keyboards.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Which holder the line is about. The engine asks for names without saying for which line.
+    static REACH: RefCell<Reach> = RefCell::new(Reach::default());
+}
+
+/// Says which holder the line is about whose names are asked for next.
+pub(super) fn set_reach(reach: Reach) {
+    REACH.set(reach);
+}
+
+/// Names of the interfaces of whoever answers on the control socket; none where nobody does.
+/// Never starts a holder.
+fn interface_names() -> Vec<String> {
+    let reach = REACH.with_borrow(Clone::clone);
+    let place = if reach.private { None } else { reach.place().ok() };
+    let Some(place) = place else { return Vec::new() };
+    let client = Client::new(place);
+    let all = Request::Show(ShowRequest::Overview(Vec::new()));
+    let answer = block_on(async { Ok(timeout(PATIENCE, client.submit(all)).await) });
+    match answer {
+        Ok(Ok(Ok(Ok(Outcome { reply: Reply::Overview(interfaces), .. })))) => {
+            interfaces.into_iter().map(|interface| interface.name.to_string()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// For arguments that name an interface.
+pub(in crate::cli) fn interfaces() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        interface_names().into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
+/// For arguments that name a network namespace: a name of `ip netns`, a path, `pid:N`.
+pub(in crate::cli) fn namespaces() -> ArgValueCompleter {
+    ArgValueCompleter::new(|begun: &OsStr| {
+        let Some(begun) = begun.to_str() else { return Vec::new() };
+        if begun.starts_with('/') {
+            return PathCompleter::any().complete(OsStr::new(begun));
+        }
+        if begun.starts_with("pid:") {
+            let mut found = processes(Path::new("/proc"));
+            found.retain(|candidate| starts_with(candidate, begun));
+            return found;
+        }
+        let mut found: Vec<_> =
+            entries(Path::new(NAMESPACES)).into_iter().map(CompletionCandidate::new).collect();
+        found.push(CompletionCandidate::new("pid:").help(Some("that of a process".into())));
+        found.retain(|candidate| starts_with(candidate, begun));
+        found
+    })
+}
+
+/// For arguments that name a bridge.
+pub(in crate::cli) fn bridges() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let devices = Path::new("/sys/class/net");
+        let mut names = entries(devices);
+        names.retain(|name| devices.join(name).join("bridge").is_dir());
+        names.into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
+/// For arguments that take a script, `-` for standard input.
+pub(in crate::cli) fn files() -> ArgValueCompleter {
+    ArgValueCompleter::new(|begun: &OsStr| {
+        let mut found = PathCompleter::file().complete(begun);
+        if begun.is_empty() {
+            found.push(CompletionCandidate::new("-").help(Some("standard input".into())));
+        }
+        found
+    })
+}
+
+fn starts_with(candidate: &CompletionCandidate, begun: &str) -> bool {
+    candidate.get_value().to_str().is_some_and(|value| value.starts_with(begun))
+}
+
+/// Names in a directory, sorted; none where it cannot be read.
+fn entries(directory: &Path) -> Vec<String> {
+    let found = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        found.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+/// The first process of each network namespace that is not ours and that we may look at.
+fn processes(proc: &Path) -> Vec<CompletionCandidate> {
+    let namespace = |process: &str| fs::read_link(proc.join(process).join("ns/net")).ok();
+    let mut seen: HashSet<_> = namespace("self").into_iter().collect();
+    let mut numbers: Vec<u32> = entries(proc).iter().filter_map(|name| name.parse().ok()).collect();
+    numbers.sort_unstable();
+    let new = |pid: &u32| namespace(&pid.to_string()).is_some_and(|link| seen.insert(link));
+    let first = numbers.into_iter().filter(new).take(PROCESSES_MAX);
+    first
+        .map(|pid| {
+            let called = fs::read_to_string(proc.join(pid.to_string()).join("comm"));
+            let called = called.ok().map(|name| crate::render::escape(name.trim()).into_owned());
+            CompletionCandidate::new(format!("pid:{pid}")).help(called.map(Into::into))
+        })
+        .collect()
+}

@@ -1,0 +1,141 @@
+//! Keys of JSON and what they mean: from the sources, so that each is said once.
+
+use std::fs;
+
+use taptool::counters::{COUNTERS, DROP_REASONS, Sides, Unit};
+
+/// A key of a JSON object.
+pub struct Key {
+    pub name: String,
+    pub kind: String,
+    pub sentence: String,
+}
+
+/// The public fields of a structure in a file of `src`, by their documentation.
+fn fields(file: &str, structure: &str) -> Vec<Key> {
+    let text = fs::read_to_string(super::root().join("src").join(file)).unwrap();
+    let begin = format!("\npub struct {structure} {{\n");
+    let from = text.find(&begin).unwrap_or_else(|| panic!("{file} has no {structure}"));
+    let body = &text[from + begin.len()..];
+    let body = &body[..body.find("\n}").unwrap()];
+    let (mut keys, mut sentence) = (Vec::new(), String::new());
+    for line in body.lines().map(str::trim) {
+        if let Some(doc) = line.strip_prefix("///") {
+            sentence.push_str(doc);
+        } else if let Some(field) = line.strip_prefix("pub ") {
+            let (name, kind) = field.trim_end_matches(',').split_once(": ").unwrap();
+            // `kick_fd' is `kickfd' where its serializer says so.
+            let short = name.replace('_', "");
+            let name = if text.contains(&format!("\"{short}\"")) { &short } else { name };
+            let sentence = std::mem::take(&mut sentence).trim().replace("[`", "").replace("`]", "");
+            keys.push(Key {
+                name: name.to_owned(),
+                kind: kind_of(kind),
+                sentence: quotes(&sentence),
+            });
+        }
+    }
+    keys
+}
+
+/// Markdown's quotes as ours.
+fn quotes(text: &str) -> String {
+    let mut open = false;
+    let turned = text.chars().map(|c| match c {
+        '`' => {
+            open = !open;
+            if open { '`' } else { '\'' }
+        }
+        other => other,
+    });
+    turned.collect()
+}
+
+/// A Rust type as JSON shows it.
+fn kind_of(kind: &str) -> String {
+    if let Some(inner) = kind.strip_prefix("Option<") {
+        return format!("{} or null", kind_of(inner.strip_suffix('>').unwrap()));
+    }
+    if let Some(inner) = kind.strip_prefix("Vec<") {
+        let inner = inner.strip_suffix('>').unwrap();
+        return match inner {
+            "Queue" | "RingEntry" => "array of objects".into(),
+            other => format!("array of {}s", kind_of(other)),
+        };
+    }
+    match kind {
+        "bool" => "boolean",
+        "u16" | "u32" | "u64" | "i32" | "InterfaceId" | "SwIfIndex" | "QueueIndex" | "RingSize"
+        | "PollerIndex" => "number",
+        "String" | "&'static str" | "Cow<'static, str>" | "IfName" | "Kind" | "BackendKind"
+        | "State" | "Action" | "IpNet" | "MacAddr" | "QueueState" => "string",
+        "QueueSnapshot" => "",
+        other => panic!("how does JSON show a {other}?"),
+    }
+    .into()
+}
+
+/// Keys of an interface.
+pub fn interface() -> Vec<Key> {
+    fields("api/interface.rs", "Interface")
+}
+
+/// Keys of a queue beside its counters.
+pub fn queue() -> Vec<Key> {
+    let mut keys = fields("api/queue.rs", "Queue");
+    keys.retain(|key| key.name != "counters");
+    let drops = Key {
+        name: "drops".into(),
+        kind: "object".into(),
+        sentence: "Lost frames by reason; reasons that lost none are left out.".into(),
+    };
+    keys.push(drops);
+    keys
+}
+
+const fn sides(sides: Sides) -> &'static str {
+    match sides {
+        Sides::Rx => "rx",
+        Sides::Tx => "tx",
+        Sides::Both => "rx, tx",
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let (word, _) = text.split_once(' ').unwrap();
+    // The names of fields stay as they are.
+    if word.contains('_') || word == "idx" {
+        return format!("{text}.");
+    }
+    let (first, rest) = text.split_at(1);
+    format!("{}{rest}.", first.to_uppercase())
+}
+
+/// The counters of a queue.
+pub fn counters() -> Vec<Key> {
+    let rows = COUNTERS.iter().filter(|row| row.name != "broken_reason");
+    rows.map(|row| {
+        let unit = match row.unit {
+            Unit::Frames => "frames",
+            Unit::Bytes => "bytes",
+            Unit::Events => "events",
+            Unit::Gauge => "now",
+        };
+        let kind = format!("{}; {unit}", sides(row.sides));
+        Key { name: row.name.into(), kind, sentence: sentence(row.sentence) }
+    })
+    .collect()
+}
+
+/// Why a frame was lost.
+pub fn drops() -> Vec<Key> {
+    let rows = DROP_REASONS.iter().map(|row| {
+        let kind = match (row.sides, row.after_enqueue) {
+            (Sides::Tx, true) => "tx, after the ring",
+            (Sides::Tx, false) => "tx, before the ring",
+            (other, _) => sides(other),
+        };
+        Key { name: row.name.into(), kind: kind.into(), sentence: sentence(row.sentence) }
+    });
+    rows.collect()
+}
