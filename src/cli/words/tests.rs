@@ -175,7 +175,6 @@ fn what_is_nothing_is_refused_with_its_token() {
         ("set tap offload tap0", "set tap offload: not supported in this version"),
         ("create bridge-domain 1", "create bridge-domain: not supported in this version"),
         ("trace add tap-input 5", "trace: not supported in this version"),
-        ("exec foo", "exec: not supported in this version"),
     ] {
         assert_eq!(refused(line), expected, "{line}");
     }
