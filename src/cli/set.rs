@@ -66,7 +66,8 @@ struct GsoArgs {
 enum Interface {
     /// Set our side up or down.
     ///
-    /// A down interface drops every frame, counted as admin_down. The host side stays as it is.
+    /// A down interface drops every frame, counted as admin_down. The host side stays as it is. Up
+    /// also resets an interface that has a broken queue: its rings begin anew.
     #[command(after_help = "Example: set interface state tap0 down")]
     State {
         /// The interface.

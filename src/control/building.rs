@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::host_side::HostSide;
-use super::interface::{Interface, Queue};
+use super::interface::{Interface, Queue, local_action};
 use super::plan::Plan;
 use super::registry::Reservation;
 use super::steps::Step;
@@ -39,7 +39,6 @@ pub(super) struct Building {
     reservation: Option<Reservation>,
     backend: Option<Box<dyn Backend>>,
     tap: Option<Tap>,
-    ifindex: u32,
     taps: Vec<Arc<OwnedFd>>,
     offloads: host::Offloads,
     queues: Option<Queues>,
@@ -78,7 +77,6 @@ impl Building {
             reservation: None,
             backend: None,
             tap: None,
-            ifindex: 0,
             taps: Vec::new(),
             offloads: host::Offloads::default(),
             queues: None,
@@ -170,7 +168,7 @@ impl Building {
             Step::Announce => {
                 if let Some(reservation) = &self.reservation {
                     // Its name and id stay reserved until `Reserve` is undone.
-                    let removed = self.shared.registry().remove(reservation.sw_if_index);
+                    let removed = self.shared.registry().withdraw(reservation.sw_if_index);
                     if let Some(interface) = removed {
                         self.taps = interface.taps;
                         self.backend = interface.backend;
@@ -230,7 +228,6 @@ impl Building {
         let tap =
             thread::run("tap", move || host::open(&nursery, namespace.as_fd(), &spec)).await??;
         self.offloads = tap.offloads();
-        self.ifindex = tap.ifindex();
         if tap.is_in_nursery() {
             self.tap = Some(tap);
         } else {
@@ -252,7 +249,6 @@ impl Building {
             self.tap = Some(tap);
             return moved;
         }
-        self.ifindex = tap.ifindex();
         self.taps = tap.into_fds()?.into_iter().map(Arc::new).collect();
         Ok(())
     }
@@ -314,15 +310,19 @@ impl Building {
         Ok(())
     }
 
-    /// One request about the device, in its namespace.
+    /// One request about the device, where it is by now.
     async fn host(
         &self,
         request: impl FnOnce(&Session, u32) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), Failure> {
-        let (namespace, ifindex) = (Arc::clone(&self.namespace), self.ifindex);
+        let tap = self.taps.first().cloned().ok_or_else(|| bug("no tap"))?;
         let on = self.plan.name.to_string();
-        thread::run("netlink", move || request(&Session::open(namespace.as_fd(), on)?, ifindex))
-            .await?
+        thread::run("netlink", move || {
+            // The file is let go before this thread answers: the undo closes the last one.
+            let tap = tap;
+            host::with_device(tap.as_fd(), &on, request)
+        })
+        .await?
     }
 
     async fn place(&mut self) -> Result<(), Failure> {
@@ -347,15 +347,7 @@ impl Building {
         let credit = queues.credit;
         let parts =
             RxParts { interface, kind, memory, ring: rx_ring, device: rx, pool, credit, admin_up };
-        let action = if self.plan.respond.is_empty() {
-            crate::action::Action::Sink
-        } else {
-            let addresses = self.plan.respond.clone();
-            crate::action::Action::Respond(crate::action::Responder {
-                mac: self.plan.mac,
-                addresses,
-            })
-        };
+        let action = local_action(self.plan.mac, &self.plan.respond);
         engine.add_rx(POLLER, rx_key, parts, tx_key, action).await
     }
 
@@ -412,6 +404,7 @@ impl Building {
             notify_fds,
             baseline: QueueSnapshot::zero(memory.id().direction),
             errors_baseline: QueueSnapshot::zero(memory.id().direction),
+            seen: QueueSnapshot::zero(memory.id().direction).into(),
         };
         let plan = &self.plan;
         let interface = Interface {
@@ -443,6 +436,7 @@ impl Building {
             host: side.facts,
             nsid: side.nsid,
             host_gone: false,
+            halted: false,
             deleting: false,
         };
         self.shared.registry().insert(interface);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Resources, Shared, thread};
+use super::{Resources, Shared, reset, thread};
 use crate::api::{GsoRequest, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
 use crate::host;
 use crate::units::{IfName, SwIfIndex};
 
-fn vanished() -> Failure {
+pub(super) fn vanished() -> Failure {
     Failure::new(Code::NotFound, "", "the interface was deleted meanwhile")
 }
 
@@ -217,12 +217,34 @@ fn remove(all: &mut Vec<IpNet>, address: IpNet, name: &IfName) -> Result<(), Fai
     }
 }
 
+/// Starts an interface again that has a broken queue; others are left as they are.
+async fn reset(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+) -> Result<(), Failure> {
+    let (files, name) = match shared.registry().get(index).ok_or_else(vanished)? {
+        i if i.host_gone || !(i.halted || i.is_broken()) => return Ok(()),
+        i => (Arc::clone(&i.files), i.name.clone()),
+    };
+    let held = files.lock_owned().await;
+    let named = |f: Failure| {
+        let f = if f.on.is_empty() { f.on(name.as_str()) } else { f };
+        f.hint(format!("it stays broken; try again, or `delete {name}' and create it again"))
+    };
+    reset::halt(shared, resources, index, &held).await.map_err(named)?;
+    reset::revive(shared, resources, index, &held).await.map_err(named)
+}
+
 async fn set_state(
     shared: &Arc<Shared>,
     resources: &Resources,
     index: SwIfIndex,
     up: bool,
 ) -> Result<(), Failure> {
+    if up {
+        reset(shared, resources, index).await?;
+    }
     let queues = {
         let mut registry = shared.registry();
         let interface = registry.get_mut(index).ok_or_else(vanished)?;

@@ -78,12 +78,16 @@ async fn in_own_namespace(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<bool,
 async fn preflight(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<(), Failure> {
     let (namespace, name) = (Arc::clone(namespace), plan.name.to_string());
     let (host_name, bridge) = (plan.host_name.clone(), plan.host_bridge.clone());
+    let gateways = plan.host_gateways.clone();
     thread::run("preflight", move || {
         let session = Session::open(namespace.as_fd(), name)?;
         if let HostName::Exact(wanted) = &host_name {
             session.name_is_free(wanted)?;
         }
-        bridge.map_or(Ok(()), |bridge| session.bridge(&bridge).map(drop))
+        if let Some(bridge) = &bridge {
+            session.bridge(bridge)?;
+        }
+        gateways.into_iter().try_for_each(|gateway| session.default_route_is_free(gateway))
     })
     .await?
 }

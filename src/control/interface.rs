@@ -1,5 +1,6 @@
 //! One interface as control knows it.
 
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -26,12 +27,19 @@ pub(super) struct Queue {
     pub(super) baseline: QueueSnapshot,
     /// What `clear errors` left behind.
     pub(super) errors_baseline: QueueSnapshot,
+    /// What was read last.
+    pub(super) seen: RefCell<QueueSnapshot>,
 }
 
 impl Queue {
-    /// Everything counted since the queue was made.
+    /// Everything counted since the queue was made; what was read before where the poller is in the
+    /// middle of publishing and does not come to its end.
     pub(super) fn snapshot(&self) -> QueueSnapshot {
-        QueueSnapshot::read(self.memory.id().direction, &self.memory.counters())
+        let now = QueueSnapshot::try_read(self.memory.id().direction, &self.memory.counters());
+        if let Some(now) = now {
+            self.seen.replace(now);
+        }
+        self.seen.borrow().clone()
     }
 }
 
@@ -73,6 +81,8 @@ pub(super) struct Interface {
     /// Number of its namespace in the nursery, for events.
     pub(super) nsid: Option<i32>,
     pub(super) host_gone: bool,
+    /// Stopped for a broken queue: the backend does not run and the rings are empty.
+    pub(super) halted: bool,
     pub(super) deleting: bool,
 }
 
@@ -80,15 +90,20 @@ impl Interface {
     /// The action that its settings mean; `peer` is the queue of the interface that it is
     /// cross-connected to.
     pub(super) fn action(&self, peer: Option<QueueKey>) -> Action {
-        match peer {
-            Some(key) => Action::Xconnect(key),
-            None if self.addresses.is_empty() => Action::Sink,
-            None => Action::Respond(Responder { mac: self.mac, addresses: self.addresses.clone() }),
-        }
+        peer.map_or_else(|| local_action(self.mac, &self.addresses), Action::Xconnect)
     }
 
     /// The poller and key of every queue.
     pub(super) fn queues(&self) -> Vec<(PollerIndex, QueueKey)> {
         self.rx.iter().chain(&self.tx).map(|q| (q.poller, q.key)).collect()
+    }
+}
+
+/// What becomes of frames that go to no peer: with addresses they are answered.
+pub(super) fn local_action(mac: Option<MacAddr>, addresses: &[IpNet]) -> Action {
+    if addresses.is_empty() {
+        Action::Sink
+    } else {
+        Action::Respond(Responder { mac, addresses: addresses.to_vec() })
     }
 }

@@ -124,6 +124,11 @@ impl Registry {
         self.interfaces.insert(interface.sw_if_index, interface);
     }
 
+    /// Takes back [`Registry::insert`]; name and id stay reserved.
+    pub(super) fn withdraw(&mut self, index: SwIfIndex) -> Option<Interface> {
+        self.interfaces.remove(&index)
+    }
+
     /// Removes an interface; its name and id are free.
     pub(super) fn remove(&mut self, index: SwIfIndex) -> Option<Interface> {
         let interface = self.interfaces.remove(&index)?;

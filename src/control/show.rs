@@ -8,10 +8,9 @@ use super::{Shared, no_such};
 use crate::api::{
     self, ClearRequest, ErrorRow, InterfaceRef, QueueState, Reply, RingEntry, ShowRequest, State,
 };
-use crate::counters::{Counter, Direction, QueueSnapshot};
+use crate::counters::{Direction, QueueSnapshot};
 use crate::device::{Descriptor, feature_names};
 use crate::diag::Failure;
-use crate::engine::BrokenReason;
 use crate::units::{Kind, QueueIndex};
 
 pub(super) fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<Reply, Failure> {
@@ -58,17 +57,12 @@ fn select<'a>(
     Ok(found)
 }
 
-fn broken_reason(queue: &Queue) -> Option<BrokenReason> {
-    BrokenReason::from_code(queue.snapshot().get(Counter::BrokenReason))
-}
-
 fn state(interface: &Interface) -> State {
-    let broken = || interface.rx.iter().chain(&interface.tx).any(|q| broken_reason(q).is_some());
     if interface.deleting {
         State::Deleting
     } else if interface.host_gone {
         State::HostGone
-    } else if broken() {
+    } else if interface.is_broken() {
         State::Broken
     } else if interface.admin_up {
         State::Up
@@ -137,7 +131,8 @@ fn queue(id: QueueIndex, queue: &Queue, descriptors: bool) -> api::Queue {
         id,
         size: queue.size,
         poller: queue.poller,
-        state: broken_reason(queue)
+        state: queue
+            .broken()
             .map_or(QueueState::Running, |reason| QueueState::Broken(reason.sentence().into())),
         counters: queue.snapshot().since(&queue.baseline),
         avail_flags: positions.avail_flags,

@@ -2,12 +2,14 @@
 //!
 //! # Theory of operation
 //! One background task. It hears the kernel's link, address and namespace events, what pollers
-//! report, and a tick once a second. An event names a device by namespace and index; every
-//! interface that was last seen there is looked up again by its tap file, whatever its name is now.
-//! Where the tap file says that the device is gone, the interface becomes `host-gone`: its backend
-//! is stopped, what lay in its transmit ring is lost with that reason, and its configuration stays
-//! until it is deleted. The tick is for what no event tells: with vhost-net nobody waits on the tap
-//! file, and the end of a namespace sends no event about its links.
+//! report, and a tick once a second, and makes of each a [`Job`] for the interfaces that it is
+//! about. Jobs of different interfaces run side by side, those of one interface in order, so one
+//! host side that is slow to look at delays no other. An event names a device by namespace and
+//! index; every interface that was last seen there is looked up again by its tap file, whatever its
+//! name is now. Where the tap file says that the device is gone, the interface becomes `host-gone`:
+//! its backend is stopped, what lay in its transmit ring is lost with that reason, and its
+//! configuration stays until it is deleted. The tick is for what no event tells: with vhost-net
+//! nobody waits on the tap file, and the end of a namespace sends no event about its links.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -17,14 +19,35 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 
+use super::desk::Desk;
 use super::host_side::HostSide;
 use super::interface::Interface;
-use super::{Resources, Shared, thread};
+use super::{Resources, Shared, reset, thread};
+use crate::device::Pool;
 use crate::engine::{BrokenReason, Event, QueueKey, StopReason};
 use crate::host::{self, Watch, WatchEvent};
 use crate::units::SwIfIndex;
 
 const TICK: Duration = Duration::from_secs(1);
+
+/// Jobs that run side by side. Each has a thread or two of its own for a moment; they wait for the
+/// kernel, not for a core.
+const SIDE_BY_SIDE: usize = 16;
+
+/// What there is to do about one interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Job {
+    /// Look its host side up again.
+    Look,
+    /// Ask whether its device is still there.
+    Check,
+    /// The same; where it is, its queues run on.
+    Suspect,
+    /// The same; where it is, the queue is broken.
+    DeviceError(QueueKey),
+    /// A queue is broken: stop them all.
+    Broken,
+}
 
 pub(super) async fn run(
     shared: Arc<Shared>,
@@ -32,13 +55,23 @@ pub(super) async fn run(
     mut events: UnboundedReceiver<Event>,
 ) {
     let Ok(resources) = shared.running() else { return };
+    let mut desk = {
+        let (shared, resources) = (Arc::clone(&shared), Arc::clone(&resources));
+        Desk::new(SIDE_BY_SIDE, move |index, job| {
+            let (shared, resources) = (Arc::clone(&shared), Arc::clone(&resources));
+            async move { work(&shared, &resources, index, job).await }
+        })
+    };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut listening = true;
+    let mut sweep = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             heard = host.next(), if listening => match heard {
-                Ok(event) => host_event(&shared, &resources, event).await,
+                Ok(event) => for (index, job) in host_event(&shared, event) {
+                    desk.give(index, job);
+                },
                 // Without events there is still the tick.
                 Err(failure) => {
                     listening = false;
@@ -46,25 +79,68 @@ pub(super) async fn run(
                 }
             },
             event = events.recv() => match event {
-                Some(event) => poller_event(&shared, &resources, event).await,
+                Some(Event::PoolHome(pool)) => {
+                    // In order with nothing, and nothing waits for it.
+                    let resources = Arc::clone(&resources);
+                    tokio::spawn(async move { free(&resources, pool).await });
+                }
+                Some(event) => if let Some((index, job)) = poller_event(&event) {
+                    desk.give(index, job);
+                },
                 None => return,
             },
-            _ = tick.tick() => check(&shared, &resources, |_| true).await,
+            () = desk.advance() => {}
+            _ = tick.tick(), if sweep.is_empty() => {
+                sweep.spawn(missing(Arc::clone(&shared)));
+            }
+            Some(gone) = sweep.join_next() => for index in gone.unwrap_or_default() {
+                desk.give(index, Job::Check);
+            },
         }
     }
 }
 
-async fn host_event(shared: &Arc<Shared>, resources: &Arc<Resources>, event: WatchEvent) {
-    match event {
+async fn work(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex, job: Job) {
+    match job {
+        Job::Look => look(shared, resources, index).await,
+        Job::Check => check(shared, resources, index).await,
+        Job::Suspect => {
+            check(shared, resources, index).await;
+            resume(shared, resources, index).await;
+        }
+        Job::DeviceError(queue) => {
+            check(shared, resources, index).await;
+            break_queue(shared, resources, index, queue).await;
+            halt(shared, resources, index).await;
+        }
+        Job::Broken => {
+            check(shared, resources, index).await;
+            halt(shared, resources, index).await;
+        }
+    }
+}
+
+fn host_event(shared: &Shared, event: WatchEvent) -> Vec<(SwIfIndex, Job)> {
+    let (job, found) = match event {
         WatchEvent::Link { nsid, ifindex } | WatchEvent::Address { nsid, ifindex } => {
             let there = |i: &Interface| i.nsid == nsid && i.host.ifindex == ifindex;
-            refresh(shared, resources, there).await;
+            (Job::Look, living(shared, there))
         }
         WatchEvent::NamespaceGone { nsid } => {
-            check(shared, resources, |i| i.nsid == Some(nsid)).await;
+            (Job::Check, living(shared, |i| i.nsid == Some(nsid)))
         }
-        WatchEvent::Overrun => refresh(shared, resources, |_| true).await,
-    }
+        WatchEvent::Overrun => (Job::Look, living(shared, |_| true)),
+    };
+    found.into_iter().map(|index| (index, job)).collect()
+}
+
+fn poller_event(event: &Event) -> Option<(SwIfIndex, Job)> {
+    Some(match event {
+        Event::QueueBroken { interface, .. } => (*interface, Job::Broken),
+        Event::HostSuspect { interface } => (*interface, Job::Suspect),
+        Event::DeviceError { interface, queue } => (*interface, Job::DeviceError(*queue)),
+        Event::PoolHome(_) => return None,
+    })
 }
 
 /// The living interfaces that `which` names.
@@ -80,69 +156,92 @@ async fn hold_files(shared: &Shared, index: SwIfIndex) -> Option<OwnedMutexGuard
     Some(files.lock_owned().await)
 }
 
-/// Looks host sides up again.
-async fn refresh(
-    shared: &Arc<Shared>,
-    resources: &Arc<Resources>,
-    which: impl Fn(&Interface) -> bool,
-) {
-    for index in living(shared, which) {
-        let Some(held) = hold_files(shared, index).await else { continue };
-        let taps = match shared.registry().get(index) {
-            Some(interface) if !interface.deleting => interface.taps.clone(),
-            _ => continue,
-        };
-        let found = HostSide::find(&resources.nursery, taps).await;
-        match found {
-            Ok(Some(side)) => {
-                if let Some(interface) = shared.registry().get_mut(index) {
-                    interface.host = side.facts;
-                    interface.nsid = side.nsid;
-                }
+/// Looks a host side up again.
+async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
+    let Some(held) = hold_files(shared, index).await else { return };
+    let taps = match shared.registry().get(index) {
+        Some(interface) if !interface.host_gone && !interface.deleting => interface.taps.clone(),
+        _ => return,
+    };
+    match HostSide::find(&resources.nursery, taps).await {
+        Ok(Some(side)) => {
+            if let Some(interface) = shared.registry().get_mut(index) {
+                interface.host = side.facts;
+                interface.nsid = side.nsid;
             }
-            Ok(None) => host_is_gone(shared, resources, index, &held).await,
-            // It is on its way somewhere; the next event or tick finds it.
-            Err(_) => {}
         }
+        Ok(None) => host_is_gone(shared, resources, index, &held).await,
+        // It is on its way somewhere; the next event or tick finds it.
+        Err(_) => {}
     }
 }
 
-/// Asks tap files whether their device is still there.
-async fn check(
-    shared: &Arc<Shared>,
-    resources: &Arc<Resources>,
-    which: impl Fn(&Interface) -> bool,
-) {
-    let mut asked = Vec::new();
-    let mut held = Vec::new();
-    {
-        let living = living(shared, which);
-        let registry = shared.registry();
-        for interface in living.into_iter().filter_map(|index| registry.get(index)) {
-            // Who has the files now finds out by itself.
-            let Ok(files) = Arc::clone(&interface.files).try_lock_owned() else { continue };
-            let Some(tap) = interface.taps.first() else { continue };
-            asked.push((interface.sw_if_index, Arc::clone(tap)));
-            held.push((interface.sw_if_index, files));
+/// Asks a tap file whether its device is still there.
+async fn check(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
+    let Some(held) = hold_files(shared, index).await else { return };
+    let tap = match shared.registry().get(index) {
+        Some(interface) if !interface.host_gone && !interface.deleting => {
+            interface.taps.first().cloned()
         }
-    }
-    if asked.is_empty() {
-        return;
-    }
+        _ => None,
+    };
+    let Some(tap) = tap else { return };
     // The request waits for the kernel's rtnl lock: not on this thread.
     let gone = thread::run("look", move || {
-        let gone = |(index, tap): (SwIfIndex, Arc<OwnedFd>)| {
-            (host::is_gone(tap.as_fd()) == Ok(true)).then_some(index)
-        };
-        asked.into_iter().filter_map(gone).collect::<Vec<_>>()
+        let tap = tap;
+        host::is_gone(tap.as_fd()) == Ok(true)
     });
     // Without a thread: the next tick asks again.
-    let gone = gone.await.unwrap_or_default();
-    for (index, files) in held {
-        if gone.contains(&index) {
-            host_is_gone(shared, resources, index, &files).await;
-        }
+    if gone.await.unwrap_or_default() {
+        host_is_gone(shared, resources, index, &held).await;
     }
+}
+
+/// The interfaces whose tap file says that their device is gone.
+async fn missing(shared: Arc<Shared>) -> Vec<SwIfIndex> {
+    let asked: Vec<(SwIfIndex, Arc<OwnedFd>, OwnedMutexGuard<()>)> = {
+        let living = living(&shared, |_| true);
+        let registry = shared.registry();
+        let interfaces = living.into_iter().filter_map(|index| registry.get(index));
+        // Who has the files now finds out by itself.
+        let free = |i: &Interface| {
+            let files = Arc::clone(&i.files).try_lock_owned().ok()?;
+            Some((i.sw_if_index, Arc::clone(i.taps.first()?), files))
+        };
+        interfaces.filter_map(free).collect()
+    };
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let gone = thread::run("look", move || {
+        let gone = |(index, tap, files): (SwIfIndex, Arc<OwnedFd>, OwnedMutexGuard<()>)| {
+            let gone = host::is_gone(tap.as_fd()) == Ok(true);
+            // The file is let go before the right to it.
+            drop(tap);
+            drop(files);
+            gone.then_some(index)
+        };
+        asked.into_iter().filter_map(gone).collect()
+    });
+    gone.await.unwrap_or_default()
+}
+
+/// Stops an interface that has a broken queue.
+async fn halt(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex) {
+    let Some(held) = hold_files(shared, index).await else { return };
+    if let Err(failure) = reset::halt(shared, resources, index, &held).await {
+        // Its queues stay stopped and shown as broken; setting it up tries again.
+        shared.registry().notices.push(failure.to_string());
+    }
+}
+
+/// Frees a deleted interface's buffers.
+async fn free(resources: &Resources, pool: Arc<Pool>) {
+    let slot = pool.slot();
+    let _ = resources.engine.forget_pool(slot).await;
+    // Freeing punches a hole, which takes a moment.
+    let _ = thread::run("free", move || drop(pool)).await;
+    resources.engine.release_pool(slot);
 }
 
 /// `_held`: the caller has the interface's files.
@@ -174,28 +273,6 @@ async fn host_is_gone(
     }
     if let (Ok(backend), Some(interface)) = (stopped, shared.registry().get_mut(index)) {
         interface.backend = backend;
-    }
-}
-
-async fn poller_event(shared: &Arc<Shared>, resources: &Arc<Resources>, event: Event) {
-    match event {
-        // The counters say so; `show` reads it there.
-        Event::QueueBroken { .. } => {}
-        Event::HostSuspect { interface } => {
-            check(shared, resources, |i| i.sw_if_index == interface).await;
-            resume(shared, resources, interface).await;
-        }
-        Event::DeviceError { interface, queue } => {
-            check(shared, resources, |i| i.sw_if_index == interface).await;
-            break_queue(shared, resources, interface, queue).await;
-        }
-        Event::PoolHome(pool) => {
-            let slot = pool.slot();
-            let _ = resources.engine.forget_pool(slot).await;
-            // Freeing punches a hole, which takes a moment.
-            let _ = thread::run("free", move || drop(pool)).await;
-            resources.engine.release_pool(slot);
-        }
     }
 }
 

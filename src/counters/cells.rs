@@ -70,8 +70,12 @@ impl QueueCounters {
     }
 }
 
-/// Reads one group whole; `None` if no attempt of a whole second met it whole: its writer died
-/// inside it.
+/// Longest that a reader waits for a writer that is off its core in the middle of a group, which is
+/// some hundred stores long.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// Reads one group whole. `None` where 5 ms met it half written: its writer waits for its core, or
+/// died inside the group. The reader then goes by what it read before.
 pub fn read_group(cells: &CellBlock) -> Option<Values> {
     let words: &[AtomicU64] = (**cells).as_ref();
     let begin = Instant::now();
@@ -90,8 +94,7 @@ pub fn read_group(cells: &CellBlock) -> Option<Values> {
         }
         attempts += 1;
         if attempts.is_multiple_of(64) {
-            // The writer may be off its core in the middle of a group: give it the time.
-            if begin.elapsed() > Duration::from_secs(1) {
+            if begin.elapsed() > PATIENCE {
                 return None;
             }
             std::thread::yield_now();
@@ -102,6 +105,16 @@ pub fn read_group(cells: &CellBlock) -> Option<Values> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_that_stays_half_written_is_given_up_soon() {
+        let cells = block();
+        (*cells).as_ref()[0].store(7, Ordering::Relaxed);
+        assert_eq!(read_group(&cells), None);
+        // Whoever takes the queue over publishes whole groups again.
+        QueueCounters::resume(Arc::clone(&cells)).publish();
+        assert_eq!(read_group(&cells), Some([0; VALUES]));
+    }
 
     fn block() -> CellBlock {
         let words: Vec<AtomicU64> = (0..GROUP_WORDS).map(|_| AtomicU64::new(0)).collect();
@@ -128,7 +141,8 @@ mod tests {
         });
         let mut last = 0;
         for _ in 0..20_000 {
-            let group = read_group(&cells).unwrap();
+            // A writer off its core for longer than a reader waits is no half group.
+            let Some(group) = read_group(&cells) else { continue };
             assert_eq!(group[Counter::Offered.index()], group[Counter::Enqueued.index()]);
             assert!(group[Counter::Offered.index()] >= last);
             last = group[Counter::Offered.index()];

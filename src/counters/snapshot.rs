@@ -35,11 +35,15 @@ fn equal(rule: &'static str, left: u64, right: u64) -> Result<(), Imbalance> {
 }
 
 impl QueueSnapshot {
-    /// Reads the group that was published last. A group that its writer left half written is
-    /// shown as zeros.
+    /// Reads the group that was published last. Where its writer is in the middle of one for longer
+    /// than [`read_group`] waits, zeros.
     pub fn read(direction: Direction, cells: &CellBlock) -> Self {
-        let values = read_group(cells).unwrap_or([0; VALUES]);
-        Self { direction, values }
+        Self::try_read(direction, cells).unwrap_or_else(|| Self::zero(direction))
+    }
+
+    /// Reads the group that was published last; none where [`read_group`] gave up.
+    pub fn try_read(direction: Direction, cells: &CellBlock) -> Option<Self> {
+        read_group(cells).map(|values| Self { direction, values })
     }
 
     /// A snapshot with nothing counted, the baseline of a new queue.

@@ -126,7 +126,7 @@ drops! {
     NoBuffer "no_buffer" Rx false "no free buffer for the reply";
     HandoffFull "handoff_full" Rx false "handoff ring to the peer's poller is full";
     NoFreeTxSlots "no_free_tx_slots" Tx false "no free tx slots";
-    QueueBroken "queue_broken" Tx false "queue is broken";
+    QueueBroken "queue_broken" Tx false "queue is broken: set its state up";
     NoHost "no_host" Tx false "host side is gone; the frame was not put into the ring";
     WriteEinval "write_einval" Tx true "host side refused the frame (EINVAL)";
     WriteEio "write_eio" Tx true "host side is down (EIO)";

@@ -31,7 +31,8 @@ impl fmt::Display for QueueId {
     }
 }
 
-/// The control half of a device. Methods in the order in which they are called.
+/// The control half of a device. Methods in the order in which they are called; after `stop` it may
+/// go on with `set_ring` and `start` again.
 pub trait Backend: Send + fmt::Debug {
     /// Which one it is.
     fn kind(&self) -> BackendKind;
@@ -65,6 +66,7 @@ pub trait Backend: Send + fmt::Debug {
     fn start(&mut self, taps: &[Arc<OwnedFd>]) -> Result<QueueDevices, Failure>;
 
     /// Stops using rings, buffers and tap; returns when it has. All that could not be done is told.
+    /// It forgets the rings: to start again it is told of them anew, emptied.
     fn stop(&mut self) -> Vec<Failure>;
 
     /// Its files, for `show`.

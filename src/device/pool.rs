@@ -194,6 +194,11 @@ impl Pool {
         self.words[LENT].load(Ordering::Relaxed)
     }
 
+    /// Most buffers, and so most frames, that may be lent at a time.
+    pub const fn lendable(&self) -> u32 {
+        self.lendable
+    }
+
     /// Takes a free buffer.
     pub fn take(&self) -> Option<u32> {
         let top = self.free().checked_sub(1)?;

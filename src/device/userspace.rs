@@ -108,6 +108,7 @@ impl Backend for Userspace {
 
     fn stop(&mut self) -> Vec<Failure> {
         // The data halves are with the poller; without them nothing of it runs.
+        self.rings.clear();
         Vec::new()
     }
 }

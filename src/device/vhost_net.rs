@@ -200,7 +200,11 @@ impl Backend for VhostNet {
             };
             if let Err(refused) = stopped {
                 failures.push(self.named(queue, refused));
+                self.started.push(queue);
             }
+        }
+        if self.started.is_empty() {
+            self.rings.clear();
         }
         failures
     }

@@ -67,7 +67,7 @@ impl Poller {
 
     fn break_queue(&self, common: &mut queue::Common, reason: BrokenReason) {
         common.stop(StopReason::Broken(reason));
-        self.tell(Event::QueueBroken { interface: common.interface, reason });
+        self.tell_broken(common, reason);
     }
 
     /// Decides about one received frame and counts it.

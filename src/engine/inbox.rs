@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::QueueKey;
 use super::queue::{RxQueue, StopReason, TxQueue};
 use crate::action::Action;
-use crate::device::{Frame, Pool, PoolSlot};
+use crate::device::{Frame, Pool, PoolSlot, QueueDevice};
 use crate::units::PollerIndex;
 
 /// Where a transmit queue is.
@@ -38,6 +38,8 @@ pub(super) enum Command {
     SetAdmin(QueueKey, bool),
     Stop(QueueKey, StopReason),
     Resume(QueueKey),
+    Empty(QueueKey, oneshot::Sender<bool>),
+    Revive(QueueKey, Box<dyn QueueDevice>, oneshot::Sender<bool>),
     Settle(Vec<Frame>),
     Shutdown,
 }

@@ -16,6 +16,7 @@ mod handoff;
 mod inbox;
 mod poller;
 mod queue;
+mod reset;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::action::{Action, PeerKey};
-use crate::device::{Frame, Pool, PoolSlot};
+use crate::device::{Frame, Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
 use crate::units::{PollerIndex, SwIfIndex};
 
@@ -59,6 +60,8 @@ pub enum Event {
     QueueBroken {
         /// The interface.
         interface: SwIfIndex,
+        /// The queue.
+        queue: QueueKey,
         /// The rule.
         reason: BrokenReason,
     },
@@ -96,6 +99,10 @@ pub struct Engine {
 
 fn gone() -> Failure {
     Failure::new(Code::Failed, "poller", "the thread has ended; this is a bug")
+}
+
+fn taken() -> Failure {
+    Failure::new(Code::NotFound, "", "the queue was taken off the data path meanwhile")
 }
 
 impl Engine {
@@ -307,7 +314,9 @@ impl Engine {
         self.ask(poller, Command::SetAdmin(key, up)).await
     }
 
-    /// Stops a queue. With [`StopReason::HostGone`] its backend has been stopped before.
+    /// Stops a queue. With [`StopReason::HostGone`] its backend has been stopped before. A queue
+    /// that is broken stays so for its first reason; one that is told of a device's error which
+    /// was its last device's goes on.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -318,6 +327,32 @@ impl Engine {
         reason: StopReason,
     ) -> Result<(), Failure> {
         self.ask(poller, Command::Stop(key, reason)).await
+    }
+
+    /// Empties a stopped queue whose backend has stopped, and makes its ring as new. Frames that
+    /// were in it are lost as [`DropReason::Torn`](crate::counters::DropReason::Torn).
+    ///
+    /// # Errors
+    /// When it has no such queue, or a poller has ended.
+    pub async fn empty(&self, poller: PollerIndex, key: QueueKey) -> Result<(), Failure> {
+        let (answer, found) = oneshot::channel();
+        self.inbox(poller)?.send(Command::Empty(key, answer), None);
+        found.await.map_err(|_| gone())?.then_some(()).ok_or_else(taken)
+    }
+
+    /// Lets an emptied queue run again on the data half of a backend that has started again.
+    ///
+    /// # Errors
+    /// When it has no such queue, or a poller has ended.
+    pub async fn revive(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        device: Box<dyn QueueDevice>,
+    ) -> Result<(), Failure> {
+        let (answer, found) = oneshot::channel();
+        self.inbox(poller)?.send(Command::Revive(key, device, answer), None);
+        found.await.map_err(|_| gone())?.then_some(()).ok_or_else(taken)
     }
 
     /// Lets a queue run again that was stopped on suspicion.

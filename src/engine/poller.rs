@@ -72,17 +72,22 @@ struct Lender {
 pub(super) struct Poller {
     pub(super) id: PollerIndex,
     network: Arc<Network>,
-    epoll: Epoll,
+    pub(super) epoll: Epoll,
     events: UnboundedSender<Event>,
-    rx: Vec<Option<Box<RxQueue>>>,
+    pub(super) rx: Vec<Option<Box<RxQueue>>>,
     pub(super) tx: Vec<Option<Box<TxQueue>>>,
     routes: Vec<Option<Route>>,
     pools: Vec<Option<Lender>>,
     ready: VecDeque<QueueKey>,
     /// Transmit queues with frames posted since the last flush.
     pub(super) dirty: Vec<QueueKey>,
-    /// Frames on their way home that found their handoff ring full.
+    /// Queues of ours.
+    queues: usize,
+    /// Frames on their way home that found their handoff ring full. All of them are lent by pools
+    /// of other pollers, so there are never more than `foreign`, for which there is room.
     homeless: VecDeque<Frame>,
+    /// Most frames that pools of other pollers may have lent.
+    foreign: usize,
     pub(super) reply: Reply,
     born: Instant,
     pub(super) now_ns: u64,
@@ -107,9 +112,11 @@ impl Poller {
             tx: Vec::new(),
             routes: Vec::new(),
             pools: Vec::new(),
-            ready: VecDeque::with_capacity(1024),
-            dirty: Vec::with_capacity(1024),
-            homeless: VecDeque::with_capacity(1024),
+            ready: VecDeque::new(),
+            dirty: Vec::new(),
+            queues: 0,
+            homeless: VecDeque::new(),
+            foreign: 0,
             reply: Reply::new(),
             born: Instant::now(),
             now_ns: 0,
@@ -175,6 +182,7 @@ impl Poller {
             let Some(key) = super::key_of(data & !ERROR_KEY) else { continue };
             if data & ERROR_KEY != 0 {
                 if let Some(interface) = self.interface_of(key) {
+                    self.change(key, |common| common.device_error = true);
                     self.tell(Event::DeviceError { interface, queue: key });
                 }
             } else {
@@ -201,6 +209,11 @@ impl Poller {
     pub(super) fn tell(&self, event: Event) {
         // Nobody listens any more while the process ends.
         let _ = self.events.send(event);
+    }
+
+    pub(super) fn tell_broken(&self, common: &super::queue::Common, reason: BrokenReason) {
+        let (interface, queue) = (common.interface, common.key);
+        self.tell(Event::QueueBroken { interface, queue, reason });
     }
 
     /// Puts a queue on the ready list.
@@ -335,6 +348,7 @@ impl Poller {
             if self.network.handoff(self.id, owner).push(Message::Return(*frame)) {
                 self.network.inboxes[usize::from(owner.0)].ring();
             } else {
+                debug_assert!(self.homeless.len() < self.foreign, "a frame that nobody lent");
                 self.homeless.push_back(*frame);
             }
             return;
@@ -347,9 +361,24 @@ impl Poller {
 
     /// Hands a retired pool whose buffers are all home back to control, which frees it.
     fn forget_pool(&mut self, slot: PoolSlot) {
-        if let Some(lender) = self.pools.get_mut(usize::from(slot.0)).and_then(Option::take) {
+        if let Some(lender) = self.forget_lender(usize::from(slot.0)) {
             self.tell(Event::PoolHome(lender.pool));
         }
+    }
+
+    fn forget_lender(&mut self, slot: usize) -> Option<Lender> {
+        let lender = self.pools.get_mut(slot).and_then(Option::take)?;
+        if lender.owner != self.id {
+            self.foreign -= lender.pool.lendable() as usize;
+        }
+        Some(lender)
+    }
+
+    /// Counts one more queue and makes room for all on both lists, where each is at most once.
+    fn make_room(&mut self) {
+        self.queues += 1;
+        self.ready.reserve(self.queues);
+        self.dirty.reserve(self.queues);
     }
 
     /// Gives a frame whose buffers are lent to a transmit queue, wherever that is. On failure the
@@ -392,9 +421,15 @@ impl Poller {
         match command {
             Command::AddPool(pool, owner) => {
                 let slot = usize::from(pool.slot().0);
+                self.forget_lender(slot);
+                if owner != self.id {
+                    self.foreign += pool.lendable() as usize;
+                    self.homeless.reserve(self.foreign.saturating_sub(self.homeless.len()));
+                }
                 put(&mut self.pools, slot, Lender { pool, owner, retired: false });
             }
             Command::AddRx(mut queue) => {
+                self.make_room();
                 let key = queue.common.key;
                 self.watch(&mut queue.common);
                 queue.refill();
@@ -403,6 +438,7 @@ impl Poller {
                 self.wake(key);
             }
             Command::AddTx(mut queue) => {
+                self.make_room();
                 let key = queue.common.key;
                 self.watch(&mut queue.common);
                 queue.common.ring.disarm();
@@ -419,6 +455,7 @@ impl Poller {
             }
             Command::TakeRx(key, answer) => {
                 let queue = take_slot(&mut self.rx, key).map(|mut queue| {
+                    self.queues -= 1;
                     queue.common.device.unregister(&self.epoll);
                     queue
                 });
@@ -428,6 +465,7 @@ impl Poller {
                 // Nobody offers it frames any more; those that are on their way already are its.
                 self.exchange(SLOTS);
                 let queue = take_slot(&mut self.tx, key).map(|mut queue| {
+                    self.queues -= 1;
                     queue.common.device.unregister(&self.epoll);
                     queue
                 });
@@ -442,9 +480,7 @@ impl Poller {
                 }
             }
             Command::ForgetPool(slot) => {
-                if let Some(place) = self.pools.get_mut(usize::from(slot.0)) {
-                    *place = None;
-                }
+                self.forget_lender(usize::from(slot.0));
             }
             Command::SetAction(key, action) => {
                 if let Some(queue) =
@@ -456,6 +492,10 @@ impl Poller {
             Command::SetAdmin(key, up) => self.change(key, |common| common.admin_up = up),
             Command::Stop(key, reason) => {
                 self.change(key, |common| {
+                    let stale = !common.device_error;
+                    if reason == StopReason::Broken(BrokenReason::DeviceError) && stale {
+                        return;
+                    }
                     common.stop(reason);
                     common.publish_counters();
                 });
@@ -469,17 +509,22 @@ impl Poller {
                 });
                 self.wake(key);
             }
+            Command::Empty(key, answer) => {
+                let _ = answer.send(self.empty(key));
+            }
+            Command::Revive(key, device, answer) => {
+                let _ = answer.send(self.revive(key, device));
+            }
             Command::Settle(frames) => frames.iter().for_each(|frame| self.release(frame)),
             Command::Shutdown => self.stopping = true,
         }
     }
 
     /// Watches a new queue's files. A queue that cannot be watched would sleep for ever.
-    fn watch(&self, common: &mut super::queue::Common) {
+    pub(super) fn watch(&self, common: &mut super::queue::Common) {
         if common.device.register(&self.epoll, event_key(common.key)).is_err() {
             common.stop(StopReason::Broken(BrokenReason::Unwatched));
-            let (interface, reason) = (common.interface, BrokenReason::Unwatched);
-            self.tell(Event::QueueBroken { interface, reason });
+            self.tell_broken(common, BrokenReason::Unwatched);
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) struct Common {
     pub(super) counters: QueueCounters,
     pub(super) admin_up: bool,
     pub(super) stopped: Option<StopReason>,
+    /// The device has signalled an error.
+    pub(super) device_error: bool,
     /// On the ready list.
     pub(super) ready: bool,
     /// Loop time of the last visit that moved something, ns.
@@ -76,13 +78,18 @@ impl Common {
             counters,
             admin_up,
             stopped: None,
+            device_error: false,
             ready: false,
             active_ns: 0,
             _memory: memory,
         }
     }
 
+    /// Stops the queue for `reason`; what broke it first stays the reason.
     pub(super) fn stop(&mut self, reason: StopReason) {
+        if let (StopReason::Broken(_), Some(StopReason::Broken(_))) = (reason, self.stopped) {
+            return;
+        }
         self.stopped = Some(reason);
         self.counters.set(Counter::BrokenReason, reason.code());
     }
@@ -373,7 +380,8 @@ impl TxQueue {
     /// for `reason`. The device must have stopped.
     pub(super) fn abandon(&mut self, reason: DropReason) -> Vec<Frame> {
         let mut frames = Vec::new();
-        if !matches!(self.common.stopped, Some(StopReason::Broken(_))) {
+        let broken = |r| matches!(r, StopReason::Broken(r) if r != BrokenReason::OtherQueue);
+        if !self.common.stopped.is_some_and(broken) {
             // What breaks a rule here was not sent, and nothing of the ring is used any more.
             let _ = self.reclaim(|frame| frames.push(frame));
         }

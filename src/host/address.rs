@@ -5,11 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use rtnetlink::packet_core::NLM_F_DUMP;
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
-};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 
-use super::route::family;
 use super::session::Session;
 use crate::diag::Failure;
 
@@ -41,25 +38,6 @@ impl Session {
             request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
         }
         self.ask(&format!("add address {address}"), request.execute())
-    }
-
-    /// Removes an address. With the first IPv4 address of a subnet the kernel removes the others of
-    /// it, unless `net.ipv4.conf.….promote_secondaries` is set there.
-    ///
-    /// # Errors
-    /// `EADDRNOTAVAIL`: the link has it not.
-    pub fn del_address(&self, ifindex: u32, address: IpNet) -> Result<(), Failure> {
-        let mut message = AddressMessage::default();
-        message.header.index = ifindex;
-        message.header.prefix_len = address.prefix_len();
-        message.header.scope = AddressScope::Universe;
-        message.header.family = family(address.addr());
-        message.attributes = vec![
-            AddressAttribute::Local(address.addr()),
-            AddressAttribute::Address(address.addr()),
-        ];
-        let request = self.handle.address().del(message).execute();
-        self.ask(&format!("delete address {address}"), request)
     }
 }
 

@@ -37,6 +37,16 @@ impl From<Failure> for Absent {
     }
 }
 
+impl Absent {
+    /// As a failure; `gone` is the one of a device that is gone.
+    fn failure(self, gone: Failure) -> Failure {
+        match self {
+            Self::Gone => gone,
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
 /// Where a device is.
 #[derive(Debug)]
 pub struct Located {
@@ -109,10 +119,7 @@ pub fn facts(tap: BorrowedFd<'_>) -> Result<HostFacts, Absent> {
     for _ in 0..CHASES {
         let before = locate(tap)?;
         let Some(namespace) = before.namespace else {
-            return Err(Absent::Failed(
-                Failure::sys(tun::TUNGETDEVNETNS.to_string(), before.name, Errno::EPERM)
-                    .hint("the process may not look into the device's namespace"),
-            ));
+            return Err(Absent::Failed(unseen(before.name)));
         };
         let id = namespace::identity(namespace.as_fd())?;
         let found = look(namespace.as_fd(), &before.name);
@@ -129,11 +136,50 @@ pub fn facts(tap: BorrowedFd<'_>) -> Result<HostFacts, Absent> {
             return Ok(HostFacts::new(id, link, addresses, bridge));
         }
     }
-    Err(Absent::Failed(Failure::new(
-        Code::Failed,
-        "",
-        "the device was renamed or moved each time it was looked at",
-    )))
+    Err(Absent::Failed(restless()))
+}
+
+/// Asks the kernel something about the device, wherever it is and whatever it is called now:
+/// `request` gets a session in its namespace and its index there, both read back from the tap's
+/// file right before. `on` is the object of errors.
+///
+/// # Errors
+/// The device is gone or does not hold still, or `request`'s.
+pub fn with_device<T>(
+    tap: BorrowedFd<'_>,
+    on: &str,
+    request: impl FnOnce(&Session, u32) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let gone = || Failure::new(Code::Failed, on, "the device vanished");
+    let find = || locate(tap).map_err(|absent| absent.failure(gone()));
+    for _ in 0..CHASES {
+        let before = find()?;
+        let Some(namespace) = before.namespace else {
+            return Err(unseen(before.name));
+        };
+        let id = namespace::identity(namespace.as_fd())?;
+        let session = Session::open(namespace.as_fd(), on)?;
+        drop(namespace);
+        let Some(link) = session.link_by_name(&before.name)? else { continue };
+        let after = find()?;
+        let same_place = match &after.namespace {
+            Some(fd) => namespace::identity(fd.as_fd())? == id,
+            None => false,
+        };
+        if same_place && after.name == before.name {
+            return request(&session, link.index);
+        }
+    }
+    Err(restless())
+}
+
+fn unseen(name: String) -> Failure {
+    Failure::sys(tun::TUNGETDEVNETNS.to_string(), name, Errno::EPERM)
+        .hint("the process may not look into the device's namespace")
+}
+
+fn restless() -> Failure {
+    Failure::new(Code::Failed, "", "the device was renamed or moved each time it was looked at")
 }
 
 type Seen = (Link, Vec<IpNet>, Option<String>);

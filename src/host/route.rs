@@ -21,32 +21,15 @@ impl Session {
     /// Exit code 4: the main table has a default route of that family, of whatever metric; it is
     /// left as it is. Exit code 1 with a hint: no address of the device covers the gateway.
     pub fn add_default_route(&self, ifindex: u32, gateway: IpAddr) -> Result<(), Failure> {
-        let doing = format!("add default route via {gateway}");
-        let exists = || {
-            let mut failure = Failure::new(
-                Code::Exists,
-                self.on.clone(),
-                "there is a default route already (EEXIST)",
-            )
-            .hint(format!(
-                "it is left as it is; see it with `ip {} route show default'",
-                if gateway.is_ipv6() { "-6" } else { "-4" }
-            ));
-            failure.doing.clone_from(&doing);
-            failure
-        };
-        // The kernel refuses only one of the same metric; one of a larger metric would silently
-        // lose its traffic to ours.
-        if self.has_default_route(family(gateway))? {
-            return Err(exists());
-        }
+        self.default_route_is_free(gateway)?;
+        let doing = adding(gateway);
         let request = self.handle.route().add(default_route(ifindex, gateway)).execute();
         match self.try_ask(&doing, request)? {
             Ok(()) => Ok(()),
             Err(e) => {
                 let failure = refusal::failure(doing.clone(), &self.on, &e);
                 Err(match refusal::errno(&e) {
-                    Some(Errno::EEXIST) => exists(),
+                    Some(Errno::EEXIST) => self.default_route_exists(gateway),
                     Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EINVAL) => {
                         failure.hint(format!(
                             "no address of the device covers {gateway}: give one whose prefix does"
@@ -61,13 +44,31 @@ impl Session {
         }
     }
 
-    /// Removes the default route that [`Session::add_default_route`] added, and no other.
+    /// Checks that the main table has no default route of the gateway's family, of whatever metric:
+    /// the kernel refuses only one of the same metric, and one of a larger metric would silently
+    /// lose its traffic to ours.
     ///
     /// # Errors
-    /// Exit code 3: there is no such route.
-    pub fn del_default_route(&self, ifindex: u32, gateway: IpAddr) -> Result<(), Failure> {
-        let doing = format!("delete default route via {gateway}");
-        self.ask(&doing, self.handle.route().del(default_route(ifindex, gateway)).execute())
+    /// Exit code 4: it has one.
+    pub fn default_route_is_free(&self, gateway: IpAddr) -> Result<(), Failure> {
+        if self.has_default_route(family(gateway))? {
+            return Err(self.default_route_exists(gateway));
+        }
+        Ok(())
+    }
+
+    fn default_route_exists(&self, gateway: IpAddr) -> Failure {
+        let mut failure = Failure::new(
+            Code::Exists,
+            self.on.clone(),
+            "there is a default route already (EEXIST)",
+        )
+        .hint(format!(
+            "it is left as it is; see it with `ip {} route show default'",
+            if gateway.is_ipv6() { "-6" } else { "-4" }
+        ));
+        failure.doing = adding(gateway);
+        failure
     }
 
     fn has_default_route(&self, family: AddressFamily) -> Result<bool, Failure> {
@@ -94,6 +95,10 @@ impl Session {
             _ => false,
         }))
     }
+}
+
+fn adding(gateway: IpAddr) -> String {
+    format!("add default route via {gateway}")
 }
 
 pub(super) fn family(address: IpAddr) -> AddressFamily {

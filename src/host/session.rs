@@ -226,14 +226,6 @@ impl Session {
         self.link(&format!("set master {bridge}"), message)
     }
 
-    /// Takes the link out of its bridge.
-    ///
-    /// # Errors
-    /// The kernel's refusal.
-    pub fn clear_master(&self, ifindex: u32) -> Result<(), Failure> {
-        self.link("set nomaster", change(ifindex).nocontroller().build())
-    }
-
     /// Sets the link up or down.
     ///
     /// # Errors

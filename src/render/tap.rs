@@ -7,7 +7,7 @@
 use std::fmt::{Display, Write};
 
 use super::{descriptors, escape};
-use crate::api::{BackendKind, Interface, Queue, QueueState};
+use crate::api::{BackendKind, Interface, Queue, QueueState, State};
 use crate::counters::{COUNTERS, Counter, Direction, Unit};
 
 /// Width that lists of counters are broken at.
@@ -26,7 +26,11 @@ pub(super) fn interface(i: &Interface) -> String {
     out.some("  mac Address: ", i.mac_addr);
     out.line(format_args!("  device instance: {}", i.id));
     out.line(format_args!("  admin state: {}", if i.admin_up { "up" } else { "down" }));
-    out.line(format_args!("  state: {}", i.state.word()));
+    let cure = match i.state {
+        State::Broken => format!(" (`set interface state {} up' resets it)", i.name),
+        _ => String::new(),
+    };
+    out.line(format_args!("  state: {}{cure}", i.state.word()));
     out.line(format_args!("  action: {}", i.action));
     for address in &i.addresses {
         out.line(format_args!("  address: {address}"));

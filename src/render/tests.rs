@@ -193,12 +193,16 @@ Interface: tap0 (ifindex 1)
 fn show_tap_of_the_userspace_backend_says_why_and_has_no_vhost_lines() {
     let mut tap = wired();
     tap.tx_queues[0].state = QueueState::Broken("used id out of range".into());
+    tap.state = State::Broken;
     let shown = text(&Reply::Tap(vec![tap]));
     assert!(shown.contains(
         "  backend: userspace (/dev/vhost-net: No such file or directory (ENOENT))\n  tap-fds 20\n"
     ));
     assert!(shown.contains("  name \"evil\\u{1b}[2J\"\n"));
     assert!(shown.contains("    poller 0, broken: used id out of range\n"));
+    assert!(
+        shown.contains("  state: broken (`set interface state abcdefghijklmno up' resets it)\n")
+    );
     assert!(!shown.contains("vhost-fds") && !shown.contains('\u{1b}'));
 }
 

@@ -65,6 +65,8 @@ pub enum BrokenReason {
     ReadFailed = 8,
     /// The poller could not watch the queue's files.
     Unwatched = 9,
+    /// Its backend was stopped because another queue of the interface is broken.
+    OtherQueue = 10,
 }
 
 impl BrokenReason {
@@ -80,6 +82,7 @@ impl BrokenReason {
             Self::DeviceError => "the backend reported an error on the queue",
             Self::ReadFailed => "the tap refuses to be read",
             Self::Unwatched => "the queue's files cannot be watched",
+            Self::OtherQueue => "stopped with another queue of the interface",
         }
     }
 
@@ -95,6 +98,7 @@ impl BrokenReason {
             7 => Self::DeviceError,
             8 => Self::ReadFailed,
             9 => Self::Unwatched,
+            10 => Self::OtherQueue,
             _ => return None,
         })
     }

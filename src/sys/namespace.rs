@@ -74,11 +74,6 @@ pub fn kind(fd: BorrowedFd<'_>) -> Result<FileKind, (&'static str, Errno)> {
     })
 }
 
-/// Whether the file is a network namespace.
-pub fn is_network_namespace(fd: BorrowedFd<'_>) -> bool {
-    kind(fd) == Ok(FileKind::Network)
-}
-
 /// Which namespace the file stands for.
 ///
 /// # Errors

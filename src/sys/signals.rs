@@ -3,7 +3,7 @@
 //! # Theory of operation
 //! `main` calls [`block`] before any other thread exists, so every thread inherits the mask and no
 //! handler ever runs; the control thread then waits with [`Signals::next`]. A program that is
-//! started from here inherits the mask too, so whoever starts one calls [`unblock`] in between.
+//! started from here inherits the mask too.
 //! SIGPIPE is ignored by the standard library already.
 
 use std::os::fd::OwnedFd;
@@ -30,14 +30,6 @@ fn taken() -> SigSet {
 /// As `pthread_sigmask(3)`.
 pub fn block() -> Result<(), Failure> {
     taken().thread_block().map_err(|e| Failure::sys("block signals", "", e))
-}
-
-/// Takes [`block`] back for the calling thread.
-///
-/// # Errors
-/// As `pthread_sigmask(3)`.
-pub fn unblock() -> Result<(), Failure> {
-    taken().thread_unblock().map_err(|e| Failure::sys("unblock signals", "", e))
 }
 
 /// Blocked signals as they arrive.

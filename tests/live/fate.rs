@@ -10,7 +10,9 @@ use taptool::device::QueueRecord;
 use taptool::ring::RingLayout;
 use vm_memory::{FileOffset, GuestAddress, GuestMemoryMmap};
 
-use crate::common::{Hold, World, assert_ledger, eventually, live, number, on_vhost_net, sum};
+use crate::common::{
+    Hold, World, assert_ledger, eventually, live, number, on_vhost_net, queue, sum,
+};
 
 /// `tap0` in `a`, answering on 10.9.0.2.
 fn responder(world: &World) -> Hold {
@@ -193,18 +195,29 @@ fn a_ring_that_somebody_overwrites_is_broken_with_a_reason_and_other_taps_go_on(
             .unwrap();
         let ring = RingLayout::new(record.ring, record.size, false);
         let entries = vec![0xff; 2 * usize::from(record.size.get())];
-        shared.write_all_at(&entries, ring.avail + 4).unwrap();
-
-        world.ping_unanswered("a", "10.9.0.2");
-        let tap = hold.tap_when("tap0", "broken", 5.0, |t| t["state"] == "broken");
-        let state = tap["rx_queues"][0]["state"].as_str().unwrap();
         let reason = if on_vhost_net() {
             "broken: the backend reported an error on the queue"
         } else {
             "broken: used id is no entry of the ring"
         };
-        assert_eq!(state, reason);
-        world.ping_answered("b", "10.8.0.2");
+        for command in ["set interface state tap0 up", "set interface state tap0 down"] {
+            shared.write_all_at(&entries, ring.avail + 4).unwrap();
+            world.ping_unanswered("a", "10.9.0.2");
+            let stopped = |t: &Value| queue(t, "tx_queues")["state"] != "running";
+            let tap = hold.tap_when("tap0", "stopped", 5.0, stopped);
+            assert_eq!(tap["state"], "broken");
+            assert_eq!(queue(&tap, "rx_queues")["state"], reason);
+            let other = "broken: stopped with another queue of the interface";
+            assert_eq!(queue(&tap, "tx_queues")["state"], other);
+            world.ping_answered("b", "10.8.0.2");
+            // Setting it up resets it; setting it down before that changes nothing of it.
+            hold.run(command);
+            hold.run("set interface state tap0 up");
+            world.ping_answered("a", "10.9.0.2");
+            let tap = hold.tap("tap0");
+            assert_eq!(tap["state"], "up", "{tap:#}");
+            assert_ledger(&[tap]);
+        }
         assert_eq!(hold.one("delete tap0")["name"], "tap0");
         assert_eq!(world.links("a"), Vec::<String>::new());
         world.ping_answered("b", "10.8.0.2");

@@ -86,6 +86,33 @@ fn delete_gives_back_every_file_and_thread() {
 }
 
 #[test]
+fn one_name_made_and_deleted_two_hundred_times_in_a_row_leaves_nothing() {
+    live(|world| {
+        world.netns("a");
+        let before = world.state();
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns a");
+        hold.run("delete tap tap0");
+        let (files, threads) = hold.files_and_threads();
+        let mut last = 0;
+        for _ in 0..200 {
+            let made = hold.one("create tap0 host-ns a host-ip4-addr 10.9.0.1/24");
+            let index = number(&made, "sw_if_index");
+            assert!(index > last, "{index} after {last}");
+            last = index;
+            hold.run("delete tap tap0");
+        }
+        world.state().assert_same_as(&before, "after 200 deletes");
+        assert_eq!(hold.run("show"), Vec::<Value>::new());
+        eventually("no more files and threads than after the first", 5.0, || {
+            let now = hold.files_and_threads();
+            now.0 <= files && now.1 <= threads
+        });
+        hold.close();
+    });
+}
+
+#[test]
 fn delete_gives_back_the_pages_of_both_memory_files() {
     live(|world| {
         places(world);

@@ -269,6 +269,9 @@ fn what_the_kernel_refuses_late_is_undone_whole() {
         let ended = Hold::start(world).refused(line);
         assert_eq!(ended.code, 4, "{}", ended.stderr);
         stateful().assert_same_as(&before, "after a second default route");
+        let (code, _, stderr) = one_shot(world, &format!("{line} dry-run"));
+        assert_eq!(code, 4, "{stderr}");
+        assert!(stderr.contains("there is a default route already"), "{stderr}");
         // Something that is there but is no bridge.
         let ended = Hold::start(world).refused("create tap0 host-ns a host-bridge up0");
         assert_eq!(ended.code, 2, "{}", ended.stderr);

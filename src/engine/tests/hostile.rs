@@ -39,7 +39,7 @@ fn a_frame_used_twice_breaks_its_queue_and_no_other() {
     rig.connect(c, d);
     rig.interfaces[b].wire.repeat.store(1, Ordering::Relaxed);
     rig.interfaces[a].wire.inject([frame(1, 100)]);
-    let Event::QueueBroken { interface, reason } = rig.event() else { panic!("another event") };
+    let Event::QueueBroken { interface, reason, .. } = rig.event() else { panic!("another event") };
     assert_eq!(interface, rig.interfaces[b].index);
     // One was in flight, so a second used entry is one too many.
     assert_eq!(reason, BrokenReason::UsedIndexJumped);
@@ -88,7 +88,7 @@ fn a_frame_that_claims_more_buffers_than_there_are_breaks_its_queue_and_the_poll
     until("a whole frame passes", || rig.interfaces[b].out() == 1);
     rig.interfaces[a].wire.tear.store(1, Ordering::Relaxed);
     rig.interfaces[a].wire.inject([frame(2, 5_000)]);
-    let Event::QueueBroken { interface, reason } = rig.event() else { panic!("another event") };
+    let Event::QueueBroken { interface, reason, .. } = rig.event() else { panic!("another event") };
     assert_eq!(interface, rig.interfaces[a].index);
     assert_eq!(reason, BrokenReason::BadBufferCount);
     rig.check();

@@ -6,6 +6,7 @@ mod frames;
 mod half;
 mod hostile;
 mod pace;
+mod reset;
 mod retire;
 mod rig;
 mod stall;

@@ -226,11 +226,11 @@ fn a_false_alarm_resumes_a_suspended_queue_but_not_a_broken_one() {
     from.wire.inject((0..10).map(|n| frame(n, 100)));
     rig.settle();
     assert_eq!(to.out(), 10);
-    let broken = StopReason::Broken(BrokenReason::DeviceError);
+    let broken = StopReason::Broken(BrokenReason::ReadFailed);
     rig.ask(|engine| engine.stop(to.poller, to.tx, broken));
     rig.ask(|engine| engine.resume(to.poller, to.tx));
     from.wire.inject((0..10).map(|n| frame(n, 100)));
     rig.settle();
     assert_lost(&to.sent(), &[(DropReason::NoHost, 10), (DropReason::QueueBroken, 10)]);
-    assert_eq!(to.sent().get(Counter::BrokenReason), BrokenReason::DeviceError as u64);
+    assert_eq!(to.sent().get(Counter::BrokenReason), BrokenReason::ReadFailed as u64);
 }

@@ -198,18 +198,6 @@ impl VhostFile {
         unsafe { ioctl::read_by_kernel(self.as_fd(), VHOST_SET_VRING_BASE, &state) }
     }
 
-    /// The available index that the kernel reads next.
-    ///
-    /// # Errors
-    /// No owner.
-    pub fn get_vring_base(&self, index: VringIndex) -> Result<u16, Refused> {
-        let mut state = VringState { index: index.get(), num: 0 };
-        // SAFETY: VHOST_GET_VRING_BASE reads and writes one vhost_vring_state.
-        unsafe { ioctl::written_by_kernel(self.as_fd(), VHOST_GET_VRING_BASE, &mut state)? };
-        // A split ring's index has 16 bits; the upper half belongs to packed rings.
-        Ok((state.num & 0xffff).try_into().unwrap_or(u16::MAX))
-    }
-
     /// Says where a ring lies, each part whole within one region of the memory of
     /// [`VhostFile::set_mem_table`].
     ///

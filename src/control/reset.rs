@@ -1,0 +1,131 @@
+//! A broken queue: its interface is stopped whole, and started again when it is set up.
+//!
+//! # Theory of operation
+//! VIRTIO knows no reset of one queue that both backends could do, so with a broken queue all of
+//! its interface stop. [`halt`] stops the backend and empties the rings: frames of others that lay
+//! in them are lost with a reason and their buffers go home, so no peer waits for them. What it
+//! shows is why. [`revive`] shows the backend the rings anew and lets the queues run. Who calls
+//! either holds the interface's files.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::interface::{Interface, Queue};
+use super::{Resources, Shared, changes, thread};
+use crate::counters::Counter;
+use crate::device::QueueDevice;
+use crate::diag::{Code, Failure};
+use crate::engine::{BrokenReason, StopReason};
+use crate::units::SwIfIndex;
+
+impl Queue {
+    /// Why it moves nothing; none while it runs.
+    pub(super) fn broken(&self) -> Option<BrokenReason> {
+        BrokenReason::from_code(self.snapshot().get(Counter::BrokenReason))
+    }
+}
+
+impl Interface {
+    /// Whether a queue is broken.
+    pub(super) fn is_broken(&self) -> bool {
+        self.rx.iter().chain(&self.tx).any(|queue| queue.broken().is_some())
+    }
+}
+
+/// Stops what is broken: nothing of the interface runs afterwards, and its rings are empty. Does
+/// nothing where nothing is broken, or that was done.
+///
+/// # Errors
+/// The backend could not be stopped, so the rings are still its own; or the interface is being
+/// deleted.
+pub(super) async fn halt(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+    _held: &OwnedMutexGuard<()>,
+) -> Result<(), Failure> {
+    let (mut backend, queues) = match shared.registry().get_mut(index) {
+        Some(i) if i.host_gone || i.deleting || i.halted || !i.is_broken() => return Ok(()),
+        Some(interface) => (interface.backend.take(), interface.queues()),
+        None => return Ok(()),
+    };
+    for (poller, key) in &queues {
+        let reason = StopReason::Broken(BrokenReason::OtherQueue);
+        resources.engine.stop(*poller, *key, reason).await?;
+    }
+    let (backend, left) = thread::run("stop", move || {
+        let left = backend.as_mut().map(|b| b.stop()).unwrap_or_default();
+        (backend, left)
+    })
+    .await?;
+    if let Some(interface) = shared.registry().get_mut(index) {
+        interface.backend = backend;
+    }
+    if let Some(failure) = left.into_iter().next() {
+        return Err(failure);
+    }
+    for (poller, key) in &queues {
+        resources.engine.empty(*poller, *key).await?;
+    }
+    if let Some(interface) = shared.registry().get_mut(index) {
+        interface.halted = true;
+    }
+    Ok(())
+}
+
+/// Starts a halted interface again.
+///
+/// # Errors
+/// The backend's refusal; the interface stays halted.
+pub(super) async fn revive(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+    _held: &OwnedMutexGuard<()>,
+) -> Result<(), Failure> {
+    let (name, mut backend, rings, taps, places) = match shared.registry().get_mut(index) {
+        Some(interface) if interface.halted && !interface.host_gone && !interface.deleting => {
+            let all = || interface.rx.iter().chain(&interface.tx);
+            let rings: Vec<_> = all().map(|q| (q.memory.id(), *q.memory.layout())).collect();
+            let places = interface.queues();
+            let backend = interface.backend.take().ok_or_else(changes::vanished)?;
+            (interface.name.clone(), backend, rings, interface.taps.clone(), places)
+        }
+        _ => return Ok(()),
+    };
+    let (backend, started) = thread::run("backend", move || {
+        // The files are let go before this thread answers.
+        let taps = taps;
+        let started = rings
+            .iter()
+            .try_for_each(|(id, layout)| backend.set_ring(*id, layout))
+            .and_then(|()| backend.start(&taps));
+        if started.is_err() {
+            backend.stop();
+        }
+        (backend, started)
+    })
+    .await?;
+    if let Some(interface) = shared.registry().get_mut(index) {
+        interface.backend = Some(backend);
+    }
+    let devices = started.map_err(|f| if f.on.is_empty() { f.on(name.as_str()) } else { f })?;
+    let devices: Vec<Box<dyn QueueDevice>> = devices.rx.into_iter().chain(devices.tx).collect();
+    if devices.len() != places.len() {
+        return Err(Failure::new(Code::Failed, name.as_str(), "not a device for each queue"));
+    }
+    let notify: Vec<_> = devices.iter().map(|device| device.notify_fds()).collect();
+    if let Some(interface) = shared.registry().get_mut(index) {
+        interface.halted = false;
+        let queues = interface.rx.iter_mut().chain(&mut interface.tx);
+        for (queue, fds) in queues.zip(notify) {
+            queue.notify_fds = fds;
+        }
+    }
+    // Last first: who receives may send at once.
+    for ((poller, key), device) in places.into_iter().zip(devices).rev() {
+        resources.engine.revive(poller, key, device).await?;
+    }
+    Ok(())
+}

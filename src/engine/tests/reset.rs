@@ -1,0 +1,100 @@
+//! A queue that broke is emptied and runs again on a device that was started anew.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::doubles::{Port, Wire};
+use super::frames::frame;
+use super::rig::{Rig, Shape, until};
+use crate::counters::{Counter, Direction, DropReason};
+use crate::engine::{Event, StopReason};
+use crate::ring::BrokenReason;
+use crate::units::PollerIndex;
+
+/// What control does with a broken interface.
+fn halt(rig: &mut Rig, at: usize) {
+    let (poller, keys) =
+        (rig.interfaces[at].poller, [rig.interfaces[at].rx, rig.interfaces[at].tx]);
+    for key in keys {
+        rig.ask(|e| e.stop(poller, key, StopReason::Broken(BrokenReason::OtherQueue)));
+    }
+    rig.interfaces[at].stop_device();
+    for key in keys {
+        rig.ask(|e| e.empty(poller, key));
+    }
+}
+
+/// And when it is set up.
+fn revive(rig: &mut Rig, at: usize) {
+    let map = Arc::clone(rig.memory.shared());
+    let interface = &mut rig.interfaces[at];
+    let [rx, tx] = [0, 1].map(|i| *interface.memory[i].layout());
+    let wire = Arc::new(Wire::new(interface.shape.style, &map, &rx, &tx));
+    wire.put.store(interface.received().get(Counter::Packets), Ordering::Release);
+    interface.thread = wire.start();
+    interface.wire = wire;
+    let interface = &rig.interfaces[at];
+    for (direction, key) in [(Direction::Tx, interface.tx), (Direction::Rx, interface.rx)] {
+        let port = Box::new(Port { wire: Arc::clone(&interface.wire), direction });
+        rig.ask(|e| e.revive(interface.poller, key, port));
+    }
+}
+
+#[test]
+fn a_broken_queue_gives_back_what_was_lent_to_it_and_carries_frames_again_after_a_reset() {
+    for (shape, pollers) in [(Shape::SMALL, 1), (Shape::SMALL, 2), (Shape::LARGE, 2)] {
+        let mut rig = Rig::new(pollers);
+        let (a, b) = (rig.add(0, shape), rig.add(pollers - 1, shape));
+        rig.connect(a, b);
+        rig.connect(b, a);
+        // Some frames are eaten, then one is used twice: they stay in the ring for good.
+        let [from, to] = [a, b].map(|i| &rig.interfaces[i]);
+        to.wire.eat.store(5, Ordering::Relaxed);
+        from.wire.inject((0..5).map(|i| frame(i, 3_000)));
+        until("five are in flight", || to.sent().get(Counter::InFlight) == 5 && to.out() == 5);
+        to.wire.repeat.store(6, Ordering::Relaxed);
+        from.wire.inject((0..6).map(|i| frame(i, 3_000)));
+        assert!(
+            matches!(rig.event(), Event::QueueBroken { queue, .. } if queue == rig.interfaces[b].tx)
+        );
+        halt(&mut rig, b);
+        let [from, to] = [a, b].map(|i| &rig.interfaces[i]);
+        until("all buffers of the peer are home", || from.is_home());
+        assert_eq!(to.pool.free(), shape.buffers);
+        rig.check();
+        let lost = to.sent().lost(DropReason::Torn);
+        assert!(lost >= 5, "{lost}");
+        assert_eq!(to.sent().get(Counter::InFlight), 0);
+        // What it was broken by stays shown, and it refuses.
+        assert_ne!(to.sent().get(Counter::BrokenReason), BrokenReason::OtherQueue as u64);
+        assert_eq!(to.received().get(Counter::BrokenReason), BrokenReason::OtherQueue as u64);
+        from.wire.inject([frame(7, 100)]);
+        until("it refuses", || to.sent().lost(DropReason::QueueBroken) >= 1);
+        revive(&mut rig, b);
+        let [from, to] = [a, b].map(|i| &rig.interfaces[i]);
+        assert_eq!(to.sent().get(Counter::BrokenReason), 0);
+        for _ in 0..3 {
+            from.wire.inject((0..400).map(|i| frame(i, 3_000)));
+            to.wire.inject((0..400).map(|i| frame(i, 3_000)));
+        }
+        rig.settle();
+        let to = &rig.interfaces[b];
+        assert!(to.out() > 0, "nothing passed");
+        assert_eq!(to.sent().lost(DropReason::Torn), lost);
+    }
+}
+
+#[test]
+fn an_error_of_the_last_device_does_not_break_the_next_and_a_queue_that_is_gone_says_so() {
+    let mut rig = Rig::new(1);
+    let a = rig.add(0, Shape::SMALL);
+    halt(&mut rig, a);
+    revive(&mut rig, a);
+    let (poller, key) = (rig.interfaces[a].poller, rig.interfaces[a].rx);
+    rig.ask(|e| e.stop(poller, key, StopReason::Broken(BrokenReason::DeviceError)));
+    assert_eq!(rig.interfaces[a].received().get(Counter::BrokenReason), 0);
+    rig.interfaces[a].wire.inject([frame(1, 100)]);
+    rig.settle();
+    rig.ask(|e| e.take_rx(PollerIndex(0), key));
+    assert!(rig.try_ask(|e| e.empty(poller, key)).is_err());
+}
