@@ -203,8 +203,8 @@ fn what_the_backend_used_before_the_host_side_went_was_sent() {
     // Used by the device between the suspicion and its end; the poller looks no more.
     rig.interfaces[b].wire.tx_stalled.store(false, Ordering::Release);
     rig.interfaces[b].wire.wake();
-    let called = || rig.interfaces[b].wire.calls.load(Ordering::Relaxed) > 0;
-    until("the device used them", called);
+    let used = || rig.interfaces[b].memory[1].positions().used_idx == 50;
+    until("the device used them", used);
     rig.interfaces[b].stop_device();
     rig.ask(|engine| engine.stop(poller, tx, StopReason::HostGone));
     rig.settle();
