@@ -29,6 +29,15 @@ fn without_a_holder_there_are_no_interfaces() {
         "show tun",
         "sh int",
         "show errors",
+        "sh int addr",
+        "show interface rx-placement",
+        "show interface features",
+        "sh hard",
+        "show hardware-interfaces verbose",
+        "show mode",
+        "show runtime verbose",
+        "show threads",
+        "show logging",
         "delete --all",
         "delete tap --all",
         "clear interfaces",
@@ -41,6 +50,9 @@ fn without_a_holder_there_are_no_interfaces() {
         "show tap0",
         "show tap tap0",
         "show interface tap0",
+        "show interface addr tap0",
+        "show hardware-interfaces tap0 verbose",
+        "show mode tap0",
         "delete tap0",
         "gso tap0 on",
         "xconnect tap0 tap1",
@@ -107,6 +119,13 @@ fn help_and_version_are_results() {
     let (code, version, err) = run("--version");
     assert_eq!((code, err), (0, String::new()));
     assert!(version.starts_with(concat!("taptool ", env!("CARGO_PKG_VERSION"), " (")));
+    // The same words, as a command of a script.
+    assert_eq!(run("show version"), (0, version, String::new()));
+    let (code, json, err) = run("-j sh ver");
+    assert_eq!((code, err), (0, String::new()));
+    assert!(json.starts_with("[{\"commit\":"), "{json}");
+    let (_, whole, _) = run("show version verbose");
+    assert!(whole.contains("Version:                   "), "{whole}");
     for line in ["--help", "-h", "create --help", "set interface ip address -h"] {
         let (code, out, err) = run(line);
         assert_eq!((code, err), (0, String::new()), "{line}");

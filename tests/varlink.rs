@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use common::live;
 use serde_json::{Value, json};
 use taptool::api::{
-    ClearRequest, CreateRequest, DeleteRequest, GsoRequest, InterfaceRef, NamespaceSpec, Request,
-    SetInterface, SetRequest, ShowRequest, XconnectRequest,
+    ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef, NamespaceSpec,
+    Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
 use taptool::holder::DESCRIPTION;
 use taptool::units::{Kind, SwIfIndex};
@@ -104,6 +104,15 @@ fn requests() -> Vec<Request> {
         Request::Show(ShowRequest::Tap { kind: Kind::Tap, interfaces: both(), descriptors: true }),
         Request::Show(ShowRequest::Interface(both())),
         Request::Show(ShowRequest::Errors {}),
+        Request::Show(ShowRequest::Addresses(both())),
+        Request::Show(ShowRequest::RxPlacement(both())),
+        Request::Show(ShowRequest::Features(both())),
+        Request::Show(ShowRequest::Hardware { interfaces: both(), detail: Detail::Verbose }),
+        Request::Show(ShowRequest::Mode(both())),
+        Request::Show(ShowRequest::Runtime { verbose: true }),
+        Request::Show(ShowRequest::Threads {}),
+        Request::Show(ShowRequest::Logging {}),
+        Request::Show(ShowRequest::Version { verbose: true }),
         Request::Clear(ClearRequest::Interfaces(both())),
         Request::Clear(ClearRequest::Errors {}),
     ]
@@ -232,6 +241,23 @@ fn a_foreign_client_finds_the_description_and_every_answer_conforms_to_it() {
         let errors = answered("Show", json!({ "errors": {} }));
         assert_eq!(keys(&errors["errors"][0]), of("ErrorRow"));
         answered("Show", json!({ "overview": [] }));
+        for (view, parameters, list, kind) in [
+            ("addresses", json!([]), "interfaces", "Interface"),
+            ("rx_placement", json!([]), "interfaces", "Interface"),
+            ("features", json!([]), "interfaces", "Interface"),
+            ("hardware", json!({ "detail": "verbose" }), "interfaces", "Interface"),
+            ("mode", json!([{ "name": "tap0" }]), "interfaces", "Interface"),
+            ("runtime", json!({}), "pollers", "Poller"),
+            ("threads", json!({}), "threads", "Thread"),
+            ("logging", json!({}), "events", "Event"),
+            ("version", json!({ "verbose": true }), "versions", "Version"),
+        ] {
+            let answer = answered("Show", json!({ view: parameters }));
+            assert_eq!(keys(&answer[list][0]), of(kind), "{view}");
+            if view == "runtime" {
+                assert_eq!(keys(&answer[list][0]["nodes"][0]), of("Node"));
+            }
+        }
         answered("Show", json!({ "interface": [{ "sw_if_index": 1 }] }));
         answered("Gso", json!({ "interface": { "name": "tap0" }, "on": true }));
         answered("Xconnect", json!({ "a": { "name": "tap0" }, "b": { "name": "tap1" } }));

@@ -10,6 +10,7 @@ mod delete;
 mod gso;
 mod interface;
 mod namespace;
+mod process;
 mod queue;
 mod set;
 mod show;
@@ -22,9 +23,10 @@ pub use delete::{DeleteRequest, Deleted};
 pub use gso::GsoRequest;
 pub use interface::{Action, Interface, State};
 pub use namespace::{Namespace, NamespaceSpec};
+pub use process::{Level, LogRow, NodeRow, PollerRow, ThreadRow, Version};
 pub use queue::{Queue, QueueState, RingEntry};
 pub use set::{SetInterface, SetRequest};
-pub use show::{ErrorRow, ShowRequest};
+pub use show::{Detail, ErrorRow, ShowRequest};
 pub use xconnect::XconnectRequest;
 
 use std::future::Future;
@@ -180,6 +182,24 @@ pub enum Reply {
     Counters(Vec<Interface>),
     /// `show errors`: a row per interface, direction, queue and reason that lost frames.
     Errors(Vec<ErrorRow>),
+    /// `show interface addr`.
+    Addresses(Vec<Interface>),
+    /// `show interface rx-placement`.
+    RxPlacement(Vec<Interface>),
+    /// `show interface features`.
+    Features(Vec<Interface>),
+    /// `show hardware-interfaces`, and how much of it.
+    Hardware(Vec<Interface>, Detail),
+    /// `show mode`.
+    Mode(Vec<Interface>),
+    /// `show runtime`; whether with queues that moved nothing.
+    Runtime(Vec<PollerRow>, bool),
+    /// `show threads`.
+    Threads(Vec<ThreadRow>),
+    /// `show logging`, oldest first.
+    Logging(Vec<LogRow>),
+    /// `show version`; whether with everything.
+    Version(Vec<Version>, bool),
 }
 
 impl Reply {
@@ -206,8 +226,19 @@ impl Reply {
                 let named = |name: &IfName| Named { name: name.clone() };
                 ("interfaces", of(&names.iter().map(named).collect::<Vec<_>>()))
             }
-            Self::Overview(all) | Self::Tap(all) | Self::Counters(all) => ("interfaces", of(all)),
+            Self::Overview(all)
+            | Self::Tap(all)
+            | Self::Counters(all)
+            | Self::Addresses(all)
+            | Self::RxPlacement(all)
+            | Self::Features(all)
+            | Self::Hardware(all, _)
+            | Self::Mode(all) => ("interfaces", of(all)),
             Self::Errors(rows) => ("errors", of(rows)),
+            Self::Runtime(pollers, _) => ("pollers", of(pollers)),
+            Self::Threads(threads) => ("threads", of(threads)),
+            Self::Logging(rows) => ("events", of(rows)),
+            Self::Version(versions, _) => ("versions", of(versions)),
         }
     }
 }

@@ -37,13 +37,7 @@ const LACKING: &[(&[&str], &[&str])] = &[
     (
         &["show"],
         &[
-            "hardware-interfaces",
-            "mode",
-            "runtime",
             "trace",
-            "threads",
-            "logging",
-            "version",
             "bridge-domain",
             "l2fib",
             "node",
@@ -55,20 +49,7 @@ const LACKING: &[(&[&str], &[&str])] = &[
             "files",
         ],
     ),
-    (
-        &["show", "interface"],
-        &[
-            "address",
-            "addr",
-            "features",
-            "feat",
-            "vtr",
-            "tag",
-            "rx-placement",
-            "tx-placement",
-            "default",
-        ],
-    ),
+    (&["show", "interface"], &["vtr", "tag", "tx-placement", "default"]),
     (&["clear"], &["hardware-interfaces", "runtime", "trace"]),
     (&["set"], &["terminal", "ip", "logging", "trace"]),
     (

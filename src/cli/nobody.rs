@@ -1,6 +1,6 @@
 //! The answers when no process holds interfaces: there are none.
 
-use crate::api::{ClearRequest, DeleteRequest, InterfaceRef, Outcome, Reply, Request, ShowRequest};
+use crate::api::{ClearRequest, DeleteRequest, InterfaceRef, Outcome, Reply, Request};
 use crate::diag::{Code, Failure};
 
 /// What there is to know about the interfaces that root may hold.
@@ -25,21 +25,8 @@ fn reply(request: &Request) -> Result<Reply, Failure> {
         Request::Gso(gso) => return Err(missing([&gso.interface])),
         Request::Xconnect(wire) => return Err(missing([&wire.a])),
         Request::Set(set) => return Err(missing([&set.interface])),
-        Request::Show(ShowRequest::Overview(names)) if names.is_empty() => {
-            Reply::Overview(Vec::new())
-        }
-        Request::Show(ShowRequest::Tap { interfaces, .. }) if interfaces.is_empty() => {
-            Reply::Tap(Vec::new())
-        }
-        Request::Show(ShowRequest::Interface(names)) if names.is_empty() => {
-            Reply::Counters(Vec::new())
-        }
-        Request::Show(ShowRequest::Errors {}) => Reply::Errors(Vec::new()),
-        Request::Show(
-            ShowRequest::Overview(names)
-            | ShowRequest::Interface(names)
-            | ShowRequest::Tap { interfaces: names, .. },
-        ) => return Err(missing(names)),
+        Request::Show(show) if show.names().is_empty() => show.empty(),
+        Request::Show(show) => return Err(missing(show.names())),
         Request::Clear(ClearRequest::Interfaces(names)) if !names.is_empty() => {
             return Err(missing(names));
         }

@@ -1,9 +1,9 @@
-//! `show [tap|tun|interface|errors] [NAME…]`.
+//! `show …`.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use super::complete;
-use crate::api::{InterfaceRef, Request, ShowRequest};
+use crate::api::{Detail, InterfaceRef, Request, ShowRequest};
 use crate::units::{IfName, Kind};
 
 /// Show interfaces and their counters; alone, one table of everything.
@@ -13,7 +13,7 @@ use crate::units::{IfName, Kind};
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    override_usage = "taptool show [tap|tun|interface|errors] [NAME...]",
+    override_usage = "taptool show [tap|tun|interface|hardware-interfaces|mode] [NAME...]\n       taptool show errors|runtime|threads|logging|version",
     after_help = "Examples:\n  show\n  show tap tap0 descriptors\n  -j show tap tap0"
 )]
 pub(super) struct Args {
@@ -39,18 +39,107 @@ enum What {
     )]
     Tun(OfKind),
     /// State, MTU, packets, bytes and drops of interfaces, as VPP lays them out.
-    #[command(after_help = "Example: show interface tap0")]
+    #[command(
+        args_conflicts_with_subcommands = true,
+        override_usage = "taptool show interface [addr|rx-placement|features] [NAME...]",
+        after_help = "Examples:\n  show interface tap0\n  show interface addr"
+    )]
     Interface {
+        #[command(subcommand)]
+        what: Option<OfInterface>,
         /// Only these interfaces.
         #[arg(value_name = "NAME", add = complete::interfaces())]
         names: Vec<IfName>,
     },
+    /// Link, queues and their pollers, and packets of each queue, as VPP lays them out.
+    ///
+    /// brief is a row for each interface, verbose adds what `show tap' shows.
+    #[command(
+        override_usage = "taptool show hardware-interfaces [NAME...] [brief|verbose]",
+        after_help = "Examples:\n  show hardware-interfaces\n  show hardware-interfaces tap0 verbose"
+    )]
+    HardwareInterfaces {
+        /// Only these interfaces.
+        #[arg(value_name = "NAME", add = complete::interfaces())]
+        words: Vec<IfName>,
+    },
+    /// Whether interfaces are cross-connected (l2) or answer for addresses (l3).
+    #[command(after_help = "Example: show mode")]
+    Mode(Names),
+    /// What each poller spends its time on, and its queues' bursts.
+    ///
+    /// Calls are bursts, vectors their frames. Queues that moved nothing are shown with verbose.
+    #[command(
+        override_usage = "taptool show runtime [verbose]",
+        after_help = "Example: show runtime"
+    )]
+    Runtime(Extra),
+    /// The threads of the process that holds the interfaces.
+    #[command(after_help = "Example: show threads")]
+    Threads,
+    /// The last 512 events: interfaces made, deleted, broken, reset; host sides renamed, moved, gone.
+    ///
+    /// Times are UTC.
+    #[command(after_help = "Example: show logging")]
+    Logging,
+    /// The version of this program.
+    #[command(
+        override_usage = "taptool show version [verbose]",
+        after_help = "Example: show version verbose"
+    )]
+    Version(Extra),
     /// Lost frames by reason.
     ///
     /// The node is the interface and the direction: tap0-rx, tap0-tx. Queues are added up; JSON
     /// keeps them apart.
     #[command(after_help = "Example: show errors")]
     Errors,
+}
+
+#[derive(Debug, Subcommand)]
+enum OfInterface {
+    /// Addresses of our side, and cross-connects.
+    #[command(alias = "address", after_help = "Example: show interface addr")]
+    Addr(Names),
+    /// Which poller receives for which queue.
+    #[command(after_help = "Example: show interface rx-placement")]
+    RxPlacement(Names),
+    /// What works on the frames of an interface.
+    #[command(alias = "feat", after_help = "Example: show interface features tap0")]
+    Features(Names),
+}
+
+#[derive(Debug, clap::Args)]
+struct Names {
+    /// Only these interfaces.
+    #[arg(value_name = "NAME", add = complete::interfaces())]
+    names: Vec<IfName>,
+}
+
+// `verbose' is a word and no option: --verbose is the program's own.
+#[derive(Debug, clap::Args)]
+struct Extra {
+    /// Show more.
+    #[arg(value_name = "verbose", hide_possible_values = true)]
+    extra: Option<Word>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Word {
+    Verbose,
+}
+
+/// The words after `show hardware-interfaces': the last may say how much.
+fn hardware(mut words: Vec<IfName>) -> ShowRequest {
+    let detail = match words.last().map(IfName::as_str) {
+        Some("brief") => Detail::Brief,
+        Some("verbose" | "detail") => Detail::Verbose,
+        _ => Detail::Normal,
+    };
+    if detail != Detail::Normal {
+        words.pop();
+    }
+    ShowRequest::Hardware { interfaces: interfaces(words), detail }
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,7 +167,24 @@ impl From<Args> for Request {
             None => ShowRequest::Overview(interfaces(args.names)),
             Some(What::Tap(args)) => of_kind(Kind::Tap, args),
             Some(What::Tun(args)) => of_kind(Kind::Tun, args),
-            Some(What::Interface { names }) => ShowRequest::Interface(interfaces(names)),
+            Some(What::Interface { what: None, names }) => {
+                ShowRequest::Interface(interfaces(names))
+            }
+            Some(What::Interface { what: Some(what), .. }) => match what {
+                OfInterface::Addr(all) => ShowRequest::Addresses(interfaces(all.names)),
+                OfInterface::RxPlacement(all) => ShowRequest::RxPlacement(interfaces(all.names)),
+                OfInterface::Features(all) => ShowRequest::Features(interfaces(all.names)),
+            },
+            Some(What::HardwareInterfaces { words }) => hardware(words),
+            Some(What::Mode(all)) => ShowRequest::Mode(interfaces(all.names)),
+            Some(What::Runtime(Extra { extra })) => {
+                ShowRequest::Runtime { verbose: extra.is_some() }
+            }
+            Some(What::Threads) => ShowRequest::Threads {},
+            Some(What::Logging) => ShowRequest::Logging {},
+            Some(What::Version(Extra { extra })) => {
+                ShowRequest::Version { verbose: extra.is_some() }
+            }
             Some(What::Errors) => ShowRequest::Errors {},
         })
     }

@@ -3,7 +3,7 @@
 use clap::builder::StyledStr;
 
 use super::grammar::Globals;
-use crate::api::{Outcome, Reply};
+use crate::api::{Outcome, Reply, Version};
 use crate::diag::{Code, Failure};
 use crate::render;
 
@@ -32,10 +32,13 @@ impl Shown {
 
     /// What came of the command `path`.
     pub(super) fn result(path: &str, result: Result<Outcome, Failure>, globals: &Globals) -> Self {
-        let outcome = match result {
+        let mut outcome = match result {
             Ok(outcome) => outcome,
             Err(failure) => return Self::failure("", path, &failure),
         };
+        if let Reply::Version(answered, _) = &mut outcome.reply {
+            Version::beside_own(answered);
+        }
         let out = if globals.json || globals.pretty {
             render::json(&outcome.reply, globals.pretty)
         } else {

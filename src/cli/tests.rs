@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::grammar::{Parsed, Unparsed, Verb, parse, tree};
 use super::words::Refusal;
 use crate::api::{
-    BackendChoice, ClearRequest, CreateRequest, DeleteRequest, GsoRequest, InterfaceRef,
+    BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
     NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
 use crate::units::{IfName, Kind, SwIfIndex};
@@ -234,6 +234,9 @@ fn lines_of_the_other_verbs() {
     let tap = |interfaces, descriptors| {
         Request::Show(ShowRequest::Tap { kind: Kind::Tap, interfaces, descriptors })
     };
+    let show = Request::Show;
+    let both = || vec![name("t1"), name("t2")];
+    let hardware = |interfaces, detail| show(ShowRequest::Hardware { interfaces, detail });
     let wire = |off| Request::Xconnect(XconnectRequest { a: name("t1"), b: name("t2"), off });
     for (line, expected) in [
         ("delete tap tap0", delete(vec![name("tap0")])),
@@ -283,6 +286,21 @@ fn lines_of_the_other_verbs() {
         ),
         ("show interface tap0", Request::Show(ShowRequest::Interface(vec![name("tap0")]))),
         ("show errors", Request::Show(ShowRequest::Errors {})),
+        ("sh int addr", show(ShowRequest::Addresses(vec![]))),
+        ("show interface address t1", show(ShowRequest::Addresses(vec![name("t1")]))),
+        ("show interface rx-placement t1", show(ShowRequest::RxPlacement(vec![name("t1")]))),
+        ("sh int feat t1", show(ShowRequest::Features(vec![name("t1")]))),
+        ("sh hard", hardware(vec![], Detail::Normal)),
+        ("sh hard t1 verbose", hardware(vec![name("t1")], Detail::Verbose)),
+        ("show hardware-interfaces detail", hardware(vec![], Detail::Verbose)),
+        ("show hardware-interfaces t1 t2 brief", hardware(both(), Detail::Brief)),
+        ("sh mode t1 t2", show(ShowRequest::Mode(both()))),
+        ("show runtime", show(ShowRequest::Runtime { verbose: false })),
+        ("sh run verbose", show(ShowRequest::Runtime { verbose: true })),
+        ("sh thr", show(ShowRequest::Threads {})),
+        ("sh log", show(ShowRequest::Logging {})),
+        ("sh ver", show(ShowRequest::Version { verbose: false })),
+        ("show version verbose", show(ShowRequest::Version { verbose: true })),
         ("clear interfaces", Request::Clear(ClearRequest::Interfaces(vec![]))),
         ("clear interfaces tap0", Request::Clear(ClearRequest::Interfaces(vec![name("tap0")]))),
         ("clear errors", Request::Clear(ClearRequest::Errors {})),

@@ -13,7 +13,7 @@ use super::building::Building;
 use super::plan::Plan;
 use super::steps::{Step, steps};
 use super::{Control, Shared, show, thread};
-use crate::api::{BackendChoice, BackendKind, CreateRequest, Reply};
+use crate::api::{self, BackendChoice, BackendKind, CreateRequest, Level, Reply};
 use crate::device::VhostNet;
 use crate::diag::{Code, Failure};
 use crate::host::{self, HostName, Session};
@@ -47,18 +47,30 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
             if choice == BackendChoice::Auto && plan.backend == BackendKind::VhostNet =>
         {
             fall_back(&mut plan, &failure);
+            if let Some(reason) = &plan.backend_reason {
+                let text = format!("backend userspace: {reason}");
+                shared.registry().log.add(Level::Warn, &plan.name, text);
+            }
             run(shared, plan, &namespace, own).await.map_err(|(_, failure)| failure)?
         }
         done => done.map_err(|(_, failure)| failure)?,
     };
-    let registry = shared.registry();
+    let mut registry = shared.registry();
     let interface = registry
         .get(index)
         .ok_or_else(|| Failure::new(Code::Failed, "", "the new interface is gone already"))?;
     let shown = show::interface(&registry, interface, false);
+    let text = format!("created on {}, host side {}", shown.backend.word(), place_of(&shown));
+    registry.log.add(Level::Notice, &shown.name, text);
     drop(registry);
     tell(shared, shown.backend_reason.as_deref());
     Ok(Reply::Created(Box::new(shown)))
+}
+
+/// The host side's name, and its namespace in the creator's words.
+fn place_of(shown: &api::Interface) -> String {
+    let namespace = shown.host_ns.as_ref().map(|ns| format!(" in {ns}"));
+    format!("{}{}", shown.host_if_name, namespace.unwrap_or_default())
 }
 
 /// Whether the namespace is the process's own. Checks that it is one.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::interface::Interface;
 use super::{Resources, Shared, changes, thread};
-use crate::api::{DeleteRequest, Deleted, Reply};
+use crate::api::{DeleteRequest, Deleted, Level, Reply};
 use crate::diag::{Code, Failure};
 use crate::engine::{RxQueue, TxQueue};
 use crate::units::{IfName, SwIfIndex};
@@ -149,6 +149,11 @@ impl Torn {
         if let Some(interface) = removed {
             failures.extend(forget(shared, resources, interface).await);
         }
+        let (level, text) = match failures.len() {
+            0 => (Level::Notice, "deleted".to_owned()),
+            n => (Level::Warn, format!("deleted; {n} steps not undone")),
+        };
+        shared.registry().log.add(level, &name, text);
         Deleted { name, not_undone: failures.iter().map(ToString::to_string).collect() }
     }
 }

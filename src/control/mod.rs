@@ -17,7 +17,9 @@ mod delete;
 mod desk;
 mod host_side;
 mod interface;
+mod log;
 mod plan;
+mod process;
 mod registry;
 mod reset;
 mod show;
@@ -148,7 +150,7 @@ impl Submit for Control {
             Request::Gso(request) => changes::gso(shared, &request).await,
             Request::Xconnect(request) => changes::xconnect(shared, &request).await,
             Request::Set(request) => changes::set(shared, &request).await,
-            Request::Show(request) => show::show(shared, &request),
+            Request::Show(request) => show::show(shared, &request).await,
             Request::Clear(request) => show::clear(shared, &request),
         }
         .map(Outcome::from)

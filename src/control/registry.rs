@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::log::Log;
 use super::{Interface, no_such};
 use crate::api::InterfaceRef;
 use crate::diag::{Code, Failure};
@@ -17,6 +18,8 @@ pub(super) struct Registry {
     last_index: u32,
     /// What the next reply should tell people.
     pub(super) notices: Vec<String>,
+    /// What happened.
+    pub(super) log: Log,
     /// That `backend auto` fell back was told.
     pub(super) fallback_told: bool,
 }

@@ -13,8 +13,9 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::interface::{Interface, Queue};
 use super::{Resources, Shared, changes, thread};
+use crate::api::Level;
 use crate::counters::Counter;
-use crate::device::QueueDevice;
+use crate::device::{QueueDevice, QueueId};
 use crate::diag::{Code, Failure};
 use crate::engine::{BrokenReason, StopReason};
 use crate::units::SwIfIndex;
@@ -27,6 +28,12 @@ impl Queue {
 }
 
 impl Interface {
+    /// Queues that broke by themselves, and why.
+    fn broken_queues(&self) -> Vec<(QueueId, BrokenReason)> {
+        let all = self.rx.iter().chain(&self.tx).filter_map(|q| Some((q.memory.id(), q.broken()?)));
+        all.filter(|(_, reason)| *reason != BrokenReason::OtherQueue).collect()
+    }
+
     /// Whether a queue is broken.
     pub(super) fn is_broken(&self) -> bool {
         self.rx.iter().chain(&self.tx).any(|queue| queue.broken().is_some())
@@ -45,10 +52,21 @@ pub(super) async fn halt(
     index: SwIfIndex,
     _held: &OwnedMutexGuard<()>,
 ) -> Result<(), Failure> {
-    let (mut backend, queues) = match shared.registry().get_mut(index) {
-        Some(i) if i.host_gone || i.deleting || i.halted || !i.is_broken() => return Ok(()),
-        Some(interface) => (interface.backend.take(), interface.queues()),
-        None => return Ok(()),
+    let (mut backend, queues) = {
+        let mut registry = shared.registry();
+        let interface = match registry.get_mut(index) {
+            Some(i) if i.host_gone || i.deleting || i.halted || !i.is_broken() => return Ok(()),
+            Some(interface) => interface,
+            None => return Ok(()),
+        };
+        let (name, broken) = (interface.name.clone(), interface.broken_queues());
+        let taken = (interface.backend.take(), interface.queues());
+        for (queue, reason) in broken {
+            let text =
+                format!("{queue} broken: {reason}; `set interface state {name} up' resets it");
+            registry.log.add(Level::Error, &name, text);
+        }
+        taken
     };
     for (poller, key) in &queues {
         let reason = StopReason::Broken(BrokenReason::OtherQueue);
@@ -127,5 +145,6 @@ pub(super) async fn revive(
     for ((poller, key), device) in places.into_iter().zip(devices).rev() {
         resources.engine.revive(poller, key, device).await?;
     }
+    shared.registry().log.add(Level::Notice, &name, "reset; its queues run again");
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::interface::{Interface, Queue};
 use super::registry::Registry;
-use super::{Shared, no_such};
+use super::{Shared, no_such, process, thread};
 use crate::api::{
     self, ClearRequest, ErrorRow, InterfaceRef, QueueState, Reply, RingEntry, ShowRequest, State,
 };
@@ -13,20 +13,41 @@ use crate::device::{Descriptor, feature_names};
 use crate::diag::Failure;
 use crate::units::{Kind, QueueIndex};
 
-pub(super) fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<Reply, Failure> {
+pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<Reply, Failure> {
+    if let ShowRequest::Threads {} = request {
+        return threads(shared).await.map(Reply::Threads);
+    }
     let registry = shared.registry();
-    let some = |names: &[InterfaceRef], kind: Option<Kind>, descriptors: bool| {
-        select(&registry, names, kind)
+    let some = |kind: Option<Kind>, descriptors: bool| {
+        select(&registry, request.names(), kind)
             .map(|found| found.into_iter().map(|i| interface(&registry, i, descriptors)).collect())
     };
+    let all = || some(None, false);
     Ok(match request {
-        ShowRequest::Overview(names) => Reply::Overview(some(names, None, false)?),
-        ShowRequest::Tap { kind, interfaces, descriptors } => {
-            Reply::Tap(some(interfaces, Some(*kind), *descriptors)?)
-        }
-        ShowRequest::Interface(names) => Reply::Counters(some(names, None, false)?),
+        ShowRequest::Overview(_) => Reply::Overview(all()?),
+        ShowRequest::Tap { kind, descriptors, .. } => Reply::Tap(some(Some(*kind), *descriptors)?),
+        ShowRequest::Interface(_) => Reply::Counters(all()?),
         ShowRequest::Errors {} => Reply::Errors(registry.all().flat_map(errors).collect()),
+        ShowRequest::Addresses(_) => Reply::Addresses(all()?),
+        ShowRequest::RxPlacement(_) => Reply::RxPlacement(all()?),
+        ShowRequest::Features(_) => Reply::Features(all()?),
+        ShowRequest::Hardware { detail, .. } => Reply::Hardware(all()?, *detail),
+        ShowRequest::Mode(_) => Reply::Mode(all()?),
+        ShowRequest::Runtime { verbose } => {
+            let resources = shared.resources.get();
+            let pollers = resources.map(|all| process::pollers(all, &registry));
+            Reply::Runtime(pollers.unwrap_or_default(), *verbose)
+        }
+        ShowRequest::Logging {} => Reply::Logging(registry.log.rows()),
+        ShowRequest::Threads {} | ShowRequest::Version { .. } => request.empty(),
     })
+}
+
+/// The process's threads, read on one of its own.
+async fn threads(shared: &Shared) -> Result<Vec<api::ThreadRow>, Failure> {
+    let control = nix::unistd::gettid().as_raw();
+    let pollers = shared.resources.get().map(|all| process::poller_threads(all));
+    thread::run("threads", move || process::threads(control, &pollers.unwrap_or_default())).await
 }
 
 /// The named interfaces, each once, in the order of their names; all if none is named.

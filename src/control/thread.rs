@@ -4,6 +4,9 @@ use tokio::sync::oneshot;
 
 use crate::diag::{Code, Failure};
 
+/// Their names begin so.
+pub(super) const PREFIX: &str = "host-";
+
 /// Runs `work` on a thread of its own and waits for it without blocking the runtime.
 ///
 /// # Errors
@@ -14,7 +17,7 @@ pub(super) async fn run<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let (done, result) = oneshot::channel();
     std::thread::Builder::new()
-        .name(format!("host-{what}"))
+        .name(format!("{PREFIX}{what}"))
         .spawn(move || {
             // Whoever asked has stopped waiting: the process ends.
             let _ = done.send(work());

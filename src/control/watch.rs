@@ -23,9 +23,10 @@ use super::desk::Desk;
 use super::host_side::HostSide;
 use super::interface::Interface;
 use super::{Resources, Shared, reset, thread};
+use crate::api::Level;
 use crate::device::Pool;
 use crate::engine::{BrokenReason, Event, QueueKey, StopReason};
-use crate::host::{self, Watch, WatchEvent};
+use crate::host::{self, HostFacts, Watch, WatchEvent};
 use crate::units::SwIfIndex;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -165,15 +166,35 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
     };
     match HostSide::find(&resources.nursery, taps).await {
         Ok(Some(side)) => {
-            if let Some(interface) = shared.registry().get_mut(index) {
-                interface.host = side.facts;
-                interface.nsid = side.nsid;
+            let mut registry = shared.registry();
+            let Some(interface) = registry.get_mut(index) else { return };
+            let name = interface.name.clone();
+            let before = std::mem::replace(&mut interface.host, side.facts);
+            interface.nsid = side.nsid;
+            let news = news(&before, &interface.host);
+            for text in news {
+                registry.log.add(Level::Warn, &name, text);
             }
         }
         Ok(None) => host_is_gone(shared, resources, index, &held).await,
         // It is on its way somewhere; the next event or tick finds it.
         Err(_) => {}
     }
+}
+
+/// What others did to a host side that is worth remembering.
+fn news(before: &HostFacts, now: &HostFacts) -> Vec<String> {
+    let mut news = Vec::new();
+    if before.name != now.name {
+        news.push(format!("host side renamed from {} to {}", before.name, now.name));
+    }
+    if before.namespace != now.namespace {
+        news.push("host side moved to another namespace".to_owned());
+    }
+    if before.up != now.up {
+        news.push(format!("host side set {}", if now.up { "up" } else { "down" }));
+    }
+    news
 }
 
 /// Asks a tap file whether its device is still there.
@@ -251,12 +272,17 @@ async fn host_is_gone(
     index: SwIfIndex,
     _held: &OwnedMutexGuard<()>,
 ) {
-    let (mut backend, queues) = match shared.registry().get_mut(index) {
-        Some(interface) if !interface.host_gone && !interface.deleting => {
-            interface.host_gone = true;
-            (interface.backend.take(), interface.queues())
-        }
-        _ => return,
+    let (mut backend, queues) = {
+        let mut registry = shared.registry();
+        let interface = match registry.get_mut(index) {
+            Some(interface) if !interface.host_gone && !interface.deleting => interface,
+            _ => return,
+        };
+        interface.host_gone = true;
+        let taken = (interface.backend.take(), interface.queues());
+        let name = interface.name.clone();
+        registry.log.add(Level::Error, &name, "host side is gone");
+        taken
     };
     // First nobody posts any more, then the device stops, then its ring is emptied.
     for (poller, key) in &queues {

@@ -12,8 +12,10 @@
 //! deleted live until the last of them is home.
 
 mod burst;
+mod commands;
 mod handoff;
 mod inbox;
+mod pace;
 mod poller;
 mod queue;
 mod reset;
@@ -23,6 +25,7 @@ mod tests;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -35,9 +38,11 @@ use crate::units::{PollerIndex, SwIfIndex};
 
 use handoff::Handoff;
 use inbox::{Command, Inbox, Route};
+use pace::PaceCells;
 use poller::{Network, Poller};
 
 pub use crate::ring::BrokenReason;
+pub use pace::Pace;
 pub use queue::{RxParts, RxQueue, StopReason, TxParts, TxQueue};
 
 /// Names a queue to the engine. A slot is used again with another generation.
@@ -51,6 +56,11 @@ fn event_key(key: QueueKey) -> u64 {
 fn key_of(event: u64) -> Option<QueueKey> {
     let slot = u32::try_from(event & 0xffff_ffff).ok()?;
     Some(QueueKey { slot, generation: u32::try_from(event >> 32).ok()? })
+}
+
+/// Name of a poller's thread.
+pub fn thread_name(poller: PollerIndex) -> String {
+    format!("poller-{poller}")
 }
 
 /// What pollers find out.
@@ -115,7 +125,9 @@ impl Engine {
         let failed = |what: &'static str| move |e| Failure::sys(what, "poller", e);
         let inboxes: Result<Vec<_>, _> = (0..n).map(|_| Inbox::new()).collect();
         let handoffs = (0..usize::from(n) * usize::from(n)).map(|_| Handoff::new()).collect();
-        let network = Arc::new(Network { inboxes: inboxes.map_err(failed("eventfd"))?, handoffs });
+        let paces = (0..n).map(|_| PaceCells::new()).collect();
+        let inboxes = inboxes.map_err(failed("eventfd"))?;
+        let network = Arc::new(Network { inboxes, handoffs, paces });
         let (events, receiver) = unbounded_channel();
         let mut engine =
             Self { network: Arc::clone(&network), threads: Vec::new(), slots: Mutex::default() };
@@ -123,7 +135,7 @@ impl Engine {
             let poller = Poller::new(PollerIndex(i), Arc::clone(&network), events.clone())
                 .map_err(failed("epoll"))?;
             let thread = std::thread::Builder::new()
-                .name(format!("poller-{i}"))
+                .name(thread_name(PollerIndex(i)))
                 .spawn(move || poller.run())
                 .map_err(|e| Failure::io("start a thread", "poller", &e))?;
             engine.threads.push(thread);
@@ -134,6 +146,12 @@ impl Engine {
     /// How many pollers there are.
     pub fn pollers(&self) -> u16 {
         u16::try_from(self.threads.len()).unwrap_or(u16::MAX)
+    }
+
+    /// What every poller spent its time on, and the Linux id of its thread.
+    pub fn paces(&self) -> Vec<(PollerIndex, i32, Pace)> {
+        let all = (0..).map(PollerIndex).zip(&self.network.paces);
+        all.map(|(i, cells)| (i, cells.tid.load(Ordering::Relaxed), cells.read())).collect()
     }
 
     async fn ask(&self, poller: PollerIndex, command: Command) -> Result<(), Failure> {

@@ -11,16 +11,17 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::handoff::{Handoff, Message, SLOTS};
-use super::inbox::{Command, Inbox, Route};
+use super::handoff::{Handoff, Message};
+use super::inbox::{Inbox, Route};
+use super::pace::{Pace, PaceCells, Round};
 use super::queue::{RxQueue, StopReason, TxQueue};
-use super::{Event, QueueKey, event_key};
+use super::{Event, QueueKey};
 use crate::action::Reply;
 use crate::counters::{Counter, DropReason};
 use crate::device::{ERROR_KEY, Frame, Pool, PoolSlot, Wait};
@@ -47,6 +48,7 @@ pub(super) struct Network {
     pub(super) inboxes: Vec<Inbox>,
     /// `from * pollers + to`.
     pub(super) handoffs: Vec<Handoff>,
+    pub(super) paces: Vec<PaceCells>,
 }
 
 impl Network {
@@ -61,37 +63,37 @@ impl Network {
 }
 
 /// A pool and the poller that owns it.
-struct Lender {
-    pool: Arc<Pool>,
-    owner: PollerIndex,
+pub(super) struct Lender {
+    pub(super) pool: Arc<Pool>,
+    pub(super) owner: PollerIndex,
     /// Its queue is gone; forget it once nothing is lent.
-    retired: bool,
+    pub(super) retired: bool,
 }
 
 /// The state of one thread.
 pub(super) struct Poller {
     pub(super) id: PollerIndex,
-    network: Arc<Network>,
+    pub(super) network: Arc<Network>,
     pub(super) epoll: Epoll,
     events: UnboundedSender<Event>,
     pub(super) rx: Vec<Option<Box<RxQueue>>>,
     pub(super) tx: Vec<Option<Box<TxQueue>>>,
-    routes: Vec<Option<Route>>,
-    pools: Vec<Option<Lender>>,
+    pub(super) routes: Vec<Option<Route>>,
+    pub(super) pools: Vec<Option<Lender>>,
     ready: VecDeque<QueueKey>,
     /// Transmit queues with frames posted since the last flush.
     pub(super) dirty: Vec<QueueKey>,
     /// Queues of ours.
-    queues: usize,
+    pub(super) queues: usize,
     /// Frames on their way home that found their handoff ring full. All of them are lent by pools
     /// of other pollers, so there are never more than `foreign`, for which there is room.
-    homeless: VecDeque<Frame>,
+    pub(super) homeless: VecDeque<Frame>,
     /// Most frames that pools of other pollers may have lent.
-    foreign: usize,
+    pub(super) foreign: usize,
     pub(super) reply: Reply,
-    born: Instant,
+    pace: Pace,
     pub(super) now_ns: u64,
-    stopping: bool,
+    pub(super) stopping: bool,
 }
 
 impl Poller {
@@ -118,7 +120,7 @@ impl Poller {
             homeless: VecDeque::new(),
             foreign: 0,
             reply: Reply::new(),
-            born: Instant::now(),
+            pace: Pace::default(),
             now_ns: 0,
             stopping: false,
         })
@@ -132,8 +134,15 @@ impl Poller {
     pub(super) fn run(mut self) {
         let mut rounds = 0;
         let mut idle_since = 0;
+        let mut last = Round::Idle;
+        self.cells().tid.store(nix::unistd::gettid().as_raw(), Ordering::Relaxed);
         loop {
-            self.now_ns = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            let now = self.cells().now_ns();
+            self.pace.spend(last, now.saturating_sub(self.now_ns));
+            self.now_ns = now;
+            if last == Round::Asleep {
+                self.cells().publish(&self.pace, None);
+            }
             if self.inbox().has_commands() {
                 self.obey();
                 if self.stopping {
@@ -142,7 +151,11 @@ impl Poller {
             }
             let moved = self.exchange(EXCHANGE) | self.round();
             rounds = (rounds + 1) % ROUNDS_PER_LOOK;
+            self.pace.loops += 1;
+            last = Round::Idle;
             if moved {
+                last = Round::Busy;
+                self.cells().publish(&self.pace, None);
                 idle_since = self.now_ns;
                 if rounds == 0 {
                     self.look(EpollTimeout::ZERO);
@@ -153,20 +166,30 @@ impl Poller {
             if !self.ready.is_empty() || !self.homeless.is_empty() || patient {
                 self.look(EpollTimeout::ZERO);
             } else {
-                self.sleep();
+                if self.sleep() {
+                    last = Round::Asleep;
+                }
                 idle_since = self.now_ns;
             }
         }
     }
 
-    fn sleep(&mut self) {
+    fn cells(&self) -> &PaceCells {
+        &self.network.paces[usize::from(self.id.0)]
+    }
+
+    /// Sleeps until something happens; `false` when something has.
+    fn sleep(&mut self) -> bool {
         self.inbox().fall_asleep();
         let pending = self.inbox().has_commands()
             || self.network.pollers().any(|from| !self.network.handoff(from, self.id).is_empty());
         if !pending {
+            self.pace.sleeps += 1;
+            self.cells().publish(&self.pace, Some(self.now_ns));
             self.look(EpollTimeout::NONE);
         }
         self.inbox().wake_up();
+        !pending
     }
 
     /// Makes the queues ready that have an event.
@@ -258,6 +281,7 @@ impl Poller {
 
     /// Visits one queue; `false` when it left the ready list.
     fn visit(&mut self, key: QueueKey, moved: &mut bool) -> bool {
+        self.pace.visits += 1;
         if let Some(mut queue) = take_slot(&mut self.rx, key) {
             if self.visit_rx(&mut queue) {
                 queue.common.active_ns = self.now_ns;
@@ -309,7 +333,7 @@ impl Poller {
 
     /// Takes what other pollers handed over, at most so many messages of each; `true` if there was
     /// anything.
-    fn exchange(&mut self, most: usize) -> bool {
+    pub(super) fn exchange(&mut self, most: usize) -> bool {
         if self.network.inboxes.len() == 1 {
             return false;
         }
@@ -360,13 +384,13 @@ impl Poller {
     }
 
     /// Hands a retired pool whose buffers are all home back to control, which frees it.
-    fn forget_pool(&mut self, slot: PoolSlot) {
+    pub(super) fn forget_pool(&mut self, slot: PoolSlot) {
         if let Some(lender) = self.forget_lender(usize::from(slot.0)) {
             self.tell(Event::PoolHome(lender.pool));
         }
     }
 
-    fn forget_lender(&mut self, slot: usize) -> Option<Lender> {
+    pub(super) fn forget_lender(&mut self, slot: usize) -> Option<Lender> {
         let lender = self.pools.get_mut(slot).and_then(Option::take)?;
         if lender.owner != self.id {
             self.foreign -= lender.pool.lendable() as usize;
@@ -375,7 +399,7 @@ impl Poller {
     }
 
     /// Counts one more queue and makes room for all on both lists, where each is at most once.
-    fn make_room(&mut self) {
+    pub(super) fn make_room(&mut self) {
         self.queues += 1;
         self.ready.reserve(self.queues);
         self.dirty.reserve(self.queues);
@@ -406,136 +430,6 @@ impl Poller {
         self.network.inboxes[usize::from(route.poller.0)].ring();
         Ok(())
     }
-
-    fn obey(&mut self) {
-        for (command, done) in self.network.inboxes[usize::from(self.id.0)].take() {
-            self.carry_out(command);
-            if let Some(done) = done {
-                // Whoever asked has stopped waiting.
-                let _ = done.send(());
-            }
-        }
-    }
-
-    fn carry_out(&mut self, command: Command) {
-        match command {
-            Command::AddPool(pool, owner) => {
-                let slot = usize::from(pool.slot().0);
-                self.forget_lender(slot);
-                if owner != self.id {
-                    self.foreign += pool.lendable() as usize;
-                    self.homeless.reserve(self.foreign.saturating_sub(self.homeless.len()));
-                }
-                put(&mut self.pools, slot, Lender { pool, owner, retired: false });
-            }
-            Command::AddRx(mut queue) => {
-                self.make_room();
-                let key = queue.common.key;
-                self.watch(&mut queue.common);
-                queue.refill();
-                queue.common.publish_counters();
-                put(&mut self.rx, key.slot as usize, queue);
-                self.wake(key);
-            }
-            Command::AddTx(mut queue) => {
-                self.make_room();
-                let key = queue.common.key;
-                self.watch(&mut queue.common);
-                queue.common.ring.disarm();
-                queue.common.publish_counters();
-                put(&mut self.tx, key.slot as usize, queue);
-            }
-            Command::SetRoute(route) => put(&mut self.routes, route.key.slot as usize, route),
-            Command::RemoveRoute(key) => {
-                if let Some(slot) = self.routes.get_mut(key.slot as usize)
-                    && slot.is_some_and(|route| route.key == key)
-                {
-                    *slot = None;
-                }
-            }
-            Command::TakeRx(key, answer) => {
-                let queue = take_slot(&mut self.rx, key).map(|mut queue| {
-                    self.queues -= 1;
-                    queue.common.device.unregister(&self.epoll);
-                    queue
-                });
-                let _ = answer.send(queue);
-            }
-            Command::TakeTx(key, answer) => {
-                // Nobody offers it frames any more; those that are on their way already are its.
-                self.exchange(SLOTS);
-                let queue = take_slot(&mut self.tx, key).map(|mut queue| {
-                    self.queues -= 1;
-                    queue.common.device.unregister(&self.epoll);
-                    queue
-                });
-                let _ = answer.send(queue);
-            }
-            Command::RetirePool(slot) => {
-                if let Some(Some(lender)) = self.pools.get_mut(usize::from(slot.0)) {
-                    lender.retired = true;
-                    if lender.pool.lent() == 0 {
-                        self.forget_pool(slot);
-                    }
-                }
-            }
-            Command::ForgetPool(slot) => {
-                self.forget_lender(usize::from(slot.0));
-            }
-            Command::SetAction(key, action) => {
-                if let Some(queue) =
-                    slot_mut(&mut self.rx, key.slot).filter(|q| q.common.key == key)
-                {
-                    queue.action = action;
-                }
-            }
-            Command::SetAdmin(key, up) => self.change(key, |common| common.admin_up = up),
-            Command::Stop(key, reason) => {
-                self.change(key, |common| {
-                    let stale = !common.device_error;
-                    if reason == StopReason::Broken(BrokenReason::DeviceError) && stale {
-                        return;
-                    }
-                    common.stop(reason);
-                    common.publish_counters();
-                });
-                if reason == StopReason::HostGone {
-                    self.lose_in_flight(key);
-                }
-            }
-            Command::Resume(key) => {
-                self.change(key, |common| {
-                    common.stopped = common.stopped.filter(|r| *r != StopReason::HostSuspect);
-                });
-                self.wake(key);
-            }
-            Command::Empty(key, answer) => {
-                let _ = answer.send(self.empty(key));
-            }
-            Command::Revive(key, device, answer) => {
-                let _ = answer.send(self.revive(key, device));
-            }
-            Command::Settle(frames) => frames.iter().for_each(|frame| self.release(frame)),
-            Command::Shutdown => self.stopping = true,
-        }
-    }
-
-    /// Watches a new queue's files. A queue that cannot be watched would sleep for ever.
-    pub(super) fn watch(&self, common: &mut super::queue::Common) {
-        if common.device.register(&self.epoll, event_key(common.key)).is_err() {
-            common.stop(StopReason::Broken(BrokenReason::Unwatched));
-            self.tell_broken(common, BrokenReason::Unwatched);
-        }
-    }
-
-    fn change(&mut self, key: QueueKey, change: impl Fn(&mut super::queue::Common)) {
-        if let Some(queue) = slot_mut(&mut self.rx, key.slot).filter(|q| q.common.key == key) {
-            change(&mut queue.common);
-        }
-        if let Some(queue) = slot_mut(&mut self.tx, key.slot).filter(|q| q.common.key == key) {
-            change(&mut queue.common);
-        }
-    }
 }
 
 impl Drop for Poller {
@@ -552,7 +446,7 @@ impl Drop for Poller {
 }
 
 /// Puts `value` at `at`, growing the list as needed.
-fn put<T>(list: &mut Vec<Option<T>>, at: usize, value: T) {
+pub(super) fn put<T>(list: &mut Vec<Option<T>>, at: usize, value: T) {
     if list.len() <= at {
         list.resize_with(at + 1, || None);
     }
@@ -563,7 +457,7 @@ fn slot_of<T>(list: &[Option<T>], slot: u32) -> Option<&T> {
     list.get(slot as usize)?.as_ref()
 }
 
-fn slot_mut<T>(list: &mut [Option<T>], slot: u32) -> Option<&mut T> {
+pub(super) fn slot_mut<T>(list: &mut [Option<T>], slot: u32) -> Option<&mut T> {
     list.get_mut(slot as usize)?.as_mut()
 }
 

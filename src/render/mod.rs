@@ -1,19 +1,22 @@
 //! Replies as people and programs read them. No I/O: strings in, strings out.
 //!
-//! Layouts that VPP has (`show tap`, `show interface`, `show errors`) are VPP's, so that scripts
+//! Layouts that VPP has (`show tap`, `show interface`, `show runtime` …) are VPP's, so that scripts
 //! written for it find its words; what is ours stands beside them. Counters that are zero and
 //! parts that are empty print nothing, and so does a command that only changes something.
 
 mod descriptors;
 mod errors;
 mod escape;
+mod hardware;
 mod interface;
 mod overview;
 mod pad;
 mod planned;
+mod process;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod views;
 
 pub use escape::{escape, escape_lines};
 
@@ -29,6 +32,15 @@ pub fn text(reply: &Reply) -> String {
         Reply::Tap(all) => all.iter().map(tap::interface).collect(),
         Reply::Counters(all) => interface::table(all),
         Reply::Errors(rows) => errors::table(rows),
+        Reply::Addresses(all) => views::addresses(all),
+        Reply::RxPlacement(all) => views::rx_placement(all),
+        Reply::Features(all) => views::features(all),
+        Reply::Hardware(all, detail) => hardware::table(all, *detail),
+        Reply::Mode(all) => views::mode(all),
+        Reply::Runtime(pollers, verbose) => process::runtime(pollers, *verbose),
+        Reply::Threads(all) => process::threads(all),
+        Reply::Logging(rows) => process::logging(rows),
+        Reply::Version(all, verbose) => process::version(all, *verbose),
     }
 }
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::api::{
-    Action, BackendKind, Deleted, ErrorRow, Interface, PlannedStep, Queue, QueueState, RingEntry,
-    State,
+    Action, BackendKind, Deleted, Detail, ErrorRow, Interface, Level, LogRow, NodeRow, PlannedStep,
+    PollerRow, Queue, QueueState, RingEntry, State, ThreadRow, Version,
 };
 use crate::counters::{
     CellBlock, Counter, Direction, DropReason, GROUP_WORDS, QueueCounters, QueueSnapshot,
@@ -245,6 +245,130 @@ fn show_errors_has_the_columns_of_vpp_and_adds_queues_up() {
         "",
     ];
     assert_eq!(shown, expected.join("\n"), "\n{shown}");
+}
+
+#[test]
+fn small_tables_of_interfaces_have_the_layout_of_vpp() {
+    let mut broken = tap0();
+    broken.name = IfName::new("tap1").unwrap();
+    broken.state = State::Broken;
+    broken.action = Action::Xconnect(IfName::new("tap0").unwrap());
+    broken.addresses = Vec::new();
+    broken.rx_queues[0].poller = PollerIndex(1);
+    let both = || vec![tap0(), broken.clone()];
+    assert_eq!(
+        text(&Reply::Addresses(both())),
+        "tap0 (up):\n  L3 10.9.0.2/24\ntap1 (dn):\n  L2 xconnect tap0\n"
+    );
+    assert_eq!(text(&Reply::Mode(both())), "l3 tap0\nl2 xconnect tap1 tap0\n");
+    assert_eq!(
+        text(&Reply::RxPlacement(both())),
+        "Thread 0 (poller-0):\n node tap-input:\n    tap0 queue 0 (adaptive)\n\
+         Thread 1 (poller-1):\n node tap-input:\n    tap1 queue 0 (adaptive)\n"
+    );
+    let features = text(&Reply::Features(both()));
+    assert!(features.contains("on tap0...\n\ndevice-input:\n  respond\n"), "{features}");
+    assert!(features.contains("on tap1...\n\ndevice-input:\n  xconnect tap0\n"), "{features}");
+    for nothing in [Reply::Addresses as fn(_) -> _, Reply::Mode, Reply::RxPlacement] {
+        assert_eq!(text(&nothing(Vec::new())), "");
+    }
+}
+
+#[test]
+fn show_hardware_interfaces_has_the_layout_of_vpp() {
+    let head = "              Name                Idx   Link  Hardware
+tap0                               1     up   tap0
+";
+    let body = "  Link speed: unknown
+  RX Queues:
+    queue thread         mode
+    0     poller-0 (0)   adaptive
+  TX Queues:
+    queue shared thread(s)
+    0     no     0
+";
+    let shown = |detail| text(&Reply::Hardware(vec![tap0()], detail));
+    assert_eq!(shown(Detail::Brief), head);
+    let normal = shown(Detail::Normal);
+    assert!(normal.starts_with(&format!("{head}{body}  Ethernet address ")), "{normal}");
+    assert!(normal.contains("\n  VIRTIO interface\n     instance 0\n"), "{normal}");
+    assert!(normal.contains("       RX QUEUE : Total Packets\n              0 : "), "{normal}");
+    let verbose = shown(Detail::Verbose);
+    assert!(verbose.starts_with(&normal) && verbose.contains("Virtqueue (TX) 0"), "{verbose}");
+}
+
+#[test]
+fn show_runtime_has_the_columns_of_vpp_and_says_where_the_time_went() {
+    let node = |direction, calls, vectors, drops| NodeRow {
+        interface: IfName::new("tap0").unwrap(),
+        direction,
+        queue: QueueIndex(0),
+        active: true,
+        calls,
+        vectors,
+        drops,
+    };
+    let poller = PollerRow {
+        poller: PollerIndex(0),
+        thread: "poller-0".into(),
+        loops: 20_000,
+        visits: 30_000,
+        sleeps: 7,
+        busy_ns: 2_000_000_000,
+        spin_ns: 1_000_000_000,
+        asleep_ns: 7_000_000_000,
+        nodes: vec![node(Direction::Rx, 100, 6_400, 12), node(Direction::Tx, 0, 0, 0)],
+    };
+    let expected = "\
+Time 10.0, average vectors/node 64.00 loops/sec 2000.00
+  vector rates in 6.4000e2, out 0.0000e0, drop 1.2000e0, punt 0.0000e0
+  busy 20.0 %, spinning 10.0 %, asleep 70.0 %; visits 30000, sleeps 7
+             Name                 State         Calls          Vectors        Suspends      Packet-Clocks   Vectors/Call
+tap0-rx                          active                100            6400               0               -           64.00
+";
+    assert_eq!(text(&Reply::Runtime(vec![poller.clone()], false)), expected);
+    let verbose = text(&Reply::Runtime(vec![poller.clone()], true));
+    assert!(verbose.contains("\ntap0-tx "), "{verbose}");
+    let two = text(&Reply::Runtime(vec![poller.clone(), poller], false));
+    assert!(two.starts_with("---------------\nThread 0 poller-0\nTime 10.0"), "{two}");
+}
+
+#[test]
+fn show_threads_logging_and_version_have_the_layout_of_vpp() {
+    let thread = ThreadRow {
+        id: 1,
+        name: "poller-0".into(),
+        role: "poller".into(),
+        lwp: 1234,
+        policy: "other".into(),
+        priority: 0,
+        cpu: 3,
+        core: Some(1),
+        socket: None,
+    };
+    assert_eq!(
+        text(&Reply::Threads(vec![thread])),
+        "\
+ID     Name                Type        LWP     Sched Policy (Priority)  lcore  Core   Socket
+1      poller-0            poller      1234    other (0)                3      1      -
+"
+    );
+    let row = LogRow {
+        time_ms: 1_767_225_599_123,
+        level: Level::Warn,
+        name: IfName::new("tap0").unwrap(),
+        text: "host side renamed from tap0 to \u{1b}[2J".into(),
+    };
+    assert_eq!(
+        text(&Reply::Logging(vec![row])),
+        "2025/12/31 23:59:59:123 warn       tap            \
+         tap0: host side renamed from tap0 to \\u{1b}[2J\n"
+    );
+    let shown = text(&Reply::Version(vec![Version::own()], false));
+    assert_eq!(
+        shown,
+        format!("taptool {} ({})\n", env!("CARGO_PKG_VERSION"), env!("TAPTOOL_COMMIT"))
+    );
 }
 
 #[test]

@@ -86,6 +86,54 @@ fn delete_gives_back_every_file_and_thread() {
 }
 
 #[test]
+fn what_the_holder_does_is_shown_by_poller_thread_and_event() {
+    live(|world| {
+        world.quiet_netns("a");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns a host-ip4-addr 10.9.0.1/24 respond 10.9.0.2/24");
+        world.ping_answered("a", "10.9.0.2");
+        let runtime = hold.one("show runtime");
+        let nodes = runtime["nodes"].as_array().unwrap();
+        assert_eq!(nodes.len(), 2, "{runtime:#}");
+        for node in nodes {
+            assert_eq!(node["active"], true, "{runtime:#}");
+            assert!(number(node, "calls") > 0, "{runtime:#}");
+            assert!(number(node, "vectors") >= number(node, "calls"), "{runtime:#}");
+        }
+        let visits = number(&runtime, "visits");
+        assert!(visits > 0 && number(&runtime, "sleeps") > 0, "{runtime:#}");
+        // Asleep since the ping: the time goes on without a visit.
+        let later = hold.one("show runtime");
+        assert!(number(&later, "asleep_ns") > number(&runtime, "asleep_ns"), "{later:#}");
+        let threads = hold.run("show threads");
+        let roles: Vec<&str> = threads.iter().map(|t| t["type"].as_str().unwrap()).collect();
+        assert_eq!(&roles[..2], ["control", "poller"], "{threads:#?}");
+        assert_eq!(number(&threads[0], "lwp"), u64::from(hold.pid()));
+        world.ip("-n a link set tap0 down");
+        hold.tap_when("tap0", "down", 5.0, |t| t["link_up"] == false);
+        world.ip("-n a link set tap0 name eth9");
+        hold.tap_when("tap0", "renamed", 5.0, |t| t["host_if_name"] == "eth9");
+        world.ip("-n a link del eth9");
+        hold.tap_when("tap0", "host-gone", 5.0, |t| t["state"] == "host-gone");
+        hold.run("delete tap0");
+        let log = hold.run("show logging");
+        let said: Vec<&str> = log.iter().map(|row| row["text"].as_str().unwrap()).collect();
+        let wanted = [
+            "created on ",
+            "host side set down",
+            "host side renamed from tap0 to eth9",
+            "host side is gone",
+            "deleted",
+        ];
+        let mut rest = said.iter();
+        for text in wanted {
+            assert!(rest.any(|row| row.starts_with(text)), "{text} in {said:?}");
+        }
+        hold.close();
+    });
+}
+
+#[test]
 fn one_name_made_and_deleted_two_hundred_times_in_a_row_leaves_nothing() {
     live(|world| {
         world.netns("a");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Case, Finding, place};
 use crate::api::{Action, BackendKind, Interface, Queue, QueueState, State};
 use crate::counters::{Direction, DropReason};
-use crate::doctor::commands::{self, recreate, word};
+use crate::doctor::commands::{self, word};
 use crate::doctor::look::Look;
 use crate::doctor::reasons;
 use crate::host::inspect::Inspection;
@@ -48,7 +48,12 @@ fn admin(interface: &Interface) -> Finding {
     }
     Finding::drops("admin", format!("{name} was set down by a command"))
         .cost("every frame from and to it is dropped (admin_down)")
-        .remedy(format!("taptool set interface state {} up", word(name.as_str())))
+        .remedy(set_up(interface))
+}
+
+/// Also resets broken queues.
+fn set_up(interface: &Interface) -> String {
+    format!("taptool set interface state {} up", word(interface.name.as_str()))
 }
 
 fn broken(interface: &Interface, direction: &str, queue: &Queue) -> Option<Finding> {
@@ -64,7 +69,7 @@ fn broken(interface: &Interface, direction: &str, queue: &Queue) -> Option<Findi
     Some(
         Finding::drops("queues", format!("{direction} queue {} is broken: {why}", queue.id))
             .cost(cost)
-            .remedy(recreate(interface, false)),
+            .remedy(set_up(interface)),
     )
 }
 

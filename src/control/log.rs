@@ -1,0 +1,47 @@
+//! What happened to interfaces, the last of it.
+
+use std::collections::VecDeque;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::api::{Level, LogRow};
+use crate::units::IfName;
+
+/// Events that are kept, as many as VPP keeps.
+const ROWS: usize = 512;
+
+/// The last events, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Log(VecDeque<LogRow>);
+
+impl Log {
+    /// Adds an event that happened now.
+    pub(super) fn add(&mut self, level: Level, name: &IfName, text: impl Into<String>) {
+        if self.0.len() == ROWS {
+            self.0.pop_front();
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        self.0.push_back(LogRow { time_ms, level, name: name.clone(), text: text.into() });
+    }
+
+    /// All of them.
+    pub(super) fn rows(&self) -> Vec<LogRow> {
+        self.0.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_event_goes_when_there_is_no_room() {
+        let (mut log, name) = (Log::default(), IfName::new("tap0").unwrap());
+        for i in 0..ROWS + 3 {
+            log.add(Level::Notice, &name, format!("event {i}"));
+        }
+        let rows = log.rows();
+        assert_eq!((rows.len(), rows[0].text.as_str()), (ROWS, "event 3"));
+        assert!(rows.windows(2).all(|pair| pair[0].time_ms <= pair[1].time_ms));
+    }
+}

@@ -1,0 +1,140 @@
+//! What control asks of a poller, carried out between two rounds.
+
+use super::handoff::SLOTS;
+use super::inbox::Command;
+use super::poller::{Lender, Poller, put, slot_mut, take_slot};
+use super::queue::{Common, StopReason};
+use super::{QueueKey, event_key};
+use crate::ring::BrokenReason;
+
+impl Poller {
+    pub(super) fn obey(&mut self) {
+        for (command, done) in self.network.inboxes[usize::from(self.id.0)].take() {
+            self.carry_out(command);
+            if let Some(done) = done {
+                // Whoever asked has stopped waiting.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::AddPool(pool, owner) => {
+                let slot = usize::from(pool.slot().0);
+                self.forget_lender(slot);
+                if owner != self.id {
+                    self.foreign += pool.lendable() as usize;
+                    self.homeless.reserve(self.foreign.saturating_sub(self.homeless.len()));
+                }
+                put(&mut self.pools, slot, Lender { pool, owner, retired: false });
+            }
+            Command::AddRx(mut queue) => {
+                self.make_room();
+                let key = queue.common.key;
+                self.watch(&mut queue.common);
+                queue.refill();
+                queue.common.publish_counters();
+                put(&mut self.rx, key.slot as usize, queue);
+                self.wake(key);
+            }
+            Command::AddTx(mut queue) => {
+                self.make_room();
+                let key = queue.common.key;
+                self.watch(&mut queue.common);
+                queue.common.ring.disarm();
+                queue.common.publish_counters();
+                put(&mut self.tx, key.slot as usize, queue);
+            }
+            Command::SetRoute(route) => put(&mut self.routes, route.key.slot as usize, route),
+            Command::RemoveRoute(key) => {
+                if let Some(slot) = self.routes.get_mut(key.slot as usize)
+                    && slot.is_some_and(|route| route.key == key)
+                {
+                    *slot = None;
+                }
+            }
+            Command::TakeRx(key, answer) => {
+                let queue = take_slot(&mut self.rx, key).map(|mut queue| {
+                    self.queues -= 1;
+                    queue.common.device.unregister(&self.epoll);
+                    queue
+                });
+                let _ = answer.send(queue);
+            }
+            Command::TakeTx(key, answer) => {
+                // Nobody offers it frames any more; those that are on their way already are its.
+                self.exchange(SLOTS);
+                let queue = take_slot(&mut self.tx, key).map(|mut queue| {
+                    self.queues -= 1;
+                    queue.common.device.unregister(&self.epoll);
+                    queue
+                });
+                let _ = answer.send(queue);
+            }
+            Command::RetirePool(slot) => {
+                if let Some(Some(lender)) = self.pools.get_mut(usize::from(slot.0)) {
+                    lender.retired = true;
+                    if lender.pool.lent() == 0 {
+                        self.forget_pool(slot);
+                    }
+                }
+            }
+            Command::ForgetPool(slot) => {
+                self.forget_lender(usize::from(slot.0));
+            }
+            Command::SetAction(key, action) => {
+                if let Some(queue) =
+                    slot_mut(&mut self.rx, key.slot).filter(|q| q.common.key == key)
+                {
+                    queue.action = action;
+                }
+            }
+            Command::SetAdmin(key, up) => self.change(key, |common| common.admin_up = up),
+            Command::Stop(key, reason) => {
+                self.change(key, |common| {
+                    let stale = !common.device_error;
+                    if reason == StopReason::Broken(BrokenReason::DeviceError) && stale {
+                        return;
+                    }
+                    common.stop(reason);
+                    common.publish_counters();
+                });
+                if reason == StopReason::HostGone {
+                    self.lose_in_flight(key);
+                }
+            }
+            Command::Resume(key) => {
+                self.change(key, |common| {
+                    common.stopped = common.stopped.filter(|r| *r != StopReason::HostSuspect);
+                });
+                self.wake(key);
+            }
+            Command::Empty(key, answer) => {
+                let _ = answer.send(self.empty(key));
+            }
+            Command::Revive(key, device, answer) => {
+                let _ = answer.send(self.revive(key, device));
+            }
+            Command::Settle(frames) => frames.iter().for_each(|frame| self.release(frame)),
+            Command::Shutdown => self.stopping = true,
+        }
+    }
+
+    /// Watches a new queue's files. A queue that cannot be watched would sleep for ever.
+    pub(super) fn watch(&self, common: &mut Common) {
+        if common.device.register(&self.epoll, event_key(common.key)).is_err() {
+            common.stop(StopReason::Broken(BrokenReason::Unwatched));
+            self.tell_broken(common, BrokenReason::Unwatched);
+        }
+    }
+
+    pub(super) fn change(&mut self, key: QueueKey, change: impl Fn(&mut Common)) {
+        if let Some(queue) = slot_mut(&mut self.rx, key.slot).filter(|q| q.common.key == key) {
+            change(&mut queue.common);
+        }
+        if let Some(queue) = slot_mut(&mut self.tx, key.slot).filter(|q| q.common.key == key) {
+            change(&mut queue.common);
+        }
+    }
+}

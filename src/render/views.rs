@@ -1,0 +1,64 @@
+//! VPP's small tables of interfaces: `show interface addr|rx-placement|features`, `show mode`.
+
+use std::collections::BTreeMap;
+
+use crate::api::{Action, Interface, State};
+use crate::units::PollerIndex;
+
+/// `show interface addr`.
+pub(super) fn addresses(all: &[Interface]) -> String {
+    all.iter()
+        .map(|i| {
+            let up = if i.state == State::Up { "up" } else { "dn" };
+            let mut out = format!("{} ({up}):\n", i.name);
+            if let Action::Xconnect(peer) = &i.action {
+                out += &format!("  L2 xconnect {peer}\n");
+            }
+            out + &i.addresses.iter().map(|a| format!("  L3 {a}\n")).collect::<String>()
+        })
+        .collect()
+}
+
+/// `show mode`.
+pub(super) fn mode(all: &[Interface]) -> String {
+    all.iter()
+        .map(|i| match &i.action {
+            Action::Xconnect(peer) => format!("l2 xconnect {} {peer}\n", i.name),
+            Action::Sink | Action::Respond => format!("l3 {}\n", i.name),
+        })
+        .collect()
+}
+
+/// `show interface rx-placement`. Our pollers are adaptive: they poll while there is work.
+pub(super) fn rx_placement(all: &[Interface]) -> String {
+    let mut threads: BTreeMap<PollerIndex, String> = BTreeMap::new();
+    for i in all {
+        for queue in &i.rx_queues {
+            *threads.entry(queue.poller).or_default() +=
+                &format!("    {} queue {} (adaptive)\n", i.name, queue.id);
+        }
+    }
+    threads
+        .into_iter()
+        .map(|(poller, rows)| {
+            format!("Thread {poller} (poller-{poller}):\n node tap-input:\n{rows}")
+        })
+        .collect()
+}
+
+/// `show interface features`: what works on the frames of each of our two arcs.
+pub(super) fn features(all: &[Interface]) -> String {
+    all.iter()
+        .map(|i| {
+            let input = match &i.action {
+                Action::Sink => "none configured".to_owned(),
+                action => action.to_string(),
+            };
+            format!(
+                "Feature paths configured on {}...\n\ndevice-input:\n  {input}\n\n\
+                 interface-output:\n  none configured\n\n",
+                i.name
+            )
+        })
+        .collect()
+}
