@@ -23,7 +23,7 @@ fn commands_are_offered_by_prefix_and_after_abbreviations() {
     check("c", &["create", "clear", "completions"]);
     check("set interface st", &["state"]);
     check("set int ", &["state", "l2", "l3", "ip"]);
-    check("sh t", &["tap", "tun"]);
+    check("sh t", &["tap", "tun", "threads"]);
     let all = offered("");
     for word in ["create", "show", "hold", "demo"] {
         assert!(all.iter().any(|w| w == word), "{word}: {all:?}");
