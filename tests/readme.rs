@@ -249,7 +249,7 @@ struct Shell {
 const DONE: &str = "-- done --";
 
 impl Shell {
-    fn start(_here: &World, directory: &Path) -> Self {
+    fn start(here: &World, directory: &Path) -> Self {
         let program = env::var_os("TAPTOOL_BIN").map_or_else(|| cargo_bin("taptool"), Into::into);
         let mut paths = vec![program.parent().unwrap().to_owned()];
         paths.extend(env::split_paths(&env::var_os("PATH").unwrap()));
@@ -258,6 +258,7 @@ impl Shell {
             .env("PATH", env::join_paths(paths).unwrap())
             .env("LC_ALL", "C")
             .env("NO_COLOR", "1")
+            .env("TAPTOOL_SOCKET", here.socket())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -323,6 +324,7 @@ fn the_tour_prints_what_readme_says() {
         if updating() {
             write_blocks("tour", "# ", &blocks);
         }
+        world.nothing_left();
         // Nothing is left: the namespaces have their loopback device alone.
         for netns in ["foo", "left", "right"] {
             assert_eq!(world.links(netns), Vec::<String>::new());
@@ -336,7 +338,12 @@ fn the_errors_are_those_that_readme_shows() {
         let words = shlex::split(&command).unwrap();
         assert_eq!(words[0], "taptool");
         let mut command = Command::new(cargo_bin("taptool"));
-        let out = command.args(&words[1..]).env("NO_COLOR", "1").output().unwrap();
+        let out = command
+            .args(&words[1..])
+            .env("NO_COLOR", "1")
+            .env("TAPTOOL_SOCKET", "/nonexistent/s")
+            .output()
+            .unwrap();
         assert_ne!(out.status.code(), Some(0));
         let found = String::from_utf8(out.stderr).unwrap();
         assert_eq!(found.lines().collect::<Vec<_>>(), said, "{words:?}");
