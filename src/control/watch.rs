@@ -250,6 +250,11 @@ async fn missing(shared: Arc<Shared>) -> Vec<SwIfIndex> {
 /// Stops an interface that has a broken queue.
 async fn halt(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
+    let queues = shared.registry().get(index).map(Interface::queues).unwrap_or_default();
+    for (poller, _) in queues {
+        // A queue is told of in the middle of a burst, and shown as broken from its end on.
+        let _ = resources.engine.catch_up(poller).await;
+    }
     if let Err(failure) = reset::halt(shared, resources, index, &held).await {
         // Its queues stay stopped and shown as broken; setting it up tries again.
         shared.registry().notices.push(failure.to_string());

@@ -290,6 +290,15 @@ impl Engine {
         self.ask(PollerIndex(0), Command::Settle(frames)).await
     }
 
+    /// Waits until a poller has ended the round that it is in, and so published what it has told
+    /// of.
+    ///
+    /// # Errors
+    /// When the poller has ended.
+    pub async fn catch_up(&self, poller: PollerIndex) -> Result<(), Failure> {
+        self.ask(poller, Command::Settle(Vec::new())).await
+    }
+
     /// Lets the pollers forget a pool; [`Event::PoolHome`] comes when nothing of it is lent.
     ///
     /// # Errors
