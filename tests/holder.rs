@@ -326,3 +326,102 @@ fn requests_of_several_clients_run_beside_each_other() {
         world.nothing_left();
     });
 }
+
+#[test]
+fn a_holder_killed_in_the_middle_of_a_request_is_exit_6_and_the_next_one_starts_clean() {
+    live(|world| {
+        world.quiet_netns("a");
+        let create = |name: &str| format!("{} -q create {name} --netns a", world.taptool());
+        let mut cut = 0;
+        for round in 0..30 {
+            world.done("-q create keep --netns a");
+            let process = world.start(&create("tap0"));
+            thread::sleep(Duration::from_millis(round));
+            for pid in world.holders() {
+                let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
+                // It may have ended.
+                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
+            let out = process.output(30.0);
+            let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+            match out.status.code() {
+                Some(0) => {}
+                Some(6) => {
+                    cut += 1;
+                    assert!(stderr.contains("ended without an answer"), "{stderr}");
+                }
+                other => panic!("round {round}: {other:?}: {stderr}"),
+            }
+            // Whoever comes next finds what is alive, or nothing.
+            world.done("delete --all");
+            eventually("the kernel takes everything back", 10.0, || {
+                world.links("a").is_empty() && world.holders().is_empty()
+            });
+        }
+        assert!(cut > 0, "no round met the holder at work");
+    });
+}
+
+#[test]
+fn a_service_manager_is_told_and_its_socket_is_taken() {
+    live(|world| {
+        use std::os::unix::net::UnixDatagram;
+        world.quiet_netns("a");
+        let notify = UnixDatagram::bind(world.dir().join("notify")).unwrap();
+        notify.set_read_timeout(Some(patience(10.0))).unwrap();
+        let said = || {
+            let mut text = [0; 256];
+            let length = notify.recv(&mut text).unwrap();
+            String::from_utf8_lossy(&text[..length]).trim().to_owned()
+        };
+        let listener = UnixListener::bind(world.socket()).unwrap();
+        // The socket is descriptor 3 of the process that the variables name.
+        let mut holder = std::process::Command::new("sh")
+            .args(["-c", "exec 3<&0; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" hold"])
+            .arg(common::taptool())
+            .env("NOTIFY_SOCKET", world.dir().join("notify"))
+            .env("TAPTOOL_SOCKET", world.socket())
+            .stdin(std::os::fd::OwnedFd::from(listener))
+            .spawn()
+            .unwrap();
+        assert_eq!(said(), "READY=1");
+        world.done("-q create tap0 --netns a");
+        assert_eq!(world.holders(), [holder.id()]);
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(holder.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert_eq!(said(), "STOPPING=1");
+        assert!(holder.wait().unwrap().success());
+        // The manager's socket stays: the manager will start the next holder with it.
+        assert!(world.socket().exists());
+        assert!(world.links("a").is_empty());
+    });
+}
+
+#[test]
+fn monitor_prints_events_as_they_happen_and_ends_with_the_holder() {
+    live(|world| {
+        world.quiet_netns("a");
+        assert_eq!(world.done("monitor"), "");
+        world.done("-q create tap0 --netns a");
+        let monitor = world.start(&format!("{} -j monitor", world.taptool()));
+        // Heard from the moment on in which it listens; so something happens until it is heard.
+        let log = world.dir().join("log");
+        let text = world.start(&format!("sh -c '{} monitor >{}'", world.taptool(), log.display()));
+        let mut round = 0;
+        eventually("an event is printed", 10.0, || {
+            round += 1;
+            let (from, to) = if round % 2 == 1 { ("tap0", "eth9") } else { ("eth9", "tap0") };
+            world.ip(&format!("-n a link set {from} down"));
+            world.ip(&format!("-n a link set {from} name {to}"));
+            std::fs::read_to_string(&log).unwrap().contains("eth9")
+        });
+        world.done("delete tap0");
+        let out = monitor.output(10.0);
+        assert!(out.status.success());
+        let last = String::from_utf8(out.stdout).unwrap();
+        let last: Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
+        assert_eq!(last[0]["name"], "tap0");
+        assert!(text.output(10.0).status.success());
+        world.nothing_left();
+    });
+}

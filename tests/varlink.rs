@@ -136,7 +136,9 @@ fn the_description_has_every_method_and_parameter_that_requests_have_and_no_othe
         let again: Request = serde_json::from_value(call.clone()).unwrap();
         assert_eq!(serde_json::to_value(&again).unwrap(), call);
     }
-    let described = idl.methods.iter().map(|(name, m)| ((*name).to_owned(), fields(&m.input)));
+    // A stream, and no request.
+    let methods = idl.methods.iter().filter(|(name, _)| **name != "Monitor");
+    let described = methods.map(|(name, m)| ((*name).to_owned(), fields(&m.input)));
     assert_eq!(seen, described.collect());
     let change = idl.methods["Set"].input.elts.iter().find(|field| field.name == "change").unwrap();
     let VTypeExt::Plain(VType::Struct(change)) = &change.vtype else { panic!("not a struct") };
@@ -275,7 +277,7 @@ fn a_foreign_client_finds_the_description_and_every_answer_conforms_to_it() {
                 varlink::ErrorKind::InvalidParameter(what) => {
                     varlink::Reply::error(format!("InvalidParameter {what}"), None)
                 }
-                other => panic!("{other:?}"),
+                other => varlink::Reply::error(format!("{other:?}"), None),
             }
         };
         let missing = refused("Delete", json!({ "named": [{ "name": "tap9" }] }));
@@ -291,7 +293,20 @@ fn a_foreign_client_finds_the_description_and_every_answer_conforms_to_it() {
         let fileless = refused("Create", json!({ "kind": "tap" }));
         assert_eq!(fileless.error.as_deref(), Some("io.taptool.Usage"));
 
+        // Events stream until the holder leaves.
+        let listener = Connection::with_address(&address).unwrap();
+        let mut events = Call::new(listener, "io.taptool.Monitor", json!({}));
+        let mut events = events.more().unwrap();
+        answered("Delete", json!({ "named": [{ "name": "tap1" }] }));
+        let event = events.next().unwrap().unwrap();
+        object(&idl, &event, &idl.methods["Monitor"].output, "Monitor");
+        assert_eq!(event["event"]["name"], "tap1");
+        assert_eq!(refused("Monitor", json!({})).error.as_deref(), Some("ExpectedMore"));
+
         answered("Delete", json!({ "all": {} }));
+        assert_eq!(events.next().unwrap().unwrap()["event"]["name"], "tap0");
+        assert_eq!(events.next().unwrap().unwrap(), json!({}));
+        assert!(events.next().is_none());
         drop(service);
         drop(connection);
         world.nothing_left();

@@ -9,7 +9,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use super::reach::Reach;
 use super::words::{self, Refusal};
 use super::{
-    clear, complete, create, delete, doctor, exec, gso, hold, lacking, set, show, usage, xconnect,
+    clear, complete, create, delete, doctor, exec, gso, hold, lacking, monitor, set, show, usage,
+    xconnect,
 };
 use crate::api::Request;
 use crate::diag::{Code, Failure};
@@ -106,6 +107,7 @@ enum Verbs {
     Wait(WaitArgs),
     Demo(DemoArgs),
     Doctor(doctor::Args),
+    Monitor(monitor::Args),
     Completions(complete::Args),
 }
 
@@ -153,6 +155,8 @@ pub(super) enum Verb {
     Demo,
     /// Look at the machine, or at this interface.
     Doctor(Option<IfName>),
+    /// Events as they happen.
+    Monitor,
     Completions(complete::Shell),
     /// No command at all.
     Nothing,
@@ -203,6 +207,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
         Some(Verbs::Wait(args)) => Ok(Verb::Wait(args.seconds)),
         Some(Verbs::Demo(DemoArgs {})) => Ok(Verb::Demo),
         Some(Verbs::Doctor(args)) => Ok(Verb::Doctor(args.name)),
+        Some(Verbs::Monitor(monitor::Args {})) => Ok(Verb::Monitor),
         Some(Verbs::Completions(args)) => Ok(Verb::Completions(args.shell)),
     };
     let verb = request.map_err(refused)?;

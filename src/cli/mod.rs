@@ -17,6 +17,7 @@ mod grammar;
 mod gso;
 mod hold;
 mod lacking;
+mod monitor;
 mod nobody;
 mod printer;
 mod reach;
@@ -174,6 +175,11 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
             });
             print(&doctor::shown(&path, found, &globals), color)
         }
+        Verb::Monitor => ended(block_on(async {
+            let remote = remote(&settings)?;
+            let printer = Printer::start(io::stdout(), io::stderr(), color)?;
+            monitor::monitor(&remote.client, &globals, &printer).await
+        })),
         Verb::Hold(args) if args.print_unit => print(&Shown::text(holder::UNIT), color),
         Verb::Hold(args) => {
             settings.memory = args.memory;

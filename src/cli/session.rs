@@ -186,7 +186,7 @@ impl<'a, S: Submit> Session<'a, S> {
                 located(&path, &Failure::usage("--keep-going", why))
             }
             Verb::Exec(_) => located(&path, &Failure::usage("", "scripts name scripts too deeply")),
-            Verb::Hold(_) | Verb::Demo | Verb::Completions(_) => {
+            Verb::Hold(_) | Verb::Demo | Verb::Monitor | Verb::Completions(_) => {
                 located(&path, &Failure::usage("", "not inside a script"))
             }
             Verb::Nothing if words.is_empty() => (Shown::default(), Next::Line),

@@ -3,30 +3,49 @@
 use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::broadcast;
+
 use crate::api::{Level, LogRow};
 use crate::units::IfName;
 
 /// Events that are kept, as many as VPP keeps.
 const ROWS: usize = 512;
 
-/// The last events, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Log(VecDeque<LogRow>);
+/// The last events, oldest first, and those who hear of new ones.
+#[derive(Debug)]
+pub(super) struct Log {
+    rows: VecDeque<LogRow>,
+    listeners: broadcast::Sender<LogRow>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { rows: VecDeque::new(), listeners: broadcast::Sender::new(ROWS) }
+    }
+}
 
 impl Log {
     /// Adds an event that happened now.
     pub(super) fn add(&mut self, level: Level, name: &IfName, text: impl Into<String>) {
-        if self.0.len() == ROWS {
-            self.0.pop_front();
+        if self.rows.len() == ROWS {
+            self.rows.pop_front();
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        self.0.push_back(LogRow { time_ms, level, name: name.clone(), text: text.into() });
+        let row = LogRow { time_ms, level, name: name.clone(), text: text.into() };
+        // Nobody may listen.
+        let _ = self.listeners.send(row.clone());
+        self.rows.push_back(row);
     }
 
     /// All of them.
     pub(super) fn rows(&self) -> Vec<LogRow> {
-        self.0.iter().cloned().collect()
+        self.rows.iter().cloned().collect()
+    }
+
+    /// Events from now on. Who falls 512 of them behind misses some.
+    pub(super) fn listen(&self) -> broadcast::Receiver<LogRow> {
+        self.listeners.subscribe()
     }
 }
 

@@ -29,10 +29,11 @@ mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
-use crate::api::{InterfaceRef, Outcome, Request, Submit};
+use crate::api::{InterfaceRef, LogRow, Outcome, Request, Submit};
 use crate::device::{BufferClass, Memory};
 use crate::diag::{Code, Failure};
 use crate::engine::{self, Engine};
@@ -124,6 +125,12 @@ impl Control {
     /// How many interfaces there are.
     pub fn interfaces(&self) -> usize {
         self.shared.registry().all().count()
+    }
+
+    /// What happens to interfaces from now on, as `show logging` will have it. Who falls 512 events
+    /// behind misses some.
+    pub fn events(&self) -> broadcast::Receiver<LogRow> {
+        self.shared.registry().log.listen()
     }
 
     /// Starts to listen to pollers and kernel, once.

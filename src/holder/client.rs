@@ -19,7 +19,7 @@ use super::connection::{ANSWER_MAX, Connection};
 use super::message::{self, Answer, Meaning};
 use super::place::{Found, Place};
 use super::{service, start};
-use crate::api::{Outcome, Request};
+use crate::api::{LogRow, Outcome, Request};
 use crate::diag::{Code, Failure};
 
 /// How often a request that was not begun is tried.
@@ -33,6 +33,19 @@ const GREETING: Duration = Duration::from_secs(10);
 pub struct Client {
     place: Place,
     connection: Mutex<Option<Connection>>,
+}
+
+/// Events of a holder as they happen.
+#[derive(Debug)]
+pub struct Events(Connection);
+
+impl Events {
+    /// The next one; none when the holder leaves or is gone. Not to be dropped half-way.
+    pub async fn next(&mut self) -> Option<LogRow> {
+        let message = self.0.receive(ANSWER_MAX).await.ok()??;
+        let mut answer: Answer = serde_json::from_slice(&message.text).ok()?;
+        serde_json::from_value(answer.parameters.remove("event")?).ok()
+    }
 }
 
 /// Why there is no connection.
@@ -92,6 +105,22 @@ impl Client {
             }
         }
         Err(self.silent("holders come and go faster than they answer"))
+    }
+
+    /// What happens to the holder's interfaces from now on; none where there is no holder.
+    ///
+    /// # Errors
+    /// Exit code 6, as for [`Client::submit`].
+    pub async fn monitor(&self) -> Result<Option<Events>, Failure> {
+        let mut connection = match self.connect(false).await {
+            Ok(Some(connection)) => connection,
+            // Who leaves in this moment has nothing to say any more.
+            Ok(None) | Err(Missed::Cut) => return Ok(None),
+            Err(Missed::Failed(failure)) => return Err(failure),
+        };
+        let call = message::monitor();
+        connection.send(&call, &[]).await.map_err(|error| self.broken(&error))?;
+        Ok(Some(Events(connection)))
     }
 
     /// Connects to the holder or, if `start`, to a new one; none where there is none.

@@ -9,6 +9,9 @@ use crate::diag::{Code, Failure};
 /// The interface of the verbs.
 pub(super) const INTERFACE: &str = "io.taptool";
 
+/// The call that streams events.
+pub(super) const MONITOR: &str = "io.taptool.Monitor";
+
 /// The caller is neither the holder's user nor root.
 pub(super) const DENIED: &str = "org.varlink.service.PermissionDenied";
 
@@ -176,6 +179,11 @@ fn failure(name: &str, parameters: Map<String, Value>) -> Failure {
 pub(super) fn call(request: &Request) -> Vec<u8> {
     // As above.
     serde_json::to_vec(request).unwrap_or_default()
+}
+
+/// The bytes of a call for events.
+pub(super) fn monitor() -> Vec<u8> {
+    serde_json::json!({ "method": MONITOR, "more": true }).to_string().into_bytes()
 }
 
 /// A call of ours as a request.

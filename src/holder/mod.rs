@@ -16,14 +16,16 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub use client::Client;
+pub use client::{Client, Events};
 pub use door::Door;
 pub use place::Place;
 pub use server::{Life, serve};
 pub use service::DESCRIPTION;
 pub use start::{First, log_path};
 
-use crate::api::Submit;
+use tokio::sync::broadcast;
+
+use crate::api::{LogRow, Submit};
 use crate::control::Control;
 
 /// The unit of a holder that the system runs, as a file.
@@ -33,10 +35,17 @@ pub const UNIT: &str = include_str!("taptool.service");
 pub trait Owner: Submit {
     /// How many it owns.
     fn owned(&self) -> usize;
+
+    /// What happens to them from now on. Who falls behind misses some.
+    fn events(&self) -> broadcast::Receiver<LogRow>;
 }
 
 impl Owner for Control {
     fn owned(&self) -> usize {
         self.interfaces()
+    }
+
+    fn events(&self) -> broadcast::Receiver<LogRow> {
+        Self::events(self)
     }
 }

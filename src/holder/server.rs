@@ -21,6 +21,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use nix::unistd::geteuid;
 use serde_json::Map;
 use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::connection::{CALL_MAX, Connection, Message};
 use super::door::{self, Door};
@@ -62,6 +63,7 @@ pub async fn serve<C: Owner>(
         running: Cell::new(0),
         leaving: Cell::new(false),
         changed: Notify::new(),
+        gone: Notify::new(),
     };
     server.run(first, stop).await;
 }
@@ -77,6 +79,14 @@ struct Server<'a, C> {
     /// No further request begins.
     leaving: Cell<bool>,
     changed: Notify,
+    /// Said when `leaving` becomes true.
+    gone: Notify,
+}
+
+/// Whether a message is a call for events, and for more than one answer.
+fn is_monitor(message: &Message) -> bool {
+    let call = serde_json::from_slice::<Call>(&message.text);
+    call.is_ok_and(|call| call.method == message::MONITOR && call.more == Some(true))
 }
 
 impl<C: Owner> Server<'_, C> {
@@ -121,6 +131,7 @@ impl<C: Owner> Server<'_, C> {
     /// Begins no further request and takes the socket away.
     async fn leave(&self) {
         self.leaving.set(true);
+        self.gone.notify_waiters();
         let door = self.door.borrow_mut().take();
         self.changed.notify_one();
         if let Some(door) = door
@@ -140,6 +151,9 @@ impl<C: Owner> Server<'_, C> {
             return;
         }
         while let Ok(Some(message)) = connection.receive(CALL_MAX).await {
+            if is_monitor(&message) {
+                return self.monitor(connection).await;
+            }
             let begun = Begun::new(self);
             let (answer, wanted) = self.answer(message, peer).await;
             let sent = if wanted { connection.send(&answer.text(), &[]).await } else { Ok(()) };
@@ -147,6 +161,40 @@ impl<C: Owner> Server<'_, C> {
             if sent.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Streams events until the client says anything or goes, or the holder leaves.
+    async fn monitor(&self, mut connection: Connection) {
+        let mut events = self.control.events();
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                () = self.left() => Err(RecvError::Closed),
+                _ = connection.receive(CALL_MAX) => return,
+            };
+            let answer = match event {
+                Ok(row) => {
+                    let mut answer = Answer::of(Map::new());
+                    answer.continues = Some(true);
+                    let row = serde_json::to_value(row).unwrap_or_default();
+                    answer.parameters.insert("event".into(), row);
+                    answer
+                }
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => Answer::of(Map::new()),
+            };
+            let last = answer.continues.is_none();
+            if connection.send(&answer.text(), &[]).await.is_err() || last {
+                return;
+            }
+        }
+    }
+
+    /// Waits until no further request begins.
+    async fn left(&self) {
+        while !self.leaving.get() {
+            self.gone.notified().await;
         }
     }
 
@@ -167,6 +215,9 @@ impl<C: Owner> Server<'_, C> {
         }
         if let Some(answer) = service::answer(&call) {
             return (answer, wanted);
+        }
+        if call.method == message::MONITOR {
+            return (Answer::error("org.varlink.service.ExpectedMore", Map::new()), wanted);
         }
         if self.leaving.get() {
             return (Answer::leaving(), wanted);
