@@ -296,7 +296,7 @@ fn a_foreign_client_finds_the_description_and_every_answer_conforms_to_it() {
         // Events stream until the holder leaves.
         let listener = Connection::with_address(&address).unwrap();
         let mut events = Call::new(listener, "io.taptool.Monitor", json!({}));
-        let mut events = events.more().unwrap();
+        let events = events.more().unwrap();
         answered("Delete", json!({ "named": [{ "name": "tap1" }] }));
         let event = events.next().unwrap().unwrap();
         object(&idl, &event, &idl.methods["Monitor"].output, "Monitor");

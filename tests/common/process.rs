@@ -1,0 +1,88 @@
+//! Programs that a test starts.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::{LOOK, patience};
+
+/// A program under way. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    pub(super) line: String,
+    child: Child,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    stderr: Option<JoinHandle<Vec<u8>>>,
+}
+
+impl Process {
+    pub(super) fn spawn(line: &str, input: &str) -> Self {
+        let words = shlex::split(line).unwrap();
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{line}: {e}"));
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let stdout = Some(collect(child.stdout.take().unwrap()));
+        let stderr = Some(collect(child.stderr.take().unwrap()));
+        Self { line: line.to_owned(), child, stdout, stderr }
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it goes on.
+    pub fn running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
+    }
+
+    /// Waits for its end; it may take `seconds` on an ordinary machine.
+    pub fn output(mut self, seconds: f64) -> Output {
+        let line = self.line.clone();
+        let status = ended(&mut self.child, &line, seconds);
+        let stdout = self.stdout.take().unwrap().join().unwrap();
+        let stderr = self.stderr.take().unwrap().join().unwrap();
+        Output { status, stdout, stderr }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).unwrap();
+        all
+    })
+}
+
+pub(super) fn ended(child: &mut Child, what: &str, seconds: f64) -> ExitStatus {
+    let end = Instant::now() + patience(seconds);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < end, "still running after {:?}: {what}", patience(seconds));
+        thread::sleep(LOOK);
+    }
+}
