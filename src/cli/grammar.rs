@@ -6,10 +6,12 @@ use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::meta::Word;
 use super::reach::Reach;
 use super::words::{self, Refusal};
 use super::{
-    clear, complete, create, delete, doctor, exec, gso, hold, lacking, set, show, usage, xconnect,
+    clear, complete, create, delete, doctor, exec, gso, hold, lacking, meta, set, show, usage,
+    xconnect,
 };
 use crate::api::Request;
 use crate::diag::{Code, Failure};
@@ -107,6 +109,14 @@ enum Verbs {
     Demo(DemoArgs),
     Doctor(doctor::Args),
     Completions(complete::Args),
+    Echo(meta::Echo),
+    Comment(meta::Comment),
+    Define(meta::Define),
+    Undefine(meta::Undefine),
+    History(meta::History),
+    Detach(meta::Detach),
+    #[command(alias = "q", visible_alias = "exit")]
+    Quit(meta::Quit),
 }
 
 /// Pause a script; a signal ends it.
@@ -154,6 +164,15 @@ pub(super) enum Verb {
     /// Look at the machine, or at this interface.
     Doctor(Option<IfName>),
     Completions(complete::Shell),
+    /// Print this.
+    Echo(String),
+    Define(meta::Define),
+    Undefine(String),
+    ShowMacros,
+    /// For a shell with a person in front of it.
+    Shell(meta::Word),
+    /// A comment.
+    Comment,
     /// No command at all.
     Nothing,
 }
@@ -193,6 +212,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
         None => Ok(Verb::Nothing),
         Some(Verbs::Create(args)) => (*args).try_into().map(Verb::Request),
         Some(Verbs::Delete(args)) => args.try_into().map(Verb::Request),
+        Some(Verbs::Show(args)) if args.asks_for_macros() => Ok(Verb::ShowMacros),
         Some(Verbs::Show(args)) => Ok(Verb::Request(args.into())),
         Some(Verbs::Gso(args)) => Ok(Verb::Request(args.into())),
         Some(Verbs::Xconnect(args)) => args.try_into().map(Verb::Request),
@@ -204,6 +224,13 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
         Some(Verbs::Demo(DemoArgs {})) => Ok(Verb::Demo),
         Some(Verbs::Doctor(args)) => Ok(Verb::Doctor(args.name)),
         Some(Verbs::Completions(args)) => Ok(Verb::Completions(args.shell)),
+        Some(Verbs::Echo(args)) => Ok(Verb::Echo(args.text.join(" "))),
+        Some(Verbs::Comment(_)) => Ok(Verb::Comment),
+        Some(Verbs::Define(args)) => Ok(Verb::Define(args)),
+        Some(Verbs::Undefine(args)) => Ok(Verb::Undefine(args.name)),
+        Some(Verbs::History(args)) => Ok(Verb::Shell(Word::History(args.last))),
+        Some(Verbs::Detach(meta::Detach {})) => Ok(Verb::Shell(Word::Detach)),
+        Some(Verbs::Quit(meta::Quit {})) => Ok(Verb::Shell(Word::Quit)),
     };
     let verb = request.map_err(refused)?;
     let Cli { globals, reach, .. } = cli;

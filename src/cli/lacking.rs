@@ -15,14 +15,6 @@ const LACKING: &[(&[&str], &[&str])] = &[
     (
         &[],
         &[
-            "detach",
-            "quit",
-            "exit",
-            "history",
-            "echo",
-            "comment",
-            "define",
-            "undefine",
             "trace",
             "pcap",
             "packet-generator",
@@ -43,7 +35,6 @@ const LACKING: &[(&[&str], &[&str])] = &[
             "node",
             "buffers",
             "memory",
-            "macro",
             "packet-generator",
             "ip",
             "files",

@@ -17,6 +17,7 @@ mod grammar;
 mod gso;
 mod hold;
 mod lacking;
+mod meta;
 mod nobody;
 mod printer;
 mod reach;
@@ -24,6 +25,7 @@ mod remote;
 mod script;
 mod session;
 mod set;
+mod shell;
 mod show;
 mod shown;
 #[cfg(test)]
@@ -40,9 +42,12 @@ use std::process::ExitCode;
 
 pub use grammar::tree;
 use grammar::{Color, Globals, Parsed, Unparsed, Verb};
-use printer::Printer;
-use remote::Remote;
 use shown::Shown;
+
+pub use meta::Word;
+pub use printer::Printer;
+pub use remote::Remote;
+pub use shell::{Ended, Lines, Shell};
 
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
@@ -62,6 +67,9 @@ pub trait World {
     /// Takes over SIGTERM, SIGINT and SIGHUP and returns what ends with the number of the first of
     /// them; called on the runtime, before [`World::start`] and before any thread of ours.
     fn stop(&self) -> Result<impl Future<Output = i32>, Failure>;
+
+    /// Runs the interactive shell; called before any runtime or thread exists. The exit code.
+    fn shell(&self, shell: &Shell) -> Result<u8, Failure>;
 
     /// Runs the demo; called before any runtime or thread exists.
     fn demo(&self, settings: &Settings) -> Result<(), Failure>;
@@ -132,10 +140,10 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
         true => Err(Failure::usage("--private", "goes with `hold'; other commands ask a holder")),
     };
     match verb {
-        Verb::Nothing if io::stdin().is_terminal() => refuse(
-            &Failure::usage("interactive shell", "not supported in this version")
-                .hint("`taptool --help' lists the commands, `taptool exec -' reads them"),
-        ),
+        Verb::Nothing if io::stdin().is_terminal() => {
+            let shell = Shell::new(globals, reach, settings, color);
+            world.shell(&shell).map_or_else(|failure| refuse(&failure), ExitCode::from)
+        }
         Verb::Nothing | Verb::Exec(_) => {
             let args = match verb {
                 Verb::Exec(args) => args,
@@ -147,6 +155,15 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
                 Ok(exec::exec(&remote, args, &globals, &printer).await)
             }))
         }
+        Verb::Echo(text) => {
+            print(&Shown::text(&format!("{}\n", crate::render::escape(&text))), color)
+        }
+        Verb::Comment => ExitCode::SUCCESS,
+        Verb::Define(_) | Verb::Undefine(_) | Verb::ShowMacros => {
+            let why = "goes with the lines of a script or of the shell";
+            refuse(&Failure::usage("", why))
+        }
+        Verb::Shell(word) => refuse(&word.refusal()),
         Verb::Wait(pause) => {
             std::thread::sleep(pause);
             print(&Shown::done(&globals), color)

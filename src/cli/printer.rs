@@ -19,7 +19,7 @@ type Job = (Shown, oneshot::Sender<io::Result<()>>);
 
 /// The way to stdout and stderr.
 #[derive(Debug)]
-pub(super) struct Printer {
+pub struct Printer {
     jobs: mpsc::Sender<Job>,
 }
 
@@ -38,8 +38,28 @@ impl Printer {
         Ok(Self { jobs })
     }
 
+    /// Writes lines to stdout; whether somebody reads them.
+    pub async fn text(&self, lines: &str) -> bool {
+        self.print(&Shown::text(lines)).await.is_ok()
+    }
+
+    /// Waits until all that was logged is written.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.jobs.send((Shown::default(), done)).is_ok() {
+            // The thread may have ended in between.
+            let _ = wait.await;
+        }
+    }
+
+    /// Writes a failure of the command `path` to stderr.
+    pub async fn failure(&self, path: &str, failure: &Failure) {
+        // Where stderr is gone there is nobody to tell.
+        let _ = self.print(&Shown::failure("", path, failure)).await;
+    }
+
     /// Writes a line to stderr when its turn comes; nobody waits for it.
-    pub(super) fn log(&self, line: &str) {
+    pub fn log(&self, line: &str) {
         // Where the thread has ended there is nobody to tell.
         let _ = self.jobs.send((Shown::note(line), oneshot::channel().0));
     }

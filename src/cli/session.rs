@@ -15,12 +15,14 @@ use tokio::sync::mpsc;
 
 use super::doctor;
 use super::grammar::{self, Globals, Unparsed, Verb};
+use super::meta::{Macros, Word};
 use super::printer::Printer;
 use super::script::{self, Input};
 use super::shown::Shown;
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
+use crate::render;
 
 /// How deep scripts may name scripts.
 const DEPTH_MAX: u32 = 16;
@@ -36,6 +38,8 @@ pub(super) enum End {
     Unheard,
     /// A line failed.
     Failed(Code),
+    /// A line asked for what is not a session's to do.
+    Asked(Word),
 }
 
 /// Who answers the lines, and how they are shown.
@@ -45,7 +49,14 @@ pub(super) struct Session<'a, S> {
     printer: &'a Printer,
     /// The first failure, where the lines after it run all the same.
     keep_going: Option<Cell<Option<Code>>>,
+    /// Whose lines a person types.
+    shell: Option<Colors>,
+    macros: Macros,
 }
+
+/// Whether a shell's results are in colour.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Colors(pub bool);
 
 type Stop<'a, O> = Pin<&'a mut O>;
 
@@ -58,7 +69,17 @@ impl<'a, S: Submit> Session<'a, S> {
         keep_going: bool,
     ) -> Self {
         let keep_going = keep_going.then(Cell::default);
-        Self { control, globals, printer, keep_going }
+        Self { control, globals, printer, keep_going, shell: None, macros: Macros::default() }
+    }
+
+    /// The same for lines that a person types: it can be asked for what only a shell does.
+    pub(super) fn for_shell(self, colors: Colors) -> Self {
+        Self { shell: Some(colors), ..self }
+    }
+
+    /// Names of the macros.
+    pub(super) fn macros(&self) -> Vec<String> {
+        self.macros.names()
     }
 
     /// Runs lines until there are no more.
@@ -116,6 +137,7 @@ impl<'a, S: Submit> Session<'a, S> {
                 _ = stop => Err(End::Stopped),
                 () = tokio::time::sleep(pause) => Ok(()),
             },
+            Next::Asked(word) => Err(End::Asked(word)),
             Next::Lines(lines) => Box::pin(self.lines(lines, stop, depth + 1)).await,
         }
     }
@@ -143,12 +165,23 @@ impl<'a, S: Submit> Session<'a, S> {
             Ok(text) => text,
             Err(failure) => return located("", &failure),
         };
+        // Whatever quotes are in it.
+        if text.split_whitespace().next() == Some("comment") {
+            return (Shown::default(), Next::Line);
+        }
+        let text = match self.macros.expand(&text) {
+            Ok(text) => text,
+            Err(failure) => return located("", &failure),
+        };
         let Some(words) = shlex::split(&text) else {
             return located("", &Failure::usage("", "a quote or an escape has no end"));
         };
         let parsed = match grammar::parse(&words) {
             Ok(parsed) => parsed,
-            Err(Unparsed::Help(help)) => return (Shown::help(&help, false), Next::Line),
+            Err(Unparsed::Help(help)) => {
+                let color = depth == 0 && self.shell.is_some_and(|Colors(color)| color);
+                return (Shown::help(&help, color), Next::Line);
+            }
             Err(Unparsed::Refused(r)) => return located(&r.path, &r.failure),
         };
         let path = parsed.path.clone();
@@ -189,6 +222,24 @@ impl<'a, S: Submit> Session<'a, S> {
             Verb::Hold(_) | Verb::Demo | Verb::Completions(_) => {
                 located(&path, &Failure::usage("", "not inside a script"))
             }
+            Verb::Echo(text) => (Shown::text(&format!("{}\n", render::escape(&text))), Next::Line),
+            Verb::Comment => (Shown::default(), Next::Line),
+            Verb::Define(define) => {
+                self.macros.define(define);
+                (Shown::done(&globals), Next::Line)
+            }
+            Verb::Undefine(name) => match self.macros.undefine(&name) {
+                Ok(()) => (Shown::done(&globals), Next::Line),
+                Err(failure) => located(&path, &failure),
+            },
+            Verb::ShowMacros => {
+                let text = self.macros.shown(globals.json, globals.pretty);
+                (Shown::text(&text), Next::Line)
+            }
+            Verb::Shell(word) if depth == 0 && self.shell.is_some() => {
+                (Shown::default(), Next::Asked(word))
+            }
+            Verb::Shell(word) => located(&path, &word.refusal()),
             Verb::Nothing if words.is_empty() => (Shown::default(), Next::Line),
             Verb::Nothing => located("", &Failure::usage("", "no command")),
         }
@@ -203,4 +254,6 @@ enum Next {
     Pause(Duration),
     /// These first.
     Lines(mpsc::Receiver<Input>),
+    /// Whatever whoever runs the session makes of it.
+    Asked(Word),
 }

@@ -94,6 +94,16 @@ enum What {
     /// keeps them apart.
     #[command(after_help = "Example: show errors")]
     Errors,
+    /// Macros of this script or shell; `define' makes one.
+    #[command(after_help = "Example: show macro")]
+    Macro,
+}
+
+impl Args {
+    /// Whether it is answered by whoever reads the lines, and is no request.
+    pub(super) fn asks_for_macros(&self) -> bool {
+        matches!(self.what, Some(What::Macro))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -164,7 +174,7 @@ fn of_kind(kind: Kind, args: OfKind) -> ShowRequest {
 impl From<Args> for Request {
     fn from(args: Args) -> Self {
         Self::Show(match args.what {
-            None => ShowRequest::Overview(interfaces(args.names)),
+            None | Some(What::Macro) => ShowRequest::Overview(interfaces(args.names)),
             Some(What::Tap(args)) => of_kind(Kind::Tap, args),
             Some(What::Tun(args)) => of_kind(Kind::Tun, args),
             Some(What::Interface { what: None, names }) => {

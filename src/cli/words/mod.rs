@@ -5,9 +5,10 @@
 //! prefixes, a bare word that is a long option of the command becomes that option, and a bare word
 //! that is nothing the command takes is refused before clap sees it.
 //!
-//! Three things of the tree steer it:
+//! Four things of the tree steer it:
 //! * a hidden sub-command without arguments is a command that this version lacks;
 //! * global options and `--all` are never bare words;
+//! * a positional of trailing words takes the rest of the line as it is;
 //! * an optional positional that shares its value name with an option (`[NAME]` and
 //!   `--if-name <NAME>`) invents a name. It stands before any bare-word option, and a word of the
 //!   grammar or a slip of one is no such name; that option is the remedy.
@@ -120,7 +121,7 @@ impl<'a> Walk<'a> {
 
     /// A word before any `--`, and its value.
     fn step(&mut self, word: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Failure> {
-        if word.len() > 1 && word.starts_with('-') {
+        if word.len() > 1 && word.starts_with('-') && !self.at_text() {
             self.dashed(word, rest)
         } else {
             self.bare(word, rest)
@@ -164,6 +165,11 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Whether the rest of the line is text of the user's own.
+    fn at_text(&self) -> bool {
+        place(self.node, self.positionals).is_some_and(Arg::is_trailing_var_arg_set)
+    }
+
     fn bare(&mut self, word: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Failure> {
         if !self.begun {
             match child(self.node, word) {
@@ -195,6 +201,13 @@ impl<'a> Walk<'a> {
         let Some(place) = place.filter(|_| find_long(self.node, word).is_none()) else {
             return Err(self.unknown_word(word));
         };
+        if place.is_trailing_var_arg_set() {
+            // The rest is text, not words of the grammar.
+            self.begun = true;
+            self.argv.extend(["--".to_owned(), word.to_owned()]);
+            self.argv.extend(rest.cloned());
+            return Ok(());
+        }
         if let Some(remedy) = naming_option(self.node, place) {
             if self.bare_option {
                 return Err(self.unknown_word(word));

@@ -80,7 +80,10 @@ fn command_paths_abbreviate_and_an_exact_word_wins() {
         "create: ambiguous input `ta'\n  write `tap', or as a name: `--if-name ta'"
     );
     assert_eq!(refused("s"), ": ambiguous input `s'\n  could be `show', `set'");
-    assert_eq!(refused("c"), ": ambiguous input `c'\n  could be `create', `clear', `completions'");
+    assert_eq!(
+        refused("c"),
+        ": ambiguous input `c'\n  could be `create', `clear', `completions', `comment'"
+    );
     assert_eq!(
         refused("set interface l"),
         "set interface: ambiguous input `l'\n  could be `l2', `l3'"
@@ -175,6 +178,7 @@ fn what_is_nothing_is_refused_with_its_token() {
         ("set tap offload tap0", "set tap offload: not supported in this version"),
         ("create bridge-domain 1", "create bridge-domain: not supported in this version"),
         ("trace add tap-input 5", "trace: not supported in this version"),
+        ("pcap foo", "pcap: not supported in this version"),
     ] {
         assert_eq!(refused(line), expected, "{line}");
     }
