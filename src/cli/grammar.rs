@@ -10,8 +10,8 @@ use super::meta::Word;
 use super::reach::Reach;
 use super::words::{self, Refusal};
 use super::{
-    clear, complete, create, delete, doctor, exec, gso, hold, lacking, meta, set, show, usage,
-    xconnect,
+    clear, complete, create, delete, doctor, exec, gso, guide, hold, lacking, meta, set, show,
+    usage, xconnect,
 };
 use crate::api::Request;
 use crate::diag::{Code, Failure};
@@ -115,7 +115,7 @@ enum Verbs {
     Undefine(meta::Undefine),
     History(meta::History),
     Detach(meta::Detach),
-    #[command(alias = "q", visible_alias = "exit")]
+    #[command(aliases = ["q", "exit"])]
     Quit(meta::Quit),
 }
 
@@ -194,10 +194,15 @@ impl From<Refusal> for Unparsed {
 
 /// Reads words. Namespaces that they name are opened here, in the caller's context.
 pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
+    if let Some(answer) = guide::answer(line) {
+        return Err(answer);
+    }
     let resolved = words::resolve(&lacking::with_lacking(Cli::command()), line)?;
     let path = resolved.path;
-    let refused =
-        |failure| Unparsed::Refused(Refusal { path: path.clone(), failure: Box::new(failure) });
+    let refuse = |failure, at| {
+        Unparsed::Refused(Refusal { path: path.clone(), failure: Box::new(failure), at })
+    };
+    let refused = |failure| refuse(failure, None);
     let argv = std::iter::once("taptool".to_owned()).chain(resolved.argv);
     let mut cli = Cli::command()
         .try_get_matches_from(argv)
@@ -206,7 +211,7 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Unparsed::Help(Box::new(error.render()))
             }
-            _ => refused(usage::failure(&error)),
+            _ => refuse(usage::failure(&error), usage::place(&error, line)),
         })?;
     let request = match cli.command.take() {
         None => Ok(Verb::Nothing),

@@ -12,19 +12,7 @@ pub(super) fn lacking_option(name: &str) -> bool {
 
 /// The command under which words are lacking, and the words.
 const LACKING: &[(&[&str], &[&str])] = &[
-    (
-        &[],
-        &[
-            "trace",
-            "pcap",
-            "packet-generator",
-            "ping",
-            "arping",
-            "ip",
-            "lcp",
-            "test",
-        ],
-    ),
+    (&[], &["trace", "pcap", "packet-generator", "ping", "arping", "ip", "lcp", "test"]),
     (&["create"], &["bridge-domain", "loopback", "sub-interfaces", "packet-generator"]),
     (
         &["show"],

@@ -83,6 +83,15 @@ pub(super) struct Quit {}
 #[command(after_help = "Example: detach")]
 pub(super) struct Detach {}
 
+/// Commands that mean nothing on a command line of their own.
+const LINES_ONLY: &[&str] = &["comment", "define", "detach", "history", "quit", "undefine"];
+
+/// The tree with those commands hidden.
+pub(super) fn hidden(tree: clap::Command) -> clap::Command {
+    let hide = |command: clap::Command| command.hide(true);
+    LINES_ONLY.iter().fold(tree, |tree, word| tree.mut_subcommand(word, hide))
+}
+
 /// What only a shell with a person in front of it can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {

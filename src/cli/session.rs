@@ -16,13 +16,16 @@ use tokio::sync::mpsc;
 use super::doctor;
 use super::grammar::{self, Globals, Unparsed, Verb};
 use super::meta::{Macros, Word};
+use super::pieces;
 use super::printer::Printer;
 use super::script::{self, Input};
 use super::shown::Shown;
+use super::words::Refusal;
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
 use crate::render;
+use crate::sys::terminal;
 
 /// How deep scripts may name scripts.
 const DEPTH_MAX: u32 = 16;
@@ -50,13 +53,18 @@ pub(super) struct Session<'a, S> {
     /// The first failure, where the lines after it run all the same.
     keep_going: Option<Cell<Option<Code>>>,
     /// Whose lines a person types.
-    shell: Option<Colors>,
+    shell: Option<Screen>,
     macros: Macros,
 }
 
-/// Whether a shell's results are in colour.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Colors(pub bool);
+/// Where the lines of a shell stand.
+#[derive(Debug)]
+pub(super) struct Screen {
+    /// Results are in colour.
+    pub color: bool,
+    /// Columns before the line, where it stands on the screen as it is.
+    pub prompt: Cell<Option<usize>>,
+}
 
 type Stop<'a, O> = Pin<&'a mut O>;
 
@@ -73,8 +81,30 @@ impl<'a, S: Submit> Session<'a, S> {
     }
 
     /// The same for lines that a person types: it can be asked for what only a shell does.
-    pub(super) fn for_shell(self, colors: Colors) -> Self {
-        Self { shell: Some(colors), ..self }
+    pub(super) fn for_shell(self, screen: Screen) -> Self {
+        Self { shell: Some(screen), ..self }
+    }
+
+    /// Says where the next line stands on the screen of the shell.
+    pub(super) fn stands_behind(&self, prompt: Option<usize>) {
+        if let Some(screen) = &self.shell {
+            screen.prompt.set(prompt);
+        }
+    }
+
+    /// The refusal of a line, its wrong word marked where the line stands on the screen.
+    fn refusal(&self, line: &str, refusal: &Refusal, place: &str, depth: u32) -> Shown {
+        let shown = Shown::failure(place, &refusal.path, &refusal.failure);
+        let prompt = self.shell.as_ref().and_then(|screen| screen.prompt.get());
+        let (Some(prompt), Some(at), 0) = (prompt, refusal.at, depth) else { return shown };
+        let (pieces, _) = pieces::split(line);
+        let Some(piece) = pieces.get(at) else { return shown };
+        let columns = terminal::size(std::io::stdin()).map_or(80, |(columns, _)| columns);
+        let wide = |text: &str| text.chars().count();
+        if prompt + wide(line) >= columns {
+            return shown;
+        }
+        shown.marking(prompt + wide(&line[..piece.at.start]), wide(&line[piece.at.clone()]))
     }
 
     /// Names of the macros.
@@ -169,7 +199,8 @@ impl<'a, S: Submit> Session<'a, S> {
         if text.split_whitespace().next() == Some("comment") {
             return (Shown::default(), Next::Line);
         }
-        let text = match self.macros.expand(&text) {
+        let line = text;
+        let text = match self.macros.expand(&line) {
             Ok(text) => text,
             Err(failure) => return located("", &failure),
         };
@@ -179,10 +210,14 @@ impl<'a, S: Submit> Session<'a, S> {
         let parsed = match grammar::parse(&words) {
             Ok(parsed) => parsed,
             Err(Unparsed::Help(help)) => {
-                let color = depth == 0 && self.shell.is_some_and(|Colors(color)| color);
+                let color = depth == 0 && self.shell.as_ref().is_some_and(|screen| screen.color);
                 return (Shown::help(&help, color), Next::Line);
             }
-            Err(Unparsed::Refused(r)) => return located(&r.path, &r.failure),
+            Err(Unparsed::Refused(refusal)) => {
+                // Where macros made the line, it does not stand on the screen.
+                let typed = if text == line { text.as_str() } else { "" };
+                return (self.refusal(typed, &refusal, &place, depth), Next::Line);
+            }
         };
         let path = parsed.path.clone();
         if parsed.reach.is_given() {

@@ -1,5 +1,6 @@
 //! The command line as an interactive shell meets it: what it was started with, and its lines.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::pin::pin;
@@ -12,7 +13,7 @@ use super::printer::Printer;
 use super::reach::Reach;
 use super::remote::Remote;
 use super::script::Input;
-use super::session::{Colors, End, Session};
+use super::session::{End, Screen, Session};
 use super::{Settings, color_wanted};
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
@@ -81,7 +82,10 @@ impl Shell {
     /// Lines that `answers` answers.
     pub fn lines<'a, S: Submit>(&'a self, answers: &'a S, printer: &'a Printer) -> Lines<'a, S> {
         let session = Session::new(answers, &self.globals, printer, false);
-        Lines { session: session.for_shell(Colors(self.has_colors())) }
+        Lines {
+            session: session
+                .for_shell(Screen { color: self.has_colors(), prompt: Cell::new(None) }),
+        }
     }
 }
 
@@ -112,9 +116,16 @@ impl<S> std::fmt::Debug for Lines<'_, S> {
 }
 
 impl<S: Submit> Lines<'_, S> {
-    /// Runs one line to its end and prints what comes of it. `stop` ends a pause, a stream, or the
+    /// Runs one line to its end and prints what comes of it. `prompt` is how many columns stand
+    /// before it on the screen, where it stands there as it is: a wrong word is marked. `stop` ends a pause, a stream, or the
     /// script that it names after the line that runs.
-    pub async fn run(&self, line: String, stop: impl Future<Output = i32>) -> Ended {
+    pub async fn run(
+        &self,
+        line: String,
+        prompt: Option<usize>,
+        stop: impl Future<Output = i32>,
+    ) -> Ended {
+        self.session.stands_behind(prompt);
         let (sender, lines) = mpsc::channel(1);
         // There is room for one.
         let _ = sender.try_send(Input { place: String::new(), text: Ok(line) });

@@ -81,6 +81,13 @@ impl Shown {
         self
     }
 
+    /// The same, with marks in front under the word that stands so many columns from the left.
+    pub(super) fn marking(mut self, column: usize, width: usize) -> Self {
+        let marks = format!("{}{}", " ".repeat(column), "^".repeat(width));
+        self.err.insert(0, (marks, String::new()));
+        self
+    }
+
     /// The same without its results.
     pub(super) fn without_out(self) -> Self {
         Self { out: String::new(), ..self }

@@ -27,7 +27,7 @@ fn request(line: &str) -> Request {
 
 fn refused(line: &str) -> (u8, String) {
     match parse(&split(line)) {
-        Err(Unparsed::Refused(Refusal { path, failure })) => {
+        Err(Unparsed::Refused(Refusal { path, failure, .. })) => {
             (failure.code as u8, format!("{path}: {failure}"))
         }
         other => panic!("{line}: {other:?}"),

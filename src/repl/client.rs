@@ -1,7 +1,7 @@
 //! A shell whose lines a holder answers.
 
-use super::talk::{KEYS, Left, Talk};
-use super::{open, talk};
+use super::open;
+use super::talk::{KEYS, Left};
 use crate::cli::{Remote, Shell, World};
 use crate::diag::Failure;
 use crate::holder::Place;
@@ -19,8 +19,7 @@ pub(super) async fn run<W: World>(
         crate::render::escape(&place.path().to_string_lossy()),
     );
     let printer = shell.printer()?;
-    let editor = open(shell, &printer, &banner).await?;
-    let mut talk: Talk<'_> = talk::Talk::new(editor, &printer, signals);
+    let mut talk = open(shell, &printer, signals, &banner).await?;
     let lines = shell.lines(remote, &printer);
     if talk.on(&lines, remote).await == Left::Detach {
         talk.print("interfaces stay with the holder\n").await;

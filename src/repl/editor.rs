@@ -15,13 +15,18 @@ use rustyline::history::{DefaultHistory, History};
 use rustyline::{ColorMode, CompletionType, Config, EditMode, ExternalPrinter};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::helper::Assistant;
 use super::history;
+use crate::cli::Guide;
 use crate::diag::Failure;
 
 /// Messages that wait for a key at most; more are dropped.
 const WAITING_MAX: usize = 64;
 
-type Line = rustyline::Editor<(), DefaultHistory>;
+type Line = rustyline::Editor<Assistant, DefaultHistory>;
+
+/// What a line begins behind.
+pub(super) const PROMPT: &str = "taptool# ";
 
 /// What the thread is told.
 enum Order {
@@ -62,7 +67,7 @@ impl Editor {
     ///
     /// # Errors
     /// When the terminal refuses, or a thread cannot be started.
-    pub(super) fn start(color: bool) -> Result<Self, Failure> {
+    pub(super) fn start(guide: Guide, color: bool) -> Result<Self, Failure> {
         let refused = |e: ReadlineError| match e {
             ReadlineError::Io(e) => Failure::io("start of the line editor", "", &e),
             e => Failure::io("start of the line editor", "", &std::io::Error::other(e)),
@@ -75,6 +80,7 @@ impl Editor {
             .color_mode(if color { ColorMode::Enabled } else { ColorMode::Disabled })
             .build();
         let mut line = Line::with_config(config).map_err(refused)?;
+        line.set_helper(Some(Assistant { guide, color, quiet: false }));
         let file = history::file();
         if let Some(file) = &file {
             // A file that is no history, or none: one begins.
@@ -103,7 +109,7 @@ impl Editor {
     /// Has a line read; [`Editor::said`] tells it.
     pub(super) fn read(&self) {
         // Where the thread has ended, `said` tells.
-        let _ = self.orders.send(Order::Read("taptool# "));
+        let _ = self.orders.send(Order::Read(PROMPT));
     }
 
     /// Has the rest of a line read.
@@ -147,7 +153,7 @@ impl Reader {
         for order in orders {
             let said = match order {
                 Order::Read(prompt) => self.read(prompt),
-                Order::Ask(question) => result(self.line.readline(&question)),
+                Order::Ask(question) => self.ask(&question),
                 Order::History(last) => Said::History(self.typed(last)),
             };
             let gone = matches!(said, Said::Gone);
@@ -160,7 +166,8 @@ impl Reader {
     fn read(&mut self, prompt: &str) -> Said {
         let said = result(self.line.readline(prompt));
         if let Said::Line(line) = &said {
-            let kept = line.trim();
+            // Who asked goes on with the line that they asked about.
+            let kept = line.trim().trim_end_matches('?').trim_end();
             if self.line.add_history_entry(kept).unwrap_or(false)
                 && let Some(file) = &self.file
             {
@@ -169,6 +176,20 @@ impl Reader {
             }
         }
         said
+    }
+
+    /// Without help: an answer is no command.
+    fn ask(&mut self, question: &str) -> Said {
+        self.quiet(true);
+        let said = result(self.line.readline(question));
+        self.quiet(false);
+        said
+    }
+
+    fn quiet(&mut self, quiet: bool) {
+        if let Some(assistant) = self.line.helper_mut() {
+            assistant.quiet = quiet;
+        }
     }
 
     fn typed(&self, last: Option<usize>) -> Vec<(usize, String)> {

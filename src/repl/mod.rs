@@ -15,18 +15,21 @@
 
 mod client;
 mod editor;
+mod events;
 mod front;
+mod helper;
 mod history;
 mod owner;
 mod talk;
 
-use crate::cli::{Printer, Shell, World};
+use crate::cli::{Guide, Names, Printer, Shell, World};
 use crate::diag::Failure;
 use crate::holder::Door;
 use crate::sys::signals::{self, Signals};
 
 use editor::Editor;
 use front::{Side, Tie};
+use talk::Talk;
 
 /// Runs the shell; before any runtime or thread exists. The exit code.
 ///
@@ -73,9 +76,16 @@ async fn start<W: World>(world: &W, shell: &Shell, tie: Tie) -> Result<u8, Failu
 }
 
 /// Says who this is, and opens the editor.
-async fn open(shell: &Shell, printer: &Printer, banner: &str) -> Result<Editor, Failure> {
+async fn open<'a>(
+    shell: &Shell,
+    printer: &'a Printer,
+    signals: Signals,
+    banner: &str,
+) -> Result<Talk<'a>, Failure> {
     if !shell.is_quiet() {
         printer.text(banner).await;
     }
-    Editor::start(shell.has_colors())
+    let names = Names::default();
+    let editor = Editor::start(Guide::new(Names::clone(&names)), shell.has_colors())?;
+    Ok(Talk::new(editor, printer, signals, names))
 }

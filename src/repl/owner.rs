@@ -83,7 +83,7 @@ pub(super) async fn run<W: World>(
     let printer = shell.printer()?;
     let control = world.start(shell.settings()).await?;
     let guests = Guests { control: &control, made: RefCell::default() };
-    let editor = open(shell, &printer, &banner(shell)?).await?;
+    let mut talk = open(shell, &printer, signals, &banner(shell)?).await?;
     let (served, life, enough) = (door.is_some(), Cell::new(Life::Stays), Notify::new());
     let log = |line: &str| {
         if life.get() == Life::Leaves {
@@ -100,7 +100,6 @@ pub(super) async fn run<W: World>(
     };
     let mut server = pin!(server);
     let person = async {
-        let mut talk = Talk::new(editor, &printer, signals);
         let lines = shell.lines(&control, &printer);
         let stays = loop {
             let left = talk.on(&lines, &control).await;

@@ -2,12 +2,15 @@
 
 use std::cell::Cell;
 use std::fmt::Write as _;
+use std::sync::PoisonError;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::editor::{Editor, Said};
-use crate::api::Submit;
-use crate::cli::{Ended, Lines, Printer, Word};
+use super::editor::{Editor, PROMPT, Said};
+use super::events::{Cause, Events};
+use crate::api::{Reply, Request, ShowRequest, Submit};
+use crate::cli::{Ended, Lines, Names, Printer, Word};
 use crate::diag::Failure;
 use crate::render;
 use crate::sys::signals::Signals;
@@ -15,6 +18,9 @@ use crate::sys::signals::Signals;
 /// What the banner ends with.
 pub(super) const KEYS: &str =
     "`?' says what can come next, Tab completes, `help COMMAND' explains, `quit' leaves\n";
+
+/// How often the log is looked at while a line is typed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why the talk is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +40,26 @@ pub(super) struct Talk<'a> {
     editor: Editor,
     printer: &'a Printer,
     signals: Signals,
+    events: Events,
+    /// Interfaces that there are, for completion.
+    names: Names,
 }
 
 impl<'a> Talk<'a> {
-    pub(super) fn new(editor: Editor, printer: &'a Printer, signals: Signals) -> Self {
-        Self { editor, printer, signals }
+    pub(super) fn new(
+        editor: Editor,
+        printer: &'a Printer,
+        signals: Signals,
+        names: Names,
+    ) -> Self {
+        Self { editor, printer, signals, events: Events::default(), names }
     }
 
     /// Has lines answered until one leaves.
     pub(super) async fn on<S: Submit>(&mut self, lines: &Lines<'_, S>, answers: &S) -> Left {
-        let _ = answers;
         loop {
-            let line = match self.line().await {
+            self.look(answers, Cause::Line).await;
+            let (line, prompt) = match self.line(answers).await {
                 Ok(Some(line)) => line,
                 Ok(None) => continue,
                 Err(left) => return left,
@@ -53,7 +67,7 @@ impl<'a> Talk<'a> {
             if line.trim().is_empty() {
                 continue;
             }
-            match self.run(lines, line).await {
+            match self.run(lines, line, prompt).await {
                 Ok(None) => {}
                 Ok(Some(Word::Quit)) => return Left::Quit,
                 Ok(Some(Word::Detach)) => return Left::Detach,
@@ -104,23 +118,37 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// The next line, continuations joined; none when it was given up.
-    async fn line(&mut self) -> Result<Option<String>, Left> {
+    /// The next line, continuations joined, and the columns before it on the screen, where it stands
+    /// there as it is; none when it was given up. Meanwhile events are told.
+    async fn line<S: Submit>(
+        &mut self,
+        answers: &S,
+    ) -> Result<Option<(String, Option<usize>)>, Left> {
         let mut whole = String::new();
+        let mut prompt = Some(PROMPT.len());
         self.editor.read();
         loop {
-            let line = match self.said().await? {
+            let line = loop {
+                // A request that was begun is carried to its end, so only the pause is cut short.
+                tokio::select! {
+                    said = self.said() => break said?,
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                self.look(answers, Cause::Others).await;
+            };
+            let line = match line {
                 Said::Line(line) => line,
                 Said::Interrupted | Said::History(_) => return Ok(None),
                 Said::End if whole.is_empty() => return Err(Left::Quit),
-                Said::End => return Ok(Some(whole)),
+                Said::End => return Ok(Some((whole, None))),
                 Said::Gone => return Err(Left::Gone),
             };
             whole.push_str(&line);
             // An even number of them at the end are escaped ones.
             if whole.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 0 {
-                return Ok(Some(whole));
+                return Ok(Some((whole, prompt)));
             }
+            prompt = None;
             whole.pop();
             whole.push(' ');
             self.editor.read_on();
@@ -132,6 +160,7 @@ impl<'a> Talk<'a> {
         &mut self,
         lines: &Lines<'_, S>,
         line: String,
+        prompt: Option<usize>,
     ) -> Result<Option<Word>, Left> {
         let last = Cell::new(None);
         let stop = async {
@@ -142,7 +171,7 @@ impl<'a> Talk<'a> {
             }
             Signal::SIGINT as i32
         };
-        let ended = lines.run(line, stop).await;
+        let ended = lines.run(line, prompt, stop).await;
         if let Some(left) = last.get() {
             return Err(left);
         }
@@ -155,6 +184,27 @@ impl<'a> Talk<'a> {
                 Ok(None)
             }
             Ended::Done | Ended::Failed(_) => Ok(None),
+        }
+    }
+
+    /// Looks at interfaces: tells what happened to them, remembers their names.
+    async fn look<S: Submit>(&mut self, answers: &S, cause: Cause) {
+        let show = |what| async { answers.submit(Request::Show(what)).await.ok().map(|o| o.reply) };
+        let news = match show(ShowRequest::Logging {}).await {
+            Some(Reply::Logging(rows)) => self.events.news(rows, cause),
+            // The next line that asks is told why.
+            _ => return,
+        };
+        if (cause == Cause::Line || !news.is_empty())
+            && let Some(Reply::Overview(all)) = show(ShowRequest::Overview(Vec::new())).await
+        {
+            let names = all.iter().map(|interface| interface.name.to_string()).collect();
+            *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        }
+        for line in news {
+            if !self.editor.tell(&line) {
+                self.printer.log(&line);
+            }
         }
     }
 

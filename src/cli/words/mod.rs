@@ -52,6 +52,8 @@ pub(crate) struct Refusal {
     pub path: String,
     /// Why.
     pub failure: Box<Failure>,
+    /// The word that is to blame, by its number; none where that is not one of them.
+    pub at: Option<usize>,
 }
 
 /// Resolves `words` against the command tree under `root`.
@@ -59,6 +61,7 @@ pub(crate) fn resolve(root: &Command, words: &[String]) -> Result<Line, Refusal>
     let mut walk = Walk::new(root);
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
+        let at = words.len() - rest.as_slice().len() - 1;
         let step = if word == "--" {
             walk.argv.push(word.clone());
             rest.by_ref().try_for_each(|word| walk.literal(word))
@@ -66,11 +69,11 @@ pub(crate) fn resolve(root: &Command, words: &[String]) -> Result<Line, Refusal>
             walk.step(word, &mut rest)
         };
         if let Err(failure) = step {
-            return Err(walk.refusal(failure));
+            return Err(walk.refusal(failure, Some(at)));
         }
     }
     if let Err(failure) = walk.complete() {
-        return Err(walk.refusal(failure));
+        return Err(walk.refusal(failure, None));
     }
     Ok(Line { path: walk.path.join(" "), argv: walk.argv, doubt: walk.doubt })
 }
@@ -115,8 +118,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn refusal(&self, failure: Failure) -> Refusal {
-        Refusal { path: self.path.join(" "), failure: Box::new(failure) }
+    fn refusal(&self, failure: Failure, at: Option<usize>) -> Refusal {
+        Refusal { path: self.path.join(" "), failure: Box::new(failure), at }
     }
 
     /// A word before any `--`, and its value.

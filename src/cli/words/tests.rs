@@ -22,7 +22,7 @@ fn argv(line: &str) -> String {
 
 fn refused(line: &str) -> String {
     match resolve(&full(), &split(line)) {
-        Err(Refusal { path, failure }) => format!("{path}: {failure}"),
+        Err(Refusal { path, failure, .. }) => format!("{path}: {failure}"),
         Ok(resolved) => panic!("{line}: {resolved:?}"),
     }
 }
