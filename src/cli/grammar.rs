@@ -8,12 +8,13 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::meta::Word;
 use super::reach::Reach;
+use super::watch::Again;
 use super::words::{self, Refusal};
 use super::{
     clear, complete, create, delete, doctor, exec, gso, guide, hold, lacking, meta, set, show,
     usage, xconnect,
 };
-use crate::api::Request;
+use crate::api::{Request, ShowRequest};
 use crate::diag::{Code, Failure};
 use crate::units::IfName;
 
@@ -83,6 +84,9 @@ pub(super) struct Globals {
     /// Print each script line on stderr before it runs.
     #[arg(short, long, global = true, overrides_with = "quiet", hide_short_help = true)]
     pub verbose: bool,
+    /// Print long output on a terminal as it is, not through $PAGER.
+    #[arg(long, global = true, hide_short_help = true)]
+    pub no_pager: bool,
 }
 
 /// When to colour.
@@ -164,6 +168,8 @@ pub(super) enum Verb {
     /// Look at the machine, or at this interface.
     Doctor(Option<IfName>),
     Completions(complete::Shell),
+    /// Look again and again.
+    Watch(ShowRequest, Again),
     /// Print this.
     Echo(String),
     Define(meta::Define),
@@ -218,7 +224,10 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
         Some(Verbs::Create(args)) => (*args).try_into().map(Verb::Request),
         Some(Verbs::Delete(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Show(args)) if args.asks_for_macros() => Ok(Verb::ShowMacros),
-        Some(Verbs::Show(args)) => Ok(Verb::Request(args.into())),
+        Some(Verbs::Show(args)) => Ok(match args.again() {
+            Some(again) => Verb::Watch(args.into(), again),
+            None => Verb::Request(Request::Show(args.into())),
+        }),
         Some(Verbs::Gso(args)) => Ok(Verb::Request(args.into())),
         Some(Verbs::Xconnect(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Set(args)) => args.try_into().map(Verb::Request),
@@ -259,6 +268,7 @@ impl Globals {
             json: self.json || line.json,
             pretty: self.pretty || line.pretty,
             quiet: self.quiet || line.quiet,
+            no_pager: self.no_pager || line.no_pager,
             ..*self
         }
     }

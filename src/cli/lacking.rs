@@ -2,14 +2,6 @@
 
 use clap::Command;
 
-/// Global options of the control socket, which later versions have.
-const LACKING_OPTIONS: &[&str] = &["no-pager"];
-
-/// Whether an option is one of later versions.
-pub(super) fn lacking_option(name: &str) -> bool {
-    LACKING_OPTIONS.contains(&name)
-}
-
 /// The command under which words are lacking, and the words.
 const LACKING: &[(&[&str], &[&str])] = &[
     (&[], &["trace", "pcap", "packet-generator", "ping", "arping", "ip", "lcp", "test"]),

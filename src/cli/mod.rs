@@ -20,6 +20,7 @@ mod hold;
 mod lacking;
 mod meta;
 mod nobody;
+mod pager;
 mod pieces;
 mod printer;
 mod reach;
@@ -34,6 +35,7 @@ mod shown;
 mod tests;
 mod usage;
 mod values;
+mod watch;
 mod words;
 mod xconnect;
 
@@ -44,6 +46,7 @@ use std::process::ExitCode;
 
 pub use grammar::tree;
 use grammar::{Color, Globals, Parsed, Unparsed, Verb};
+use pager::Pager;
 use shown::Shown;
 
 pub use guide::{Candidates, Guide, Hint, Names};
@@ -56,6 +59,7 @@ use crate::api::Submit;
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
 use crate::holder::{self, Client, First, Owner};
+use crate::sys::signals;
 use crate::units::MemorySize;
 
 /// What the command line asks of the process it runs in.
@@ -119,7 +123,7 @@ pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
         }
         Err(Unparsed::Help(help)) => {
             let color = color_wanted(wish(&words), io::stdout().is_terminal());
-            print(&Shown::help(&help, color), color)
+            print(&Shown { unpaged: true, ..Shown::help(&help, color) }, color)
         }
         Err(Unparsed::Refused(refusal)) => {
             let shown = Shown::failure("", &refusal.path, &refusal.failure);
@@ -132,6 +136,10 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
     let Parsed { path, globals, reach, verb, doubt } = parsed;
     let Globals { json, pretty, quiet, verbose, .. } = globals;
     let mut settings = Settings { memory: None, json, pretty, quiet, verbose };
+    let print = |shown: &Shown, color| {
+        let unpaged = shown.unpaged || globals.no_pager;
+        print(&Shown { unpaged, ..shown.clone() }, color)
+    };
     let refuse = |failure: &Failure| print(&Shown::failure("", &path, failure), color);
     let ended = |ended: Result<Result<(), Code>, Failure>| match ended {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -157,6 +165,20 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
                 let printer = Printer::start(io::stdout(), io::stderr(), color)?;
                 Ok(exec::exec(&remote, args, &globals, &printer).await)
             }))
+        }
+        Verb::Watch(request, again) => {
+            let watched = async {
+                let stop = world.stop()?;
+                let remote = remote(&settings)?;
+                let printer = Printer::start(io::stdout(), io::stderr(), color)?;
+                let what = (request, again);
+                let stop = std::pin::pin!(stop);
+                Ok(match watch::watch(&remote, &path, what, &globals, &printer, stop).await {
+                    watch::End::Failed(code) => Err(code),
+                    watch::End::Done | watch::End::Stopped | watch::End::Unheard => Ok(()),
+                })
+            };
+            ended(block_on(watched))
         }
         Verb::Echo(text) => {
             print(&Shown::text(&format!("{}\n", crate::render::escape(&text))), color)
@@ -232,6 +254,9 @@ fn print(shown: &Shown, color: bool) -> ExitCode {
     use io::Write;
     // Where stderr is gone there is nobody to tell.
     let _ = io::stderr().write_all(shown.stderr(color).as_bytes());
+    if !shown.unpaged && page(&shown.out) {
+        return shown.code.map_or(ExitCode::SUCCESS, ExitCode::from);
+    }
     let mut out = io::stdout().lock();
     match out.write_all(shown.out.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -240,6 +265,13 @@ fn print(shown: &Shown, color: bool) -> ExitCode {
         }
         _ => shown.code.map_or(ExitCode::SUCCESS, ExitCode::from),
     }
+}
+
+/// Shows long output on a terminal page by page; whether that was done.
+fn page(text: &str) -> bool {
+    let pager = Pager::of_terminal().filter(|pager| pager.is_due(text));
+    // Ctrl-C is the pager's, and what comes after it is the end of this process.
+    pager.is_some_and(|pager| signals::block().is_ok() && pager.show(text))
 }
 
 /// `--color` of a line that was not understood, as far as it can be read.

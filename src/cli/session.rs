@@ -20,8 +20,9 @@ use super::pieces;
 use super::printer::Printer;
 use super::script::{self, Input};
 use super::shown::Shown;
+use super::watch::{self, Again};
 use super::words::Refusal;
-use crate::api::Submit;
+use crate::api::{ShowRequest, Submit};
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
 use crate::render;
@@ -155,11 +156,7 @@ impl<'a, S: Submit> Session<'a, S> {
         }
         let (shown, next) = self.execute(input, depth).await;
         self.say(&shown, stop.as_mut()).await?;
-        match (shown.code, &self.keep_going) {
-            (None, _) => {}
-            (Some(code), None) => return Err(End::Failed(code)),
-            (Some(code), Some(first)) => first.set(first.get().or(Some(code))),
-        }
+        shown.code.map_or(Ok(()), |code| self.failed(code))?;
         match next {
             Next::Line => Ok(()),
             Next::Pause(pause) => tokio::select! {
@@ -167,8 +164,29 @@ impl<'a, S: Submit> Session<'a, S> {
                 _ = stop => Err(End::Stopped),
                 () = tokio::time::sleep(pause) => Ok(()),
             },
+            Next::Watch(path, what, globals) => {
+                let ended =
+                    watch::watch(self.control, &path, *what, &globals, self.printer, stop).await;
+                match ended {
+                    watch::End::Done => Ok(()),
+                    watch::End::Stopped => Err(End::Stopped),
+                    watch::End::Unheard => Err(End::Unheard),
+                    watch::End::Failed(code) => self.failed(code),
+                }
+            }
             Next::Asked(word) => Err(End::Asked(word)),
             Next::Lines(lines) => Box::pin(self.lines(lines, stop, depth + 1)).await,
+        }
+    }
+
+    /// Whether lines come after one that failed.
+    fn failed(&self, code: Code) -> Result<(), End> {
+        match &self.keep_going {
+            None => Err(End::Failed(code)),
+            Some(first) => {
+                first.set(first.get().or(Some(code)));
+                Ok(())
+            }
         }
     }
 
@@ -178,6 +196,11 @@ impl<'a, S: Submit> Session<'a, S> {
         shown: &Shown,
         stop: Stop<'_, O>,
     ) -> Result<(), End> {
+        if self.printer.pages(shown) {
+            // Ctrl-C is the pager's.
+            let printed = self.printer.print(shown).await;
+            return printed.map_err(|code| code.map_or(End::Unheard, End::Failed));
+        }
         let printed = tokio::select! {
             biased;
             _ = stop => return Err(End::Stopped),
@@ -257,6 +280,9 @@ impl<'a, S: Submit> Session<'a, S> {
             Verb::Hold(_) | Verb::Demo | Verb::Completions(_) => {
                 located(&path, &Failure::usage("", "not inside a script"))
             }
+            Verb::Watch(request, again) => {
+                (Shown::default(), Next::Watch(path, Box::new((request, again)), globals))
+            }
             Verb::Echo(text) => (Shown::text(&format!("{}\n", render::escape(&text))), Next::Line),
             Verb::Comment => (Shown::default(), Next::Line),
             Verb::Define(define) => {
@@ -289,6 +315,8 @@ enum Next {
     Pause(Duration),
     /// These first.
     Lines(mpsc::Receiver<Input>),
+    /// Looks at this again and again, of that path.
+    Watch(String, Box<(ShowRequest, Again)>, Globals),
     /// Whatever whoever runs the session makes of it.
     Asked(Word),
 }

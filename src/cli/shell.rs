@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::grammar::Globals;
 use super::meta::Word;
+use super::pager::Pager;
 use super::printer::Printer;
 use super::reach::Reach;
 use super::remote::Remote;
@@ -76,7 +77,8 @@ impl Shell {
     /// # Errors
     /// When its thread cannot be started.
     pub fn printer(&self) -> Result<Printer, Failure> {
-        Printer::start(io::stdout(), io::stderr(), self.color)
+        let pager = if self.globals.no_pager { None } else { Pager::of_terminal() };
+        Ok(Printer::start(io::stdout(), io::stderr(), self.color)?.with_pager(pager))
     }
 
     /// Lines that `answers` answers.

@@ -1,6 +1,11 @@
 //! A second process of this program.
 
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
 
 use crate::diag::{Code, Failure};
@@ -26,6 +31,19 @@ pub fn fork() -> Result<Option<Pid>, Failure> {
         ForkResult::Parent { child } => Ok(Some(child)),
         ForkResult::Child => Ok(None),
     }
+}
+
+/// Starts a program with no signal blocked, whatever is blocked here.
+///
+/// # Errors
+/// As [`Command::spawn`].
+#[expect(unsafe_code, reason = "what runs between fork and exec must be harmless there")]
+pub fn spawn_unblocked(command: &mut Command) -> io::Result<Child> {
+    // SAFETY: the closure makes one system call, sigprocmask, and neither allocates nor locks.
+    unsafe {
+        command.pre_exec(|| SigSet::all().thread_unblock().map_err(io::Error::from));
+    }
+    command.spawn()
 }
 
 #[cfg(test)]

@@ -27,7 +27,6 @@ use tree::{
     naming_option, place,
 };
 
-use crate::cli::lacking::lacking_option;
 use crate::diag::Failure;
 use crate::render::escape;
 
@@ -75,6 +74,8 @@ pub(crate) fn resolve(root: &Command, words: &[String]) -> Result<Line, Refusal>
     if let Err(failure) = walk.complete() {
         return Err(walk.refusal(failure, None));
     }
+    let names = walk.argv.iter().position(|word| word == "--").unwrap_or(walk.argv.len());
+    walk.argv.splice(names..names, walk.late);
     Ok(Line { path: walk.path.join(" "), argv: walk.argv, doubt: walk.doubt })
 }
 
@@ -102,6 +103,10 @@ struct Walk<'a> {
     bare_option: bool,
     positionals: usize,
     doubt: Option<String>,
+    /// The commands above this one, without the first.
+    above: Vec<&'a Command>,
+    /// Options of those, which clap takes behind everything else.
+    late: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -115,6 +120,8 @@ impl<'a> Walk<'a> {
             bare_option: false,
             positionals: 0,
             doubt: None,
+            above: Vec::new(),
+            late: Vec::new(),
         }
     }
 
@@ -149,23 +156,39 @@ impl<'a> Walk<'a> {
             self.argv.push(word.to_owned());
             return Ok(());
         }
-        let (arg, own) = match (find_long(self.node, name), find_long(self.root, name)) {
+        let (arg, own) = match (find_long(self.node, name), self.shared(name)) {
             (Some(arg), _) if !arg.is_global_set() => (arg, true),
-            (_, Some(arg)) if arg.is_global_set() => (arg, false),
+            (_, Some(arg)) => (arg, false),
             _ => return Err(self.unknown_option(word, name)),
         };
         self.begun |= own;
-        match value {
+        let optional = arg.get_num_args().is_some_and(|values| values.min_values() == 0);
+        let option = match value {
             None if arg.get_action().takes_values() => match rest.as_slice().first() {
+                // A value that may be left out is a number: a name is not taken for it.
+                Some(next) if optional && next.parse::<f64>().is_err() => word.to_owned(),
+                None if optional => word.to_owned(),
                 Some(next) if !next.starts_with("--") => {
                     rest.next();
-                    self.argv.push(format!("--{name}={next}"));
+                    format!("--{name}={next}")
                 }
                 _ => return Err(lacks_value(arg, name)),
             },
-            _ => self.argv.push(word.to_owned()),
+            _ => word.to_owned(),
+        };
+        let of_root = find_long(self.root, name).is_some();
+        if own || of_root {
+            self.argv.push(option)
+        } else {
+            self.late.push(option)
         }
         Ok(())
+    }
+
+    /// The option of this command, or of one above it, that all commands below that have.
+    fn shared(&self, name: &str) -> Option<&'a Arg> {
+        let places = [self.root, self.node].into_iter().chain(self.above.iter().copied());
+        places.filter_map(|place| find_long(place, name)).find(|arg| arg.is_global_set())
     }
 
     /// Whether the rest of the line is text of the user's own.
@@ -253,6 +276,7 @@ impl<'a> Walk<'a> {
         if lacking(next) {
             return Err(Failure::usage("", "not supported in this version"));
         }
+        self.above.push(self.node);
         self.node = next;
         self.argv.push(next.get_name().to_owned());
         Ok(())
@@ -314,9 +338,6 @@ impl<'a> Walk<'a> {
     }
 
     fn unknown_option(&self, word: &str, name: &str) -> Failure {
-        if lacking_option(name) {
-            return Failure::usage(word, "not supported in this version");
-        }
         let longs = self.node.get_arguments().chain(self.root.get_arguments()).flat_map(longs);
         match nearest::nearest(name, longs) {
             Some(meant) => {

@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
     /// The option that `word` is, in either spelling.
     fn option(&self, word: &str) -> Option<&'a Arg> {
         match word.strip_prefix("--") {
-            Some(name) => find_long(self.node, name).or_else(|| find_long(self.root, name)),
+            Some(name) => find_long(self.node, name).or_else(|| self.shared(name)),
             None => bare_option(self.node, word),
         }
     }

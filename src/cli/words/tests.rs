@@ -36,6 +36,12 @@ fn bare_words_become_the_options_of_their_command() {
         ("create tap0 netns foo mtu 9000", "create tap0 --netns=foo --mtu=9000"),
         ("create tap tap0 --netns foo gso", "create tap tap0 --netns=foo --gso"),
         ("create tap gso", "create tap --gso"),
+        // Text is no words of the grammar.
+        ("echo -n gso --x", "echo -- -n gso --x"),
+        ("define OPTS --netns foo", "define OPTS -- --netns foo"),
+        // What all of `show' has stands behind what it shows; a number alone is its value.
+        ("show --watch tap tap0", "show tap tap0 --watch"),
+        ("show tap --watch 0.5 tap0 --rates", "show tap tap0 --watch=0.5 --rates"),
         // The word after a bare option is its value, whatever it looks like.
         ("create tap host-ns gso", "create tap --host-ns=gso"),
         ("create tap if-name --gso", "create tap --if-name=--gso"),
