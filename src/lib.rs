@@ -34,6 +34,7 @@
 //! | [`holder`] | the control socket: server, client, start and life of the process | control, api, sys |
 //! | [`render`] | reply → text or JSON; no I/O | api, counters |
 //! | [`cli`] | words → requests, scripts, `hold`, streams | api, render, holder, demo, doctor, sys |
+//! | [`repl`] | the shell: a person's lines, completion, events; the only place that names rustyline | cli, api, render, holder, sys |
 //! | [`demo`] | two namespaces, two taps, a wire, and traffic across it | api, control, host, render, counters, sys |
 //! | [`doctor`] | what the machine offers; what one interface would drop | api, host, device, sys, counters |
 //!
@@ -89,6 +90,7 @@ pub mod frame;
 pub mod holder;
 pub mod host;
 pub mod render;
+pub mod repl;
 pub mod ring;
 pub mod sys;
 pub mod units;

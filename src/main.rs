@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use color_eyre::config::{HookBuilder, Theme};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use taptool::cli::{self, Settings, World};
+use taptool::cli::{self, Settings, Shell, World};
 use taptool::control::{Control, Options};
 use taptool::demo;
 use taptool::device::BufferClass;
 use taptool::diag::Failure;
+use taptool::repl;
 use taptool::sys::signals::{self, Signals};
 
 const BUG: &str = "\
@@ -69,6 +70,10 @@ impl World for Process {
                 Err(_) => 0,
             }
         })
+    }
+
+    fn shell(&self, shell: &Shell) -> Result<u8, Failure> {
+        repl::run(self, shell)
     }
 
     fn demo(&self, settings: &Settings) -> Result<(), Failure> {

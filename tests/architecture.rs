@@ -23,10 +23,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("render", &["api", "counters"]),
     ("holder", &["control", "api", "sys"]),
     ("cli", &["api", "render", "holder", "demo", "doctor", "sys"]),
+    ("repl", &["cli", "api", "render", "holder", "sys"]),
     ("demo", &["api", "control", "host", "render"]),
     ("doctor", &["api", "host", "device", "sys"]),
     // The binary starts what the command line was written against.
-    ("main", &["api", "cli", "control", "demo", "device", "sys"]),
+    ("main", &["api", "cli", "control", "demo", "device", "repl", "sys"]),
 ];
 
 /// Words that all speak.

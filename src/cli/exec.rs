@@ -48,6 +48,6 @@ pub(super) async fn exec<S: Submit>(
     let never = std::pin::pin!(std::future::pending());
     match session.run(lines, never).await {
         End::Failed(code) => Err(code),
-        End::OfLines | End::Unheard | End::Stopped => Ok(()),
+        End::OfLines | End::Unheard | End::Stopped | End::Asked(_) => Ok(()),
     }
 }

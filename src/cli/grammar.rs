@@ -6,13 +6,15 @@ use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::meta::Word;
 use super::reach::Reach;
+use super::watch::Again;
 use super::words::{self, Refusal};
 use super::{
-    clear, complete, create, delete, doctor, exec, gso, hold, lacking, monitor, set, show, usage,
-    xconnect,
+    clear, complete, create, delete, doctor, exec, gso, guide, hold, lacking, meta, monitor, set,
+    show, usage, xconnect,
 };
-use crate::api::Request;
+use crate::api::{Request, ShowRequest};
 use crate::diag::{Code, Failure};
 use crate::units::IfName;
 
@@ -82,6 +84,9 @@ pub(super) struct Globals {
     /// Print each script line on stderr before it runs.
     #[arg(short, long, global = true, overrides_with = "quiet", hide_short_help = true)]
     pub verbose: bool,
+    /// Print long output on a terminal as it is, not through $PAGER.
+    #[arg(long, global = true, hide_short_help = true)]
+    pub no_pager: bool,
 }
 
 /// When to colour.
@@ -109,6 +114,14 @@ enum Verbs {
     Doctor(doctor::Args),
     Monitor(monitor::Args),
     Completions(complete::Args),
+    Echo(meta::Echo),
+    Comment(meta::Comment),
+    Define(meta::Define),
+    Undefine(meta::Undefine),
+    History(meta::History),
+    Detach(meta::Detach),
+    #[command(aliases = ["q", "exit"])]
+    Quit(meta::Quit),
 }
 
 /// Pause a script; a signal ends it.
@@ -158,6 +171,17 @@ pub(super) enum Verb {
     /// Events as they happen.
     Monitor,
     Completions(complete::Shell),
+    /// Look again and again.
+    Watch(ShowRequest, Again),
+    /// Print this.
+    Echo(String),
+    Define(meta::Define),
+    Undefine(String),
+    ShowMacros,
+    /// For a shell with a person in front of it.
+    Shell(meta::Word),
+    /// A comment.
+    Comment,
     /// No command at all.
     Nothing,
 }
@@ -179,10 +203,15 @@ impl From<Refusal> for Unparsed {
 
 /// Reads words. Namespaces that they name are opened here, in the caller's context.
 pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
+    if let Some(answer) = guide::answer(line) {
+        return Err(answer);
+    }
     let resolved = words::resolve(&lacking::with_lacking(Cli::command()), line)?;
     let path = resolved.path;
-    let refused =
-        |failure| Unparsed::Refused(Refusal { path: path.clone(), failure: Box::new(failure) });
+    let refuse = |failure, at| {
+        Unparsed::Refused(Refusal { path: path.clone(), failure: Box::new(failure), at })
+    };
+    let refused = |failure| refuse(failure, None);
     let argv = std::iter::once("taptool".to_owned()).chain(resolved.argv);
     let mut cli = Cli::command()
         .try_get_matches_from(argv)
@@ -191,13 +220,17 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Unparsed::Help(Box::new(error.render()))
             }
-            _ => refused(usage::failure(&error)),
+            _ => refuse(usage::failure(&error), usage::place(&error, line)),
         })?;
     let request = match cli.command.take() {
         None => Ok(Verb::Nothing),
         Some(Verbs::Create(args)) => (*args).try_into().map(Verb::Request),
         Some(Verbs::Delete(args)) => args.try_into().map(Verb::Request),
-        Some(Verbs::Show(args)) => Ok(Verb::Request(args.into())),
+        Some(Verbs::Show(args)) if args.asks_for_macros() => Ok(Verb::ShowMacros),
+        Some(Verbs::Show(args)) => Ok(match args.again() {
+            Some(again) => Verb::Watch(args.into(), again),
+            None => Verb::Request(Request::Show(args.into())),
+        }),
         Some(Verbs::Gso(args)) => Ok(Verb::Request(args.into())),
         Some(Verbs::Xconnect(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Set(args)) => args.try_into().map(Verb::Request),
@@ -209,6 +242,13 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
         Some(Verbs::Doctor(args)) => Ok(Verb::Doctor(args.name)),
         Some(Verbs::Monitor(monitor::Args {})) => Ok(Verb::Monitor),
         Some(Verbs::Completions(args)) => Ok(Verb::Completions(args.shell)),
+        Some(Verbs::Echo(args)) => Ok(Verb::Echo(args.text.join(" "))),
+        Some(Verbs::Comment(_)) => Ok(Verb::Comment),
+        Some(Verbs::Define(args)) => Ok(Verb::Define(args)),
+        Some(Verbs::Undefine(args)) => Ok(Verb::Undefine(args.name)),
+        Some(Verbs::History(args)) => Ok(Verb::Shell(Word::History(args.last))),
+        Some(Verbs::Detach(meta::Detach {})) => Ok(Verb::Shell(Word::Detach)),
+        Some(Verbs::Quit(meta::Quit {})) => Ok(Verb::Shell(Word::Quit)),
     };
     let verb = request.map_err(refused)?;
     let Cli { globals, reach, .. } = cli;
@@ -232,6 +272,7 @@ impl Globals {
             json: self.json || line.json,
             pretty: self.pretty || line.pretty,
             quiet: self.quiet || line.quiet,
+            no_pager: self.no_pager || line.no_pager,
             ..*self
         }
     }

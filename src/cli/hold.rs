@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -166,7 +167,8 @@ pub(super) async fn serve<S: Owner>(
             };
             let enough = Notify::new();
             let first = first.map(First::into_socket);
-            let server = holder::serve(control, door, first, life, &log, enough.notified());
+            let life = Cell::new(life);
+            let server = holder::serve(control, door, first, &life, &log, enough.notified());
             let mut server = std::pin::pin!(server);
             tokio::select! {
                 end = session => {
@@ -185,8 +187,9 @@ pub(super) async fn serve<S: Owner>(
     let _ = tokio::time::timeout(LAST_WORDS, printer.print(&shown)).await;
     match (end, shown.code) {
         (End::Failed(code), _) => Err(code),
-        (End::Stopped | End::OfLines, Some(code)) => Err(code),
-        (End::Unheard | End::Stopped | End::OfLines, None) | (End::Unheard, Some(_)) => Ok(()),
+        (End::Asked(_) | End::Stopped | End::OfLines, Some(code)) => Err(code),
+        (End::Asked(_) | End::Unheard | End::Stopped | End::OfLines, None)
+        | (End::Unheard, Some(_)) => Ok(()),
     }
 }
 

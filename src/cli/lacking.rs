@@ -2,37 +2,9 @@
 
 use clap::Command;
 
-/// Global options of the control socket, which later versions have.
-const LACKING_OPTIONS: &[&str] = &["no-pager"];
-
-/// Whether an option is one of later versions.
-pub(super) fn lacking_option(name: &str) -> bool {
-    LACKING_OPTIONS.contains(&name)
-}
-
 /// The command under which words are lacking, and the words.
 const LACKING: &[(&[&str], &[&str])] = &[
-    (
-        &[],
-        &[
-            "detach",
-            "quit",
-            "exit",
-            "history",
-            "echo",
-            "comment",
-            "define",
-            "undefine",
-            "trace",
-            "pcap",
-            "packet-generator",
-            "ping",
-            "arping",
-            "ip",
-            "lcp",
-            "test",
-        ],
-    ),
+    (&[], &["trace", "pcap", "packet-generator", "ping", "arping", "ip", "lcp", "test"]),
     (&["create"], &["bridge-domain", "loopback", "sub-interfaces", "packet-generator"]),
     (
         &["show"],
@@ -43,7 +15,6 @@ const LACKING: &[(&[&str], &[&str])] = &[
             "node",
             "buffers",
             "memory",
-            "macro",
             "packet-generator",
             "ip",
             "files",

@@ -15,22 +15,28 @@ mod doctor;
 mod exec;
 mod grammar;
 mod gso;
+mod guide;
 mod hold;
 mod lacking;
+mod meta;
 mod monitor;
 mod nobody;
+mod pager;
+mod pieces;
 mod printer;
 mod reach;
 mod remote;
 mod script;
 mod session;
 mod set;
+mod shell;
 mod show;
 mod shown;
 #[cfg(test)]
 mod tests;
 mod usage;
 mod values;
+mod watch;
 mod words;
 mod xconnect;
 
@@ -41,14 +47,20 @@ use std::process::ExitCode;
 
 pub use grammar::tree;
 use grammar::{Color, Globals, Parsed, Unparsed, Verb};
-use printer::Printer;
-use remote::Remote;
+use pager::Pager;
 use shown::Shown;
+
+pub use guide::{Candidates, Guide, Hint, Names};
+pub use meta::Word;
+pub use printer::Printer;
+pub use remote::Remote;
+pub use shell::{Ended, Lines, Shell};
 
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
 use crate::holder::{self, Client, First, Owner};
+use crate::sys::signals;
 use crate::units::MemorySize;
 
 /// What the command line asks of the process it runs in.
@@ -63,6 +75,9 @@ pub trait World {
     /// Takes over SIGTERM, SIGINT and SIGHUP and returns what ends with the number of the first of
     /// them; called on the runtime, before [`World::start`] and before any thread of ours.
     fn stop(&self) -> Result<impl Future<Output = i32>, Failure>;
+
+    /// Runs the interactive shell; called before any runtime or thread exists. The exit code.
+    fn shell(&self, shell: &Shell) -> Result<u8, Failure>;
 
     /// Runs the demo; called before any runtime or thread exists.
     fn demo(&self, settings: &Settings) -> Result<(), Failure>;
@@ -109,7 +124,7 @@ pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
         }
         Err(Unparsed::Help(help)) => {
             let color = color_wanted(wish(&words), io::stdout().is_terminal());
-            print(&Shown::help(&help, color), color)
+            print(&Shown { unpaged: true, ..Shown::help(&help, color) }, color)
         }
         Err(Unparsed::Refused(refusal)) => {
             let shown = Shown::failure("", &refusal.path, &refusal.failure);
@@ -122,6 +137,10 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
     let Parsed { path, globals, reach, verb, doubt } = parsed;
     let Globals { json, pretty, quiet, verbose, .. } = globals;
     let mut settings = Settings { memory: None, json, pretty, quiet, verbose };
+    let print = |shown: &Shown, color| {
+        let unpaged = shown.unpaged || globals.no_pager;
+        print(&Shown { unpaged, ..shown.clone() }, color)
+    };
     let refuse = |failure: &Failure| print(&Shown::failure("", &path, failure), color);
     let ended = |ended: Result<Result<(), Code>, Failure>| match ended {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -133,10 +152,10 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
         true => Err(Failure::usage("--private", "goes with `hold'; other commands ask a holder")),
     };
     match verb {
-        Verb::Nothing if io::stdin().is_terminal() => refuse(
-            &Failure::usage("interactive shell", "not supported in this version")
-                .hint("`taptool --help' lists the commands, `taptool exec -' reads them"),
-        ),
+        Verb::Nothing if io::stdin().is_terminal() => {
+            let shell = Shell::new(globals, reach, settings, color);
+            world.shell(&shell).map_or_else(|failure| refuse(&failure), ExitCode::from)
+        }
         Verb::Nothing | Verb::Exec(_) => {
             let args = match verb {
                 Verb::Exec(args) => args,
@@ -148,6 +167,29 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
                 Ok(exec::exec(&remote, args, &globals, &printer).await)
             }))
         }
+        Verb::Watch(request, again) => {
+            let watched = async {
+                let stop = world.stop()?;
+                let remote = remote(&settings)?;
+                let printer = Printer::start(io::stdout(), io::stderr(), color)?;
+                let what = (request, again);
+                let stop = std::pin::pin!(stop);
+                Ok(match watch::watch(&remote, &path, what, &globals, &printer, stop).await {
+                    watch::End::Failed(code) => Err(code),
+                    watch::End::Done | watch::End::Stopped | watch::End::Unheard => Ok(()),
+                })
+            };
+            ended(block_on(watched))
+        }
+        Verb::Echo(text) => {
+            print(&Shown::text(&format!("{}\n", crate::render::escape(&text))), color)
+        }
+        Verb::Comment => ExitCode::SUCCESS,
+        Verb::Define(_) | Verb::Undefine(_) | Verb::ShowMacros => {
+            let why = "goes with the lines of a script or of the shell";
+            refuse(&Failure::usage("", why))
+        }
+        Verb::Shell(word) => refuse(&word.refusal()),
         Verb::Wait(pause) => {
             std::thread::sleep(pause);
             print(&Shown::done(&globals), color)
@@ -218,6 +260,9 @@ fn print(shown: &Shown, color: bool) -> ExitCode {
     use io::Write;
     // Where stderr is gone there is nobody to tell.
     let _ = io::stderr().write_all(shown.stderr(color).as_bytes());
+    if !shown.unpaged && page(&shown.out) {
+        return shown.code.map_or(ExitCode::SUCCESS, ExitCode::from);
+    }
     let mut out = io::stdout().lock();
     match out.write_all(shown.out.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -226,6 +271,13 @@ fn print(shown: &Shown, color: bool) -> ExitCode {
         }
         _ => shown.code.map_or(ExitCode::SUCCESS, ExitCode::from),
     }
+}
+
+/// Shows long output on a terminal page by page; whether that was done.
+fn page(text: &str) -> bool {
+    let pager = Pager::of_terminal().filter(|pager| pager.is_due(text));
+    // Ctrl-C is the pager's, and what comes after it is the end of this process.
+    pager.is_some_and(|pager| signals::block().is_ok() && pager.show(text))
 }
 
 /// `--color` of a line that was not understood, as far as it can be read.

@@ -12,15 +12,18 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+use super::pager::Pager;
 use super::shown::Shown;
 use crate::diag::{Code, Failure};
 
-type Job = (Shown, oneshot::Sender<io::Result<()>>);
+type Job = (Shown, Option<Pager>, oneshot::Sender<io::Result<()>>);
 
 /// The way to stdout and stderr.
 #[derive(Debug)]
-pub(super) struct Printer {
+pub struct Printer {
     jobs: mpsc::Sender<Job>,
+    /// Where results go through it when they are long.
+    pager: Option<Pager>,
 }
 
 impl Printer {
@@ -35,13 +38,44 @@ impl Printer {
             .name("printer".into())
             .spawn(move || work(&queue, out, err, color))
             .map_err(|error| Failure::io("start of the printer thread", "", &error))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, pager: None })
+    }
+
+    /// The same, with long results a page at a time.
+    pub(super) fn with_pager(self, pager: Option<Pager>) -> Self {
+        Self { pager, ..self }
+    }
+
+    /// Whether the person is asked to turn pages: until then whoever prints waits.
+    pub(super) fn pages(&self, shown: &Shown) -> bool {
+        !shown.unpaged && self.pager.as_ref().is_some_and(|pager| pager.is_due(&shown.out))
+    }
+
+    /// Writes lines to stdout; whether somebody reads them.
+    pub async fn text(&self, lines: &str) -> bool {
+        let shown = Shown { unpaged: true, ..Shown::text(lines) };
+        self.print(&shown).await.is_ok()
+    }
+
+    /// Waits until all that was logged is written.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.jobs.send((Shown::default(), None, done)).is_ok() {
+            // The thread may have ended in between.
+            let _ = wait.await;
+        }
+    }
+
+    /// Writes a failure of the command `path` to stderr.
+    pub async fn failure(&self, path: &str, failure: &Failure) {
+        // Where stderr is gone there is nobody to tell.
+        let _ = self.print(&Shown::failure("", path, failure)).await;
     }
 
     /// Writes a line to stderr when its turn comes; nobody waits for it.
-    pub(super) fn log(&self, line: &str) {
+    pub fn log(&self, line: &str) {
         // Where the thread has ended there is nobody to tell.
-        let _ = self.jobs.send((Shown::note(line), oneshot::channel().0));
+        let _ = self.jobs.send((Shown::note(line), None, oneshot::channel().0));
     }
 
     /// Prints what a command has to say.
@@ -54,7 +88,11 @@ impl Printer {
         }
         let (done, wait) = oneshot::channel();
         let gone = Err(Some(Code::Failed));
-        if self.jobs.send((shown.clone(), done)).is_err() {
+        if self
+            .jobs
+            .send((shown.clone(), self.pager.clone().filter(|_| self.pages(shown)), done))
+            .is_err()
+        {
             return gone;
         }
         match wait.await {
@@ -66,10 +104,12 @@ impl Printer {
 }
 
 fn work(queue: &mpsc::Receiver<Job>, mut out: impl Write, mut err: impl Write, color: bool) {
-    for (shown, done) in queue {
+    for (shown, pager, done) in queue {
         // Where even stderr is gone there is nobody to tell.
         let _ = err.write_all(shown.stderr(color).as_bytes()).and_then(|()| err.flush());
-        let printed = out.write_all(shown.out.as_bytes()).and_then(|()| out.flush());
+        let paged = pager.is_some_and(|pager| pager.show(&shown.out));
+        let text = if paged { "" } else { &*shown.out };
+        let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         if let Err(error) = &printed
             && error.kind() != ErrorKind::BrokenPipe
         {

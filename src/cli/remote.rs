@@ -2,15 +2,27 @@
 
 use super::nobody;
 use super::{Settings, World};
-use crate::api::{Outcome, Request, Submit};
+use crate::api::{Outcome, Request, ShowRequest, Submit};
 use crate::diag::Failure;
 use crate::holder::Client;
 
 /// The holder, a new one where that is worth it, and nobody where there is none.
-pub(super) struct Remote<'a, W> {
-    pub client: Client,
-    pub world: &'a W,
-    pub settings: &'a Settings,
+#[derive(Debug)]
+pub struct Remote<'a, W> {
+    pub(super) client: Client,
+    pub(super) world: &'a W,
+    pub(super) settings: &'a Settings,
+}
+
+impl<W> Remote<'_, W> {
+    /// Whether a holder answers.
+    ///
+    /// # Errors
+    /// Exit code 6 when something listens that does not.
+    pub async fn answers(&self) -> Result<bool, Failure> {
+        let nothing = Request::Show(ShowRequest::Errors {});
+        self.client.submit(nothing).await.map(|answer| answer.is_ok())
+    }
 }
 
 impl<W: World> Submit for Remote<'_, W> {

@@ -15,12 +15,18 @@ use tokio::sync::mpsc;
 
 use super::doctor;
 use super::grammar::{self, Globals, Unparsed, Verb};
+use super::meta::{Macros, Word};
+use super::pieces;
 use super::printer::Printer;
 use super::script::{self, Input};
 use super::shown::Shown;
-use crate::api::Submit;
+use super::watch::{self, Again};
+use super::words::Refusal;
+use crate::api::{ShowRequest, Submit};
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
+use crate::render;
+use crate::sys::terminal;
 
 /// How deep scripts may name scripts.
 const DEPTH_MAX: u32 = 16;
@@ -36,6 +42,8 @@ pub(super) enum End {
     Unheard,
     /// A line failed.
     Failed(Code),
+    /// A line asked for what is not a session's to do.
+    Asked(Word),
 }
 
 /// Who answers the lines, and how they are shown.
@@ -45,6 +53,18 @@ pub(super) struct Session<'a, S> {
     printer: &'a Printer,
     /// The first failure, where the lines after it run all the same.
     keep_going: Option<Cell<Option<Code>>>,
+    /// Whose lines a person types.
+    shell: Option<Screen>,
+    macros: Macros,
+}
+
+/// Where the lines of a shell stand.
+#[derive(Debug)]
+pub(super) struct Screen {
+    /// Results are in colour.
+    pub color: bool,
+    /// Columns before the line, where it stands on the screen as it is.
+    pub prompt: Cell<Option<usize>>,
 }
 
 type Stop<'a, O> = Pin<&'a mut O>;
@@ -58,7 +78,39 @@ impl<'a, S: Submit> Session<'a, S> {
         keep_going: bool,
     ) -> Self {
         let keep_going = keep_going.then(Cell::default);
-        Self { control, globals, printer, keep_going }
+        Self { control, globals, printer, keep_going, shell: None, macros: Macros::default() }
+    }
+
+    /// The same for lines that a person types: it can be asked for what only a shell does.
+    pub(super) fn for_shell(self, screen: Screen) -> Self {
+        Self { shell: Some(screen), ..self }
+    }
+
+    /// Says where the next line stands on the screen of the shell.
+    pub(super) fn stands_behind(&self, prompt: Option<usize>) {
+        if let Some(screen) = &self.shell {
+            screen.prompt.set(prompt);
+        }
+    }
+
+    /// The refusal of a line, its wrong word marked where the line stands on the screen.
+    fn refusal(&self, line: &str, refusal: &Refusal, place: &str, depth: u32) -> Shown {
+        let shown = Shown::failure(place, &refusal.path, &refusal.failure);
+        let prompt = self.shell.as_ref().and_then(|screen| screen.prompt.get());
+        let (Some(prompt), Some(at), 0) = (prompt, refusal.at, depth) else { return shown };
+        let (pieces, _) = pieces::split(line);
+        let Some(piece) = pieces.get(at) else { return shown };
+        let columns = terminal::size(std::io::stdin()).map_or(80, |(columns, _)| columns);
+        let wide = |text: &str| text.chars().count();
+        if prompt + wide(line) >= columns {
+            return shown;
+        }
+        shown.marking(prompt + wide(&line[..piece.at.start]), wide(&line[piece.at.clone()]))
+    }
+
+    /// Names of the macros.
+    pub(super) fn macros(&self) -> Vec<String> {
+        self.macros.names()
     }
 
     /// Runs lines until there are no more.
@@ -104,11 +156,7 @@ impl<'a, S: Submit> Session<'a, S> {
         }
         let (shown, next) = self.execute(input, depth).await;
         self.say(&shown, stop.as_mut()).await?;
-        match (shown.code, &self.keep_going) {
-            (None, _) => {}
-            (Some(code), None) => return Err(End::Failed(code)),
-            (Some(code), Some(first)) => first.set(first.get().or(Some(code))),
-        }
+        shown.code.map_or(Ok(()), |code| self.failed(code))?;
         match next {
             Next::Line => Ok(()),
             Next::Pause(pause) => tokio::select! {
@@ -116,7 +164,29 @@ impl<'a, S: Submit> Session<'a, S> {
                 _ = stop => Err(End::Stopped),
                 () = tokio::time::sleep(pause) => Ok(()),
             },
+            Next::Watch(path, what, globals) => {
+                let ended =
+                    watch::watch(self.control, &path, *what, &globals, self.printer, stop).await;
+                match ended {
+                    watch::End::Done => Ok(()),
+                    watch::End::Stopped => Err(End::Stopped),
+                    watch::End::Unheard => Err(End::Unheard),
+                    watch::End::Failed(code) => self.failed(code),
+                }
+            }
+            Next::Asked(word) => Err(End::Asked(word)),
             Next::Lines(lines) => Box::pin(self.lines(lines, stop, depth + 1)).await,
+        }
+    }
+
+    /// Whether lines come after one that failed.
+    fn failed(&self, code: Code) -> Result<(), End> {
+        match &self.keep_going {
+            None => Err(End::Failed(code)),
+            Some(first) => {
+                first.set(first.get().or(Some(code)));
+                Ok(())
+            }
         }
     }
 
@@ -126,6 +196,11 @@ impl<'a, S: Submit> Session<'a, S> {
         shown: &Shown,
         stop: Stop<'_, O>,
     ) -> Result<(), End> {
+        if self.printer.pages(shown) {
+            // Ctrl-C is the pager's.
+            let printed = self.printer.print(shown).await;
+            return printed.map_err(|code| code.map_or(End::Unheard, End::Failed));
+        }
         let printed = tokio::select! {
             biased;
             _ = stop => return Err(End::Stopped),
@@ -143,13 +218,29 @@ impl<'a, S: Submit> Session<'a, S> {
             Ok(text) => text,
             Err(failure) => return located("", &failure),
         };
+        // Whatever quotes are in it.
+        if text.split_whitespace().next() == Some("comment") {
+            return (Shown::default(), Next::Line);
+        }
+        let line = text;
+        let text = match self.macros.expand(&line) {
+            Ok(text) => text,
+            Err(failure) => return located("", &failure),
+        };
         let Some(words) = shlex::split(&text) else {
             return located("", &Failure::usage("", "a quote or an escape has no end"));
         };
         let parsed = match grammar::parse(&words) {
             Ok(parsed) => parsed,
-            Err(Unparsed::Help(help)) => return (Shown::help(&help, false), Next::Line),
-            Err(Unparsed::Refused(r)) => return located(&r.path, &r.failure),
+            Err(Unparsed::Help(help)) => {
+                let color = depth == 0 && self.shell.as_ref().is_some_and(|screen| screen.color);
+                return (Shown::help(&help, color), Next::Line);
+            }
+            Err(Unparsed::Refused(refusal)) => {
+                // Where macros made the line, it does not stand on the screen.
+                let typed = if text == line { text.as_str() } else { "" };
+                return (self.refusal(typed, &refusal, &place, depth), Next::Line);
+            }
         };
         let path = parsed.path.clone();
         if parsed.reach.is_given() {
@@ -189,6 +280,27 @@ impl<'a, S: Submit> Session<'a, S> {
             Verb::Hold(_) | Verb::Demo | Verb::Monitor | Verb::Completions(_) => {
                 located(&path, &Failure::usage("", "not inside a script"))
             }
+            Verb::Watch(request, again) => {
+                (Shown::default(), Next::Watch(path, Box::new((request, again)), globals))
+            }
+            Verb::Echo(text) => (Shown::text(&format!("{}\n", render::escape(&text))), Next::Line),
+            Verb::Comment => (Shown::default(), Next::Line),
+            Verb::Define(define) => {
+                self.macros.define(define);
+                (Shown::done(&globals), Next::Line)
+            }
+            Verb::Undefine(name) => match self.macros.undefine(&name) {
+                Ok(()) => (Shown::done(&globals), Next::Line),
+                Err(failure) => located(&path, &failure),
+            },
+            Verb::ShowMacros => {
+                let text = self.macros.shown(globals.json, globals.pretty);
+                (Shown::text(&text), Next::Line)
+            }
+            Verb::Shell(word) if depth == 0 && self.shell.is_some() => {
+                (Shown::default(), Next::Asked(word))
+            }
+            Verb::Shell(word) => located(&path, &word.refusal()),
             Verb::Nothing if words.is_empty() => (Shown::default(), Next::Line),
             Verb::Nothing => located("", &Failure::usage("", "no command")),
         }
@@ -203,4 +315,8 @@ enum Next {
     Pause(Duration),
     /// These first.
     Lines(mpsc::Receiver<Input>),
+    /// Looks at this again and again, of that path.
+    Watch(String, Box<(ShowRequest, Again)>, Globals),
+    /// Whatever whoever runs the session makes of it.
+    Asked(Word),
 }

@@ -3,7 +3,8 @@
 use clap::{Subcommand, ValueEnum};
 
 use super::complete;
-use crate::api::{Detail, InterfaceRef, Request, ShowRequest};
+use super::watch::Again;
+use crate::api::{Detail, InterfaceRef, ShowRequest};
 use crate::units::{IfName, Kind};
 
 /// Show interfaces and their counters; alone, one table of everything.
@@ -22,6 +23,8 @@ pub(super) struct Args {
     /// Only these interfaces.
     #[arg(value_name = "NAME", add = complete::interfaces())]
     names: Vec<IfName>,
+    #[command(flatten)]
+    again: Again,
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,6 +97,21 @@ enum What {
     /// keeps them apart.
     #[command(after_help = "Example: show errors")]
     Errors,
+    /// Macros of this script or shell; `define' makes one.
+    #[command(after_help = "Example: show macro")]
+    Macro,
+}
+
+impl Args {
+    /// Whether it asks for more than one look, and how.
+    pub(super) fn again(&self) -> Option<Again> {
+        (self.again != Again::default()).then(|| self.again.clone())
+    }
+
+    /// Whether it is answered by whoever reads the lines, and is no request.
+    pub(super) fn asks_for_macros(&self) -> bool {
+        matches!(self.what, Some(What::Macro))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,10 +179,10 @@ fn of_kind(kind: Kind, args: OfKind) -> ShowRequest {
     ShowRequest::Tap { kind, interfaces, descriptors: args.descriptors }
 }
 
-impl From<Args> for Request {
+impl From<Args> for ShowRequest {
     fn from(args: Args) -> Self {
-        Self::Show(match args.what {
-            None => ShowRequest::Overview(interfaces(args.names)),
+        match args.what {
+            None | Some(What::Macro) => ShowRequest::Overview(interfaces(args.names)),
             Some(What::Tap(args)) => of_kind(Kind::Tap, args),
             Some(What::Tun(args)) => of_kind(Kind::Tun, args),
             Some(What::Interface { what: None, names }) => {
@@ -186,6 +204,6 @@ impl From<Args> for Request {
                 ShowRequest::Version { verbose: extra.is_some() }
             }
             Some(What::Errors) => ShowRequest::Errors {},
-        })
+        }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Shown {
     pub err: Vec<(String, String)>,
     /// None when it is done.
     pub code: Option<Code>,
+    /// It is drawn again or short: not for the pager.
+    pub unpaged: bool,
 }
 
 impl Shown {
@@ -27,7 +29,7 @@ impl Shown {
     /// The refusal of the command `path`, which began at `place`.
     pub(super) fn failure(place: &str, path: &str, failure: &Failure) -> Self {
         let err = vec![(prefix(place, path), render::escape_lines(&failure.to_string()))];
-        Self { out: String::new(), err, code: Some(failure.code) }
+        Self { err, code: Some(failure.code), ..Self::default() }
     }
 
     /// What came of the command `path`.
@@ -48,7 +50,12 @@ impl Shown {
         let code = (!left.is_empty()).then_some(Code::Failed);
         let notices = if globals.quiet { Vec::new() } else { outcome.notices };
         let say = |text: String| (prefix("", path), render::escape_lines(&text));
-        Self { out, err: notices.into_iter().chain(left).map(say).collect(), code }
+        Self {
+            out,
+            err: notices.into_iter().chain(left).map(say).collect(),
+            code,
+            unpaged: globals.no_pager,
+        }
     }
 
     /// Help or the version.
@@ -78,6 +85,13 @@ impl Shown {
         for (prefix, _) in &mut self.err {
             prefix.insert_str(0, place);
         }
+        self
+    }
+
+    /// The same, with marks in front under the word that stands so many columns from the left.
+    pub(super) fn marking(mut self, column: usize, width: usize) -> Self {
+        let marks = format!("{}{}", " ".repeat(column), "^".repeat(width));
+        self.err.insert(0, (marks, String::new()));
         self
     }
 

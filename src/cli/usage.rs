@@ -41,6 +41,16 @@ pub(super) fn failure(error: &clap::Error) -> Failure {
     }
 }
 
+/// The word of `line` that holds the refused value.
+pub(super) fn place(error: &clap::Error, line: &[String]) -> Option<usize> {
+    let value = text(error, ContextKind::InvalidValue);
+    let holds = |word: &String| {
+        *word == value
+            || word.starts_with("--") && word.split_once('=').is_some_and(|(_, v)| v == value)
+    };
+    if value.is_empty() { None } else { line.iter().position(holds) }
+}
+
 fn text(error: &clap::Error, kind: ContextKind) -> String {
     match error.get(kind) {
         Some(ContextValue::String(one)) => one.clone(),

@@ -46,6 +46,14 @@ pub(super) fn seconds(text: &str) -> Result<Duration, Invalid> {
         .ok_or_else(|| Invalid("not a number of seconds between 0 and 86400".into()))
 }
 
+/// Seconds between two looks: as [`seconds`], and at least a tenth.
+pub(super) fn interval(text: &str) -> Result<Duration, Invalid> {
+    match seconds(text) {
+        Ok(pause) if pause >= Duration::from_millis(100) => Ok(pause),
+        _ => invalid("not a number of seconds between 0.1 and 86400"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,7 +21,7 @@ pub use door::Door;
 pub use place::Place;
 pub use server::{Life, serve};
 pub use service::DESCRIPTION;
-pub use start::{First, log_path};
+pub use start::{First, into_background, log_path};
 
 use tokio::sync::broadcast;
 

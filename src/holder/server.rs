@@ -46,12 +46,12 @@ pub enum Life {
 /// Serves clients until told to stop or, if its life is such, until nothing is left to do. Ends
 /// with every request that has begun carried out and the socket gone.
 ///
-/// `first` is a client that is connected already. `log` takes a line for each change.
+/// `first` is a client that is connected already; `life` may change meanwhile. `log` takes a line for each change.
 pub async fn serve<C: Owner>(
     control: &C,
     door: Door,
     first: Option<OwnedFd>,
-    life: Life,
+    life: &Cell<Life>,
     log: &dyn Fn(&str),
     stop: impl Future<Output = ()>,
 ) {
@@ -70,7 +70,7 @@ pub async fn serve<C: Owner>(
 
 struct Server<'a, C> {
     control: &'a C,
-    life: Life,
+    life: &'a Cell<Life>,
     log: &'a dyn Fn(&str),
     /// None once the socket is gone.
     door: RefCell<Option<Door>>,
@@ -117,7 +117,8 @@ impl<C: Owner> Server<'_, C> {
                 Some(()) = clients.next(), if !clients.is_empty() => {}
                 () = self.changed.notified() => {}
             }
-            let idle = self.life == Life::Leaves && clients.is_empty() && self.control.owned() == 0;
+            let idle =
+                self.life.get() == Life::Leaves && clients.is_empty() && self.control.owned() == 0;
             if idle && !self.leaving.get() {
                 self.leave().await;
             }
@@ -243,7 +244,11 @@ impl<C: Owner> Server<'_, C> {
             self.note(peer, &result);
         }
         let last = deletes && result.is_ok() && self.running.get() == 1;
-        if last && self.life == Life::Leaves && self.control.owned() == 0 && !self.leaving.get() {
+        if last
+            && self.life.get() == Life::Leaves
+            && self.control.owned() == 0
+            && !self.leaving.get()
+        {
             self.leave().await;
         }
         (&result).into()

@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 use nix::libc;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{dup2_stdin, setsid};
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use super::message::Answer;
 use super::place::Place;
@@ -89,6 +89,28 @@ fn log() -> Option<File> {
         let _ = fs::rename(&path, path.with_extension("log.1"));
     }
     open(&path)
+}
+
+/// Takes this process, which has served a terminal, to the background: a session of its own, the
+/// log as standard error, nothing as standard input and output.
+///
+/// # Errors
+/// When one of them cannot be had; the process is where it was or half way there.
+pub fn into_background() -> Result<(), Failure> {
+    let refused = |doing: &str, e: &std::io::Error| Failure::io(doing, "background", e);
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+    let null = null.map_err(|e| refused("open /dev/null", &e))?;
+    let log = match log() {
+        Some(log) => log,
+        None => null.try_clone().map_err(|e| refused("dup", &e))?,
+    };
+    setsid().map_err(|e| Failure::sys("setsid", "background", e))?;
+    std::env::set_current_dir("/").map_err(|e| refused("chdir /", &e))?;
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    let failed = |e| Failure::sys("dup2", "background", e);
+    dup2_stdin(&null).map_err(failed)?;
+    dup2_stdout(&null).map_err(failed)?;
+    dup2_stderr(&log).map_err(failed)
 }
 
 /// The client that this process was started for.

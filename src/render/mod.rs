@@ -13,12 +13,14 @@ mod overview;
 mod pad;
 mod planned;
 mod process;
+mod rates;
 mod tap;
 #[cfg(test)]
 mod tests;
 mod views;
 
 pub use escape::{escape, escape_lines};
+pub use rates::{has_rates, rates_json, rates_text};
 
 use crate::api::Reply;
 

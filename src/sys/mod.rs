@@ -1,5 +1,6 @@
 //! What the kernel offers and no safe crate names: ioctls of tun, vhost and namespaces by name,
-//! their structures, signals as a file, capabilities, and the entry into a user namespace.
+//! their structures, signals as a file, the terminal, capabilities, a second process, and the entry
+//! into a user namespace.
 //!
 //! Functions here are thin: one call, its arguments checked by type, its refusal named. Policy and
 //! hints are added by `host` and `device`.
@@ -7,9 +8,11 @@
 pub mod capability;
 pub mod ioctl;
 pub mod namespace;
+pub mod process;
 pub mod readiness;
 pub mod signals;
 pub mod socket;
+pub mod terminal;
 pub mod tun;
 pub mod userns;
 pub mod vhost;

@@ -27,9 +27,9 @@ use clap_complete::env::{CompleteEnv, Shells};
 pub(super) use names::{bridges, files, interfaces, namespaces};
 pub(super) use shells::Shell;
 
-use super::grammar;
 use super::reach::Reach;
 use super::words::{self, Partial};
+use super::{grammar, meta};
 
 /// Set to a shell's name by its script.
 const VARIABLE: &str = "_TAPTOOL_COMPLETE";
@@ -55,7 +55,7 @@ pub(super) struct Args {
 pub(super) fn answer(args: &[OsString]) -> Option<ExitCode> {
     std::env::var_os(VARIABLE).filter(|shell| !shell.is_empty())?;
     let argv = std::iter::once(OsString::from("taptool")).chain(args.iter().cloned());
-    let done = CompleteEnv::with_factory(grammar::tree)
+    let done = CompleteEnv::with_factory(|| meta::hidden(grammar::tree()))
         .var(VARIABLE)
         .completer("taptool")
         .shells(Shells(Shell::ALL))
@@ -83,6 +83,19 @@ fn candidates(root: &Command, words: &[String], current: &str) -> Vec<Completion
         return values.map(|value| value.add_prefix(format!("--{name}="))).collect();
     }
     next(root, &line, current)
+}
+
+/// As [`candidates`], where the names of the interfaces are known.
+pub(super) fn among(
+    root: &Command,
+    words: &[String],
+    current: &str,
+    names: Vec<String>,
+) -> Vec<CompletionCandidate> {
+    names::set_known(Some(names));
+    let found = candidates(root, words, current);
+    names::set_known(None);
+    found
 }
 
 /// Values of the option `--long`.

@@ -29,6 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 thread_local! {
     /// Which holder the line is about. The engine asks for names without saying for which line.
     static REACH: RefCell<Reach> = RefCell::new(Reach::default());
+
+    /// The names that somebody keeps.
+    static KNOWN: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Says which interfaces there are, where that is known: then nobody is asked.
+pub(super) fn set_known(names: Option<Vec<String>>) {
+    KNOWN.set(names);
 }
 
 /// Says which holder the line is about whose names are asked for next.
@@ -39,6 +47,9 @@ pub(super) fn set_reach(reach: Reach) {
 /// Names of the interfaces of whoever answers on the control socket; none where nobody does.
 /// Never starts a holder.
 fn interface_names() -> Vec<String> {
+    if let Some(known) = KNOWN.with_borrow(Clone::clone) {
+        return known;
+    }
     let reach = REACH.with_borrow(Clone::clone);
     let place = if reach.private { None } else { reach.place().ok() };
     let Some(place) = place else { return Vec::new() };

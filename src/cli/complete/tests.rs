@@ -20,7 +20,7 @@ fn check(line: &str, expected: &[&str]) {
 #[test]
 fn commands_are_offered_by_prefix_and_after_abbreviations() {
     check("cre", &["create"]);
-    check("c", &["create", "clear", "completions"]);
+    check("c", &["create", "clear", "completions", "comment"]);
     check("set interface st", &["state"]);
     check("set int ", &["state", "l2", "l3", "ip"]);
     check("sh t", &["tap", "tun", "threads"]);
@@ -28,7 +28,7 @@ fn commands_are_offered_by_prefix_and_after_abbreviations() {
     for word in ["create", "show", "hold", "demo"] {
         assert!(all.iter().any(|w| w == word), "{word}: {all:?}");
     }
-    assert!(!all.iter().any(|w| w.starts_with('-') || w == "help" || w == "history"), "{all:?}");
+    assert!(!all.iter().any(|w| w.starts_with('-') || w == "help" || w == "pcap"), "{all:?}");
 }
 
 #[test]

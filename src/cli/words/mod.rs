@@ -5,9 +5,10 @@
 //! prefixes, a bare word that is a long option of the command becomes that option, and a bare word
 //! that is nothing the command takes is refused before clap sees it.
 //!
-//! Three things of the tree steer it:
+//! Four things of the tree steer it:
 //! * a hidden sub-command without arguments is a command that this version lacks;
 //! * global options and `--all` are never bare words;
+//! * a positional of trailing words takes the rest of the line as it is;
 //! * an optional positional that shares its value name with an option (`[NAME]` and
 //!   `--if-name <NAME>`) invents a name. It stands before any bare-word option, and a word of the
 //!   grammar or a slip of one is no such name; that option is the remedy.
@@ -26,7 +27,6 @@ use tree::{
     naming_option, place,
 };
 
-use crate::cli::lacking::lacking_option;
 use crate::diag::Failure;
 use crate::render::escape;
 
@@ -51,6 +51,8 @@ pub(crate) struct Refusal {
     pub path: String,
     /// Why.
     pub failure: Box<Failure>,
+    /// The word that is to blame, by its number; none where that is not one of them.
+    pub at: Option<usize>,
 }
 
 /// Resolves `words` against the command tree under `root`.
@@ -58,6 +60,7 @@ pub(crate) fn resolve(root: &Command, words: &[String]) -> Result<Line, Refusal>
     let mut walk = Walk::new(root);
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
+        let at = words.len() - rest.as_slice().len() - 1;
         let step = if word == "--" {
             walk.argv.push(word.clone());
             rest.by_ref().try_for_each(|word| walk.literal(word))
@@ -65,12 +68,14 @@ pub(crate) fn resolve(root: &Command, words: &[String]) -> Result<Line, Refusal>
             walk.step(word, &mut rest)
         };
         if let Err(failure) = step {
-            return Err(walk.refusal(failure));
+            return Err(walk.refusal(failure, Some(at)));
         }
     }
     if let Err(failure) = walk.complete() {
-        return Err(walk.refusal(failure));
+        return Err(walk.refusal(failure, None));
     }
+    let names = walk.argv.iter().position(|word| word == "--").unwrap_or(walk.argv.len());
+    walk.argv.splice(names..names, walk.late);
     Ok(Line { path: walk.path.join(" "), argv: walk.argv, doubt: walk.doubt })
 }
 
@@ -98,6 +103,10 @@ struct Walk<'a> {
     bare_option: bool,
     positionals: usize,
     doubt: Option<String>,
+    /// The commands above this one, without the first.
+    above: Vec<&'a Command>,
+    /// Options of those, which clap takes behind everything else.
+    late: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -111,16 +120,18 @@ impl<'a> Walk<'a> {
             bare_option: false,
             positionals: 0,
             doubt: None,
+            above: Vec::new(),
+            late: Vec::new(),
         }
     }
 
-    fn refusal(&self, failure: Failure) -> Refusal {
-        Refusal { path: self.path.join(" "), failure: Box::new(failure) }
+    fn refusal(&self, failure: Failure, at: Option<usize>) -> Refusal {
+        Refusal { path: self.path.join(" "), failure: Box::new(failure), at }
     }
 
     /// A word before any `--`, and its value.
     fn step(&mut self, word: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Failure> {
-        if word.len() > 1 && word.starts_with('-') {
+        if word.len() > 1 && word.starts_with('-') && !self.at_text() {
             self.dashed(word, rest)
         } else {
             self.bare(word, rest)
@@ -145,23 +156,44 @@ impl<'a> Walk<'a> {
             self.argv.push(word.to_owned());
             return Ok(());
         }
-        let (arg, own) = match (find_long(self.node, name), find_long(self.root, name)) {
+        let (arg, own) = match (find_long(self.node, name), self.shared(name)) {
             (Some(arg), _) if !arg.is_global_set() => (arg, true),
-            (_, Some(arg)) if arg.is_global_set() => (arg, false),
+            (_, Some(arg)) => (arg, false),
             _ => return Err(self.unknown_option(word, name)),
         };
         self.begun |= own;
-        match value {
+        let optional = arg.get_num_args().is_some_and(|values| values.min_values() == 0);
+        let option = match value {
             None if arg.get_action().takes_values() => match rest.as_slice().first() {
+                // A value that may be left out is a number: a name is not taken for it.
+                Some(next) if optional && next.parse::<f64>().is_err() => word.to_owned(),
+                None if optional => word.to_owned(),
                 Some(next) if !next.starts_with("--") => {
                     rest.next();
-                    self.argv.push(format!("--{name}={next}"));
+                    format!("--{name}={next}")
                 }
                 _ => return Err(lacks_value(arg, name)),
             },
-            _ => self.argv.push(word.to_owned()),
+            _ => word.to_owned(),
+        };
+        let of_root = find_long(self.root, name).is_some();
+        if own || of_root {
+            self.argv.push(option)
+        } else {
+            self.late.push(option)
         }
         Ok(())
+    }
+
+    /// The option of this command, or of one above it, that all commands below that have.
+    fn shared(&self, name: &str) -> Option<&'a Arg> {
+        let places = [self.root, self.node].into_iter().chain(self.above.iter().copied());
+        places.filter_map(|place| find_long(place, name)).find(|arg| arg.is_global_set())
+    }
+
+    /// Whether the rest of the line is text of the user's own.
+    fn at_text(&self) -> bool {
+        place(self.node, self.positionals).is_some_and(Arg::is_trailing_var_arg_set)
     }
 
     fn bare(&mut self, word: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Failure> {
@@ -195,6 +227,13 @@ impl<'a> Walk<'a> {
         let Some(place) = place.filter(|_| find_long(self.node, word).is_none()) else {
             return Err(self.unknown_word(word));
         };
+        if place.is_trailing_var_arg_set() {
+            // The rest is text, not words of the grammar.
+            self.begun = true;
+            self.argv.extend(["--".to_owned(), word.to_owned()]);
+            self.argv.extend(rest.cloned());
+            return Ok(());
+        }
         if let Some(remedy) = naming_option(self.node, place) {
             if self.bare_option {
                 return Err(self.unknown_word(word));
@@ -237,6 +276,7 @@ impl<'a> Walk<'a> {
         if lacking(next) {
             return Err(Failure::usage("", "not supported in this version"));
         }
+        self.above.push(self.node);
         self.node = next;
         self.argv.push(next.get_name().to_owned());
         Ok(())
@@ -298,9 +338,6 @@ impl<'a> Walk<'a> {
     }
 
     fn unknown_option(&self, word: &str, name: &str) -> Failure {
-        if lacking_option(name) {
-            return Failure::usage(word, "not supported in this version");
-        }
         let longs = self.node.get_arguments().chain(self.root.get_arguments()).flat_map(longs);
         match nearest::nearest(name, longs) {
             Some(meant) => {

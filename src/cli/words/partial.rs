@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 use super::Walk;
-use super::tree::{bare_option, bare_words, find_long};
+use super::tree::{bare_option, bare_words, find_long, naming_option, place};
 
 /// The words before the one that is being typed, resolved.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Partial<'a> {
     root: &'a Command,
     node: &'a Command,
     argv: Vec<String>,
+    /// A bare word became an option.
+    bare_option: bool,
 }
 
 /// Resolves the words before the one that is being typed. None where one of them is wrong already.
@@ -49,6 +51,7 @@ pub(crate) fn partial<'a>(root: &'a Command, words: &[String]) -> Option<Partial
         node: walk.node,
         path: walk.path,
         argv: walk.argv,
+        bare_option: walk.bare_option,
     })
 }
 
@@ -59,6 +62,30 @@ impl<'a> Partial<'a> {
         bare_words(node)
             .filter_map(move |word| Some((word, bare_option(node, word)?)))
             .filter(|(_, arg)| !arg.is_hide_set())
+    }
+
+    /// The sub-commands that may come next, hidden ones left out.
+    pub fn commands(&self) -> impl Iterator<Item = &'a Command> {
+        let may = self.subcommands && self.value_of.is_none();
+        self.node.get_subcommands().filter(move |command| may && !command.is_hide_set())
+    }
+
+    /// The positional argument that a bare word would be.
+    pub fn place(&self) -> Option<&'a Arg> {
+        let names = |arg: &&Arg| naming_option(self.node, arg).is_some();
+        place(self.node, self.positionals).filter(|arg| !(self.bare_option && names(arg)))
+    }
+
+    /// Whether an option was given and cannot be given once more.
+    pub fn is_spent(&self, arg: &Arg) -> bool {
+        !matches!(arg.get_action(), ArgAction::Append) && self.given().any(|given| given == arg)
+    }
+
+    /// Whether the line may end here.
+    pub fn may_end(&self) -> bool {
+        let missing = place(self.node, self.positionals).is_some_and(Arg::is_required_set);
+        let runs = !self.node.is_subcommand_required_set() && !self.path.is_empty();
+        runs && self.value_of.is_none() && !missing
     }
 
     /// The option that `name` spells, this command's or everyone's.
@@ -91,7 +118,7 @@ impl<'a> Walk<'a> {
     /// The option that `word` is, in either spelling.
     fn option(&self, word: &str) -> Option<&'a Arg> {
         match word.strip_prefix("--") {
-            Some(name) => find_long(self.node, name).or_else(|| find_long(self.root, name)),
+            Some(name) => find_long(self.node, name).or_else(|| self.shared(name)),
             None => bare_option(self.node, word),
         }
     }

@@ -22,7 +22,7 @@ fn argv(line: &str) -> String {
 
 fn refused(line: &str) -> String {
     match resolve(&full(), &split(line)) {
-        Err(Refusal { path, failure }) => format!("{path}: {failure}"),
+        Err(Refusal { path, failure, .. }) => format!("{path}: {failure}"),
         Ok(resolved) => panic!("{line}: {resolved:?}"),
     }
 }
@@ -36,6 +36,12 @@ fn bare_words_become_the_options_of_their_command() {
         ("create tap0 netns foo mtu 9000", "create tap0 --netns=foo --mtu=9000"),
         ("create tap tap0 --netns foo gso", "create tap tap0 --netns=foo --gso"),
         ("create tap gso", "create tap --gso"),
+        // Text is no words of the grammar.
+        ("echo -n gso --x", "echo -- -n gso --x"),
+        ("define OPTS --netns foo", "define OPTS -- --netns foo"),
+        // What all of `show' has stands behind what it shows; a number alone is its value.
+        ("show --watch tap tap0", "show tap tap0 --watch"),
+        ("show tap --watch 0.5 tap0 --rates", "show tap tap0 --watch=0.5 --rates"),
         // The word after a bare option is its value, whatever it looks like.
         ("create tap host-ns gso", "create tap --host-ns=gso"),
         ("create tap if-name --gso", "create tap --if-name=--gso"),
@@ -80,7 +86,10 @@ fn command_paths_abbreviate_and_an_exact_word_wins() {
         "create: ambiguous input `ta'\n  write `tap', or as a name: `--if-name ta'"
     );
     assert_eq!(refused("s"), ": ambiguous input `s'\n  could be `show', `set'");
-    assert_eq!(refused("c"), ": ambiguous input `c'\n  could be `create', `clear', `completions'");
+    assert_eq!(
+        refused("c"),
+        ": ambiguous input `c'\n  could be `create', `clear', `completions', `comment'"
+    );
     assert_eq!(
         refused("set interface l"),
         "set interface: ambiguous input `l'\n  could be `l2', `l3'"
@@ -175,6 +184,7 @@ fn what_is_nothing_is_refused_with_its_token() {
         ("set tap offload tap0", "set tap offload: not supported in this version"),
         ("create bridge-domain 1", "create bridge-domain: not supported in this version"),
         ("trace add tap-input 5", "trace: not supported in this version"),
+        ("pcap foo", "pcap: not supported in this version"),
     ] {
         assert_eq!(refused(line), expected, "{line}");
     }

@@ -1,0 +1,209 @@
+//! The thread that reads lines, with an editor under the user's fingers.
+//!
+//! # Theory of operation
+//! The thread takes orders one at a time and says what came of each. Between two orders the
+//! terminal is in its ordinary modes, and results are printed. While a line is being typed, messages
+//! go through the editor, which prints them above the line; a thread of their own hands them over,
+//! because the editor takes them only between keys.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+
+use rustyline::error::ReadlineError;
+use rustyline::history::{DefaultHistory, History};
+use rustyline::{ColorMode, CompletionType, Config, EditMode, ExternalPrinter};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::helper::Assistant;
+use super::history;
+use crate::cli::Guide;
+use crate::diag::Failure;
+
+/// Messages that wait for a key at most; more are dropped.
+const WAITING_MAX: usize = 64;
+
+type Line = rustyline::Editor<Assistant, DefaultHistory>;
+
+/// What a line begins behind.
+pub(super) const PROMPT: &str = "taptool# ";
+
+/// What the thread is told.
+enum Order {
+    /// Read a line that is kept in the history.
+    Read(&'static str),
+    /// Read an answer that is not.
+    Ask(String),
+    /// Say what was typed before: all, or the last so many.
+    History(Option<usize>),
+}
+
+/// What the thread says.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// A line.
+    Line(String),
+    /// Ctrl-C.
+    Interrupted,
+    /// Ctrl-D.
+    End,
+    /// The terminal cannot be read any more.
+    Gone,
+    /// Lines typed before, oldest first, each with its number.
+    History(Vec<(usize, String)>),
+}
+
+/// The way to the thread. Dropping it lets the thread end when it has read its line.
+#[derive(Debug)]
+pub(super) struct Editor {
+    orders: Sender<Order>,
+    said: UnboundedReceiver<Said>,
+    /// None where messages cannot be printed above a line.
+    messages: Option<SyncSender<String>>,
+}
+
+impl Editor {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the terminal refuses, or a thread cannot be started.
+    pub(super) fn start(guide: Guide, color: bool) -> Result<Self, Failure> {
+        let refused = |e: ReadlineError| match e {
+            ReadlineError::Io(e) => Failure::io("start of the line editor", "", &e),
+            e => Failure::io("start of the line editor", "", &std::io::Error::other(e)),
+        };
+        let config = Config::builder()
+            .edit_mode(EditMode::Emacs)
+            .completion_type(CompletionType::List)
+            .max_history_size(history::LINES_MAX)
+            .map_err(refused)?
+            .color_mode(if color { ColorMode::Enabled } else { ColorMode::Disabled })
+            .build();
+        let mut line = Line::with_config(config).map_err(refused)?;
+        line.set_helper(Some(Assistant { guide, color, quiet: false }));
+        let file = history::file();
+        if let Some(file) = &file {
+            // A file that is no history, or none: one begins.
+            let _ = line.load_history(file);
+        }
+        let messages = line.create_external_printer().ok().and_then(|mut printer| {
+            let (messages, waiting) = sync_channel::<String>(WAITING_MAX);
+            let hand_over = move || {
+                for message in waiting {
+                    // The terminal may have gone.
+                    let _ = printer.print(message);
+                }
+            };
+            thread::Builder::new().name("messages".into()).spawn(hand_over).ok()?;
+            Some(messages)
+        });
+        let (orders, taken) = channel();
+        let (say, said) = unbounded_channel();
+        thread::Builder::new()
+            .name("editor".into())
+            .spawn(move || Reader { line, file, say }.work(&taken))
+            .map_err(|e| Failure::io("start of the editor thread", "", &e))?;
+        Ok(Self { orders, said, messages })
+    }
+
+    /// Has a line read; [`Editor::said`] tells it.
+    pub(super) fn read(&self) {
+        // Where the thread has ended, `said` tells.
+        let _ = self.orders.send(Order::Read(PROMPT));
+    }
+
+    /// Has the rest of a line read.
+    pub(super) fn read_on(&self) {
+        let _ = self.orders.send(Order::Read("> "));
+    }
+
+    /// Has a question answered.
+    pub(super) fn ask(&self, question: String) {
+        let _ = self.orders.send(Order::Ask(question));
+    }
+
+    /// Asks for lines typed before.
+    pub(super) fn history(&self, last: Option<usize>) {
+        let _ = self.orders.send(Order::History(last));
+    }
+
+    /// What the thread says next. Dropping the future loses nothing.
+    pub(super) async fn said(&mut self) -> Said {
+        self.said.recv().await.unwrap_or(Said::Gone)
+    }
+
+    /// Prints a message above the line that is being typed; whether that can be done.
+    pub(super) fn tell(&self, message: &str) -> bool {
+        let Some(messages) = &self.messages else { return false };
+        // Full: nobody has touched a key for long, and the last messages are not better than
+        // the first.
+        let _ = messages.try_send(format!("{message}\n"));
+        true
+    }
+}
+
+struct Reader {
+    line: Line,
+    file: Option<PathBuf>,
+    say: UnboundedSender<Said>,
+}
+
+impl Reader {
+    fn work(mut self, orders: &Receiver<Order>) {
+        for order in orders {
+            let said = match order {
+                Order::Read(prompt) => self.read(prompt),
+                Order::Ask(question) => self.ask(&question),
+                Order::History(last) => Said::History(self.typed(last)),
+            };
+            let gone = matches!(said, Said::Gone);
+            if self.say.send(said).is_err() || gone {
+                return;
+            }
+        }
+    }
+
+    fn read(&mut self, prompt: &str) -> Said {
+        let said = result(self.line.readline(prompt));
+        if let Said::Line(line) = &said {
+            // Who asked goes on with the line that they asked about.
+            let kept = line.trim().trim_end_matches('?').trim_end();
+            if self.line.add_history_entry(kept).unwrap_or(false)
+                && let Some(file) = &self.file
+            {
+                // A full disk is no reason to refuse the line.
+                let _ = self.line.append_history(file);
+            }
+        }
+        said
+    }
+
+    /// Without help: an answer is no command.
+    fn ask(&mut self, question: &str) -> Said {
+        self.quiet(true);
+        let said = result(self.line.readline(question));
+        self.quiet(false);
+        said
+    }
+
+    fn quiet(&mut self, quiet: bool) {
+        if let Some(assistant) = self.line.helper_mut() {
+            assistant.quiet = quiet;
+        }
+    }
+
+    fn typed(&self, last: Option<usize>) -> Vec<(usize, String)> {
+        let history = self.line.history();
+        let skip = last.map_or(0, |last| history.len().saturating_sub(last));
+        history.iter().cloned().enumerate().map(|(n, line)| (n + 1, line)).skip(skip).collect()
+    }
+}
+
+fn result(line: Result<String, ReadlineError>) -> Said {
+    match line {
+        Ok(line) => Said::Line(line),
+        Err(ReadlineError::Interrupted) => Said::Interrupted,
+        Err(ReadlineError::Eof) => Said::End,
+        Err(_) => Said::Gone,
+    }
+}

@@ -1,0 +1,146 @@
+//! The process in front of the shell, which the user's own shell waits for.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid, getppid, pipe2, read, write};
+
+use crate::diag::Failure;
+use crate::sys::process;
+use crate::sys::terminal::Modes;
+
+/// Which of the two processes this is.
+pub(super) enum Side {
+    /// The one in front, after the other has ended or has gone to the background: its exit code.
+    Front(u8),
+    /// The shell.
+    Shell(Tie),
+}
+
+/// The shell's tie to the process in front.
+#[derive(Debug)]
+pub(super) struct Tie(OwnedFd);
+
+impl Tie {
+    /// Lets the process in front end, with exit code 0, and goes on without it.
+    pub(super) fn let_go(self) {
+        // Its end is no hang-up any more.
+        let _ = set_pdeathsig(None);
+        // It may have been killed: then there is nobody to let go.
+        let _ = write(&self.0, b"d");
+    }
+}
+
+/// Forks. Returns at once in the shell, and in the process in front when it has waited enough.
+///
+/// # Errors
+/// As `fork(2)`.
+pub(super) fn split() -> Result<Side, Failure> {
+    let failed = |doing: &'static str| move |e: Errno| Failure::sys(doing, "start of the shell", e);
+    let modes = Modes::save();
+    let (heard, tie) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
+    let taken: SigSet = [
+        Signal::SIGCHLD,
+        Signal::SIGCONT,
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGTERM,
+        Signal::SIGTTOU,
+    ]
+    .into_iter()
+    .collect();
+    // Before the fork, so that none is missed.
+    let before = taken.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(failed("block signals"))?;
+    let front = getpid();
+    let Some(child) = process::fork()? else {
+        before.thread_set_mask().map_err(failed("unblock signals"))?;
+        // Should the one in front be killed, nobody owns the terminal any more: a hang-up.
+        set_pdeathsig(Signal::SIGHUP).map_err(failed("prctl(PR_SET_PDEATHSIG)"))?;
+        if getppid() != front {
+            return Err(Failure::sys("wait", "process in front", Errno::ESRCH));
+        }
+        return Ok(Side::Shell(Tie(tie)));
+    };
+    drop(tie);
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    let signals = SignalFd::with_flags(&taken, flags).map_err(failed("signalfd"))?;
+    let end = wait(child, &signals, &heard).map_err(failed("wait"))?;
+    // Whatever ended the shell, it may have left the terminal as its editor needs it.
+    drop(modes);
+    Ok(Side::Front(match end {
+        End::Code(code) => code,
+        End::Signal(signal) => {
+            // The same end as the shell's, seen by whoever waits for us.
+            let _ = before.thread_set_mask();
+            let _ = raise(signal);
+            u8::try_from(128 + signal as i32).unwrap_or(1)
+        }
+    }))
+}
+
+enum End {
+    Code(u8),
+    Signal(Signal),
+}
+
+fn wait(child: Pid, signals: &SignalFd, heard: &OwnedFd) -> Result<End, Errno> {
+    let mut tied = true;
+    loop {
+        let mut files = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        if tied {
+            files.push(PollFd::new(heard.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut files, PollTimeout::NONE) {
+            Err(Errno::EINTR) => continue,
+            other => other?,
+        };
+        if tied && files.get(1).is_some_and(|file| file.any().unwrap_or(true)) {
+            match read(heard, &mut [0]) {
+                Ok(0) => tied = false,
+                Ok(_) => return Ok(End::Code(0)),
+                Err(_) => {}
+            }
+        }
+        while let Some(info) = signals.read_signal()? {
+            let signal = i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok());
+            match signal {
+                Some(Signal::SIGCHLD) => {
+                    if let Some(end) = reap(child)? {
+                        return Ok(end);
+                    }
+                }
+                Some(signal @ (Signal::SIGCONT | Signal::SIGHUP | Signal::SIGTERM)) => {
+                    // It may be ending just now.
+                    let _ = kill(child, signal);
+                }
+                // From the keyboard: the shell hears it too.
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How the shell ended; stops where it stops.
+fn reap(child: Pid) -> Result<Option<End>, Errno> {
+    loop {
+        match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
+            WaitStatus::Exited(_, code) => {
+                return Ok(Some(End::Code(u8::try_from(code).unwrap_or(1))));
+            }
+            WaitStatus::Signaled(_, signal, _) => return Ok(Some(End::Signal(signal))),
+            WaitStatus::Stopped(..) => {
+                raise(Signal::SIGSTOP)?;
+                // Somebody let us go on.
+                let _ = kill(child, Signal::SIGCONT);
+            }
+            _ => return Ok(None),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The interactive shell: `taptool` alone on a terminal.
+//!
+//! # Theory of operation
+//! The process forks before it has any thread. The one in front only waits for the other: it stops
+//! and goes on with it and ends as it ends, so that the shell behind it may go to the background
+//! (`detach`) while the user's own shell sees its command end. The other reads lines on a thread of
+//! their own, because an editor blocks; everything else happens on its control thread. A line runs
+//! as a line of a script does, to its end, before the next is read.
+//!
+//! Who answers: a holder, where one listens on the socket; then this is a client and leaving it
+//! changes nothing. Else this process: it owns what it makes and serves the socket, so that other
+//! commands reach it. With `--private` it owns and serves nobody.
+//!
+//! The only place that names rustyline.
+
+mod client;
+mod editor;
+mod events;
+mod front;
+mod helper;
+mod history;
+mod owner;
+mod talk;
+
+use crate::cli::{Guide, Names, Printer, Shell, World};
+use crate::diag::Failure;
+use crate::holder::Door;
+use crate::sys::signals::{self, Signals};
+
+use editor::Editor;
+use front::{Side, Tie};
+use talk::Talk;
+
+/// Runs the shell; before any runtime or thread exists. The exit code.
+///
+/// # Errors
+/// What stood in the way of its start.
+pub fn run<W: World>(world: &W, shell: &Shell) -> Result<u8, Failure> {
+    let tie = match front::split()? {
+        Side::Front(code) => return Ok(code),
+        Side::Shell(tie) => tie,
+    };
+    // Threads inherit what is blocked.
+    signals::block()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("start of the runtime", "", &error))?;
+    let code = runtime.block_on(start(world, shell, tie));
+    // A thread that still waits for the terminal ends with the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn start<W: World>(world: &W, shell: &Shell, tie: Tie) -> Result<u8, Failure> {
+    let signals = Signals::new()?;
+    let door = if shell.is_private() {
+        None
+    } else {
+        let place = shell.place()?;
+        let remote = shell.remote(place.clone(), world);
+        if remote.answers().await? {
+            return client::run(shell, &remote, &place, signals).await;
+        }
+        match Door::open(&place).await {
+            Ok(door) => Some(door),
+            // Somebody was faster.
+            Err(failure) if remote.answers().await? => {
+                let _ = failure;
+                return client::run(shell, &remote, &place, signals).await;
+            }
+            Err(failure) => return Err(failure),
+        }
+    };
+    owner::run(world, shell, door, tie, signals).await
+}
+
+/// Says who this is, and opens the editor.
+async fn open<'a>(
+    shell: &Shell,
+    printer: &'a Printer,
+    signals: Signals,
+    banner: &str,
+) -> Result<Talk<'a>, Failure> {
+    if !shell.is_quiet() {
+        printer.text(banner).await;
+    }
+    let names = Names::default();
+    let editor = Editor::start(Guide::new(Names::clone(&names)), shell.has_colors())?;
+    Ok(Talk::new(editor, printer, signals, names))
+}

@@ -1,0 +1,226 @@
+//! A shell that owns what it makes, and serves the socket to others.
+//!
+//! # Theory of operation
+//! Lines and clients are answered side by side on the control thread. Leaving ends both, and then
+//! everything is removed, unless the person detaches: then the process settles in the background,
+//! lets the one in front of it go, and lives as a holder that was started for its clients.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::Signal;
+use tokio::sync::Notify;
+
+use super::front::Tie;
+use super::open;
+use super::talk::{KEYS, Left, Talk};
+use crate::api::{DeleteRequest, Outcome, Reply, Request, ShowRequest, Submit};
+use crate::cli::{Shell, World};
+use crate::diag::Failure;
+use crate::holder::{self, Door, Life, Owner};
+use crate::sys::signals::Signals;
+use crate::units::SwIfIndex;
+
+/// How long the last messages may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Control as clients of the socket reach it: remembers what they made.
+struct Guests<'a, C> {
+    control: &'a C,
+    made: RefCell<BTreeSet<SwIfIndex>>,
+}
+
+impl<C: Submit> Submit for Guests<'_, C> {
+    async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
+        let outcome = self.control.submit(request).await?;
+        if let Reply::Created(interface) = &outcome.reply {
+            self.made.borrow_mut().insert(interface.sw_if_index);
+        }
+        Ok(outcome)
+    }
+}
+
+impl<C: Owner> Owner for Guests<'_, C> {
+    fn owned(&self) -> usize {
+        self.control.owned()
+    }
+
+    fn events(&self) -> tokio::sync::broadcast::Receiver<crate::api::LogRow> {
+        self.control.events()
+    }
+}
+
+/// What would vanish with this process.
+#[derive(Debug, Default)]
+struct Stake {
+    all: Vec<String>,
+    /// Those of them that others made, through the socket.
+    guests: Vec<String>,
+}
+
+impl<C: Owner> Guests<'_, C> {
+    async fn stake(&self) -> Stake {
+        let show = Request::Show(ShowRequest::Overview(Vec::new()));
+        let Ok(Outcome { reply: Reply::Overview(all), .. }) = self.control.submit(show).await
+        else {
+            return Stake::default();
+        };
+        let made = self.made.borrow();
+        let guests = all.iter().filter(|interface| made.contains(&interface.sw_if_index));
+        Stake {
+            guests: guests.map(|interface| interface.name.to_string()).collect(),
+            all: all.iter().map(|interface| interface.name.to_string()).collect(),
+        }
+    }
+}
+
+pub(super) async fn run<W: World>(
+    world: &W,
+    shell: &Shell,
+    door: Option<Door>,
+    tie: Tie,
+    signals: Signals,
+) -> Result<u8, Failure> {
+    let printer = shell.printer()?;
+    let control = world.start(shell.settings()).await?;
+    let guests = Guests { control: &control, made: RefCell::default() };
+    let mut talk = open(shell, &printer, signals, &banner(shell)?).await?;
+    let (served, life, enough) = (door.is_some(), Cell::new(Life::Stays), Notify::new());
+    let log = |line: &str| {
+        if life.get() == Life::Leaves {
+            printer.log(&format!("{} {line}", humantime::format_rfc3339_millis(SystemTime::now())));
+        }
+    };
+    let server = async {
+        match door {
+            Some(door) => {
+                holder::serve(&guests, door, None, &life, &log, enough.notified()).await;
+            }
+            None => enough.notified().await,
+        }
+    };
+    let mut server = pin!(server);
+    let person = async {
+        let lines = shell.lines(&control, &printer);
+        let stays = loop {
+            let left = talk.on(&lines, &control).await;
+            match part(left, &guests, served, &mut talk).await {
+                Parting::Stay => {}
+                Parting::Leave => break false,
+                Parting::Detach => break true,
+            }
+        };
+        if !stays {
+            return;
+        }
+        let mut signals = talk.hang_up();
+        if let Err(failure) = holder::into_background() {
+            printer.failure("detach", &failure).await;
+            return;
+        }
+        tie.let_go();
+        life.set(Life::Leaves);
+        log("detached from its terminal");
+        // Without the file no signal will ever be heard: better to end than to be deaf.
+        let _ = signals.next().await;
+    };
+    tokio::select! {
+        () = person => {
+            enough.notify_one();
+            server.await;
+        }
+        () = server.as_mut() => {}
+    }
+    let removed = control.submit(Request::Delete(DeleteRequest::All {})).await;
+    let last_words = async {
+        match removed {
+            Err(failure) => printer.failure("quit", &failure).await,
+            Ok(outcome) => {
+                crate::render::left_behind(&outcome.reply).iter().for_each(|line| printer.log(line))
+            }
+        }
+        printer.flush().await;
+    };
+    // The printer may still be stuck in a write that nobody reads.
+    let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+    Ok(0)
+}
+
+/// What becomes of a shell that someone or something wants to leave.
+enum Parting {
+    Stay,
+    Leave,
+    Detach,
+}
+
+async fn part<C: Owner>(
+    left: Left,
+    guests: &Guests<'_, C>,
+    served: bool,
+    talk: &mut Talk<'_>,
+) -> Parting {
+    let stake = guests.stake().await;
+    match left {
+        Left::Gone | Left::Signal(Signal::SIGHUP) if served && !stake.guests.is_empty() => {
+            Parting::Detach
+        }
+        Left::Gone | Left::Signal(_) => Parting::Leave,
+        Left::Detach if !served => {
+            talk.refuse("detach", "with --private nobody could reach what you leave").await;
+            Parting::Stay
+        }
+        Left::Detach | Left::Quit if stake.all.is_empty() => Parting::Leave,
+        Left::Detach => {
+            talk.print(&format!("a holder in the background keeps {}\n", stake.all.join(", ")))
+                .await;
+            Parting::Detach
+        }
+        Left::Quit => match decide(&stake, served, talk).await {
+            Ok(parting) => parting,
+            Err(left) => Box::pin(part(left, guests, served, talk)).await,
+        },
+    }
+}
+
+/// Says what would vanish and asks what to do about it.
+async fn decide(stake: &Stake, served: bool, talk: &mut Talk<'_>) -> Result<Parting, Left> {
+    let mut said = format!("with this shell will vanish: {}\n", stake.all.join(", "));
+    if !stake.guests.is_empty() {
+        said.push_str(&format!("made by other commands: {}\n", stake.guests.join(", ")));
+    }
+    talk.print(&said).await;
+    let question =
+        if served { "detach, quit or cancel? [cancel] " } else { "quit or cancel? [cancel] " };
+    loop {
+        let answer = talk.ask(question).await?.unwrap_or_default().trim().to_lowercase();
+        let means = |word: &str| !answer.is_empty() && word.starts_with(&answer);
+        if means("quit") || means("exit") || means("yes") {
+            return Ok(Parting::Leave);
+        }
+        if served && means("detach") {
+            return Ok(Parting::Detach);
+        }
+        if answer.is_empty() || means("cancel") || means("no") {
+            return Ok(Parting::Stay);
+        }
+    }
+}
+
+fn banner(shell: &Shell) -> Result<String, Failure> {
+    let device = OpenOptions::new().read(true).write(true).open("/dev/vhost-net");
+    let backend = if device.is_ok() { "vhost-net" } else { "userspace" };
+    let version = env!("CARGO_PKG_VERSION");
+    let reached = match shell.is_private() {
+        true => "no other command reaches them".to_owned(),
+        false => {
+            let place = shell.place()?;
+            format!("socket {}", crate::render::escape(&place.path().to_string_lossy()))
+        }
+    };
+    Ok(format!(
+        "taptool {version}: interfaces live in this shell; backend {backend}, {reached}\n{KEYS}"
+    ))
+}

@@ -1,0 +1,62 @@
+//! A second process of this program.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use nix::errno::Errno;
+use nix::sys::signal::SigSet;
+use nix::unistd::{ForkResult, Pid};
+
+use crate::diag::{Code, Failure};
+
+/// Forks: the child's number in the parent, none in the child.
+///
+/// # Errors
+/// When this process has more than one thread: the child would have only one of them, and locks
+/// that the others held stay locked. Else as `fork(2)`.
+#[expect(unsafe_code, reason = "fork")]
+pub fn fork() -> Result<Option<Pid>, Failure> {
+    let failed = |errno: Errno| Failure::sys("fork", "", errno);
+    let threads = std::fs::read_dir("/proc/self/task")
+        .map_err(|e| Failure::io("read /proc/self/task", "", &e))?
+        .count();
+    if threads != 1 {
+        let why = format!("{threads} threads run already; this is a bug");
+        return Err(Failure::new(Code::Failed, "fork", why));
+    }
+    // SAFETY: the process has one thread, so no lock is held by one that the child lacks, and the
+    // child may do whatever the parent may.
+    match unsafe { nix::unistd::fork() }.map_err(failed)? {
+        ForkResult::Parent { child } => Ok(Some(child)),
+        ForkResult::Child => Ok(None),
+    }
+}
+
+/// Starts a program with no signal blocked, whatever is blocked here.
+///
+/// # Errors
+/// As [`Command::spawn`].
+#[expect(unsafe_code, reason = "what runs between fork and exec must be harmless there")]
+pub fn spawn_unblocked(command: &mut Command) -> io::Result<Child> {
+    // SAFETY: the closure makes one system call, sigprocmask, and neither allocates nor locks.
+    unsafe {
+        command.pre_exec(|| SigSet::all().thread_unblock().map_err(io::Error::from));
+    }
+    command.spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_of_several_threads_does_not_fork() {
+        // The test runner has at least two: its own and this one.
+        let (stop, wait) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || wait.recv());
+        assert!(fork().unwrap_err().cause.contains("threads run already"));
+        drop(stop);
+        assert!(other.join().unwrap().is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! The terminal on standard input: its size, its modes, and single keys.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::termios::{
+    LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+};
+use nix::unistd::read;
+use tokio::io::unix::AsyncFd;
+
+use super::readiness;
+
+/// Columns and rows of a terminal; none where it is no terminal or does not say.
+#[expect(unsafe_code, reason = "ioctl(TIOCGWINSZ)")]
+pub fn size(terminal: impl AsFd) -> Option<(usize, usize)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes one `winsize`, which `size` is, and keeps no pointer to it.
+    let done =
+        unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    let known = done == 0 && size.ws_col > 0 && size.ws_row > 0;
+    known.then_some((size.ws_col.into(), size.ws_row.into()))
+}
+
+/// The modes that the terminal had; dropping this gives them back.
+#[derive(Debug)]
+pub struct Modes(Option<Termios>);
+
+impl Modes {
+    /// Remembers the modes; nothing where standard input is no terminal.
+    pub fn save() -> Self {
+        Self(tcgetattr(io::stdin()).ok())
+    }
+}
+
+impl Drop for Modes {
+    fn drop(&mut self) {
+        if let Some(modes) = &self.0 {
+            // A terminal that has gone needs none.
+            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, modes);
+        }
+    }
+}
+
+/// Keys as they are pressed, neither shown nor held back until the end of the line. Ctrl-C stays a
+/// signal. Dropping this gives the terminal its modes back.
+#[derive(Debug)]
+pub struct Keys {
+    _modes: Modes,
+    file: AsyncFd<OwnedFd>,
+}
+
+impl Keys {
+    /// Listens to standard input; none where it is no terminal. Call it on a tokio runtime with
+    /// I/O.
+    pub fn listen() -> Option<Self> {
+        let stdin = io::stdin();
+        if !stdin.is_terminal() {
+            return None;
+        }
+        let modes = Modes::save();
+        let mut raw = modes.0.clone()?;
+        raw.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+        // A read gives what there is and never waits.
+        raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
+        raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        tcsetattr(&stdin, SetArg::TCSANOW, &raw).ok()?;
+        let file = stdin.as_fd().try_clone_to_owned().ok()?;
+        let file = readiness::readable(file, "terminal").ok()?;
+        Some(Self { _modes: modes, file })
+    }
+
+    /// Waits for a key. Never ends where the terminal cannot be read.
+    pub async fn pressed(&self) {
+        loop {
+            let Ok(mut ready) = self.file.readable().await else {
+                return std::future::pending().await;
+            };
+            let mut keys = [0u8; 64];
+            match read(ready.get_inner(), &mut keys) {
+                Ok(0) | Err(Errno::EAGAIN | Errno::EINTR) => ready.clear_ready(),
+                Ok(_) => return,
+                Err(_) => return std::future::pending().await,
+            }
+        }
+    }
+}
