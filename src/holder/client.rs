@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -20,7 +21,7 @@ use super::message::{self, Answer, Meaning};
 use super::place::{Found, Place};
 use super::{service, start};
 use crate::api::{LogRow, Outcome, Request};
-use crate::diag::{Code, Failure};
+use crate::diag::{Code, Failure, errno_text};
 
 /// How often a request that was not begun is tried.
 const TRIES: u32 = 50;
@@ -173,9 +174,10 @@ impl Client {
     }
 
     fn broken(&self, error: &io::Error) -> Failure {
-        let why = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "it ended without an answer".to_owned(),
-            io::ErrorKind::TimedOut => "it does not answer".to_owned(),
+        let why = match (error.kind(), error.raw_os_error()) {
+            _ if is_cut(error) => "it ended without an answer".to_owned(),
+            (io::ErrorKind::TimedOut, _) => "it does not answer".to_owned(),
+            (_, Some(number)) => errno_text(Errno::from_raw(number)),
             _ => error.to_string(),
         };
         self.silent(&why).hint("`taptool show' tells what is there now")
