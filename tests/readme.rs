@@ -22,6 +22,7 @@ use std::{env, fs, thread};
 
 use assert_cmd::cargo::cargo_bin;
 use common::{World, live, patience};
+use taptool::cli::{Here, VPP_COMMANDS};
 use taptool::counters::{COUNTERS, DROP_REASONS, Sides, Unit};
 use taptool::diag::Code;
 
@@ -98,6 +99,32 @@ fn the_tables_of_counters_and_drop_reasons_are_the_codes() {
         writeln!(drops, "| `{}` | {place} | {} |", row.name, quoted(row.sentence)).unwrap();
     }
     check("<!-- drops -->", "<!-- /drops -->", &drops);
+}
+
+#[test]
+fn the_table_of_vpps_commands_is_the_programs() {
+    let mut table = String::from("\n| VPP's command | here | |\n|---|---|---|\n");
+    for row in VPP_COMMANDS {
+        let (here, more) = match row.here {
+            Here::Does(_, "") => ("same", ""),
+            Here::Does(_, better) => ("better", better),
+            Here::Lacks { instead, .. } | Here::Refuses { instead, .. } => ("refused", instead),
+        };
+        let grammar = row.grammar.replace('|', "\\|");
+        writeln!(table, "| `{grammar}` | {here} | {} |", markdown(more)).unwrap();
+    }
+    check("<!-- vpp -->", "<!-- /vpp -->", &table);
+}
+
+/// A sentence with all that it quotes as code.
+fn markdown(sentence: &str) -> String {
+    let mut parts = sentence.split('`');
+    let mut text = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('\'').unwrap();
+        write!(text, "`{}`{rest}", code.replace('|', "\\|")).unwrap();
+    }
+    text
 }
 
 fn rows(begin: &str, end: &str) -> Vec<Vec<String>> {

@@ -103,7 +103,7 @@ fn requests() -> Vec<Request> {
         Request::Show(ShowRequest::Overview(both())),
         Request::Show(ShowRequest::Tap { kind: Kind::Tap, interfaces: both(), descriptors: true }),
         Request::Show(ShowRequest::Interface(both())),
-        Request::Show(ShowRequest::Errors {}),
+        Request::Show(ShowRequest::Errors { verbose: true }),
         Request::Show(ShowRequest::Addresses(both())),
         Request::Show(ShowRequest::RxPlacement(both())),
         Request::Show(ShowRequest::Features(both())),

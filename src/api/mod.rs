@@ -180,8 +180,9 @@ pub enum Reply {
     Tap(Vec<Interface>),
     /// `show interface`: VPP's counter table.
     Counters(Vec<Interface>),
-    /// `show errors`: a row per interface, direction, queue and reason that lost frames.
-    Errors(Vec<ErrorRow>),
+    /// `show errors`: a row per interface, direction, queue and reason that lost frames; whether
+    /// queues are kept apart.
+    Errors(Vec<ErrorRow>, bool),
     /// `show interface addr`.
     Addresses(Vec<Interface>),
     /// `show interface rx-placement`.
@@ -234,7 +235,7 @@ impl Reply {
             | Self::Features(all)
             | Self::Hardware(all, _)
             | Self::Mode(all) => ("interfaces", of(all)),
-            Self::Errors(rows) => ("errors", of(rows)),
+            Self::Errors(rows, _) => ("errors", of(rows)),
             Self::Runtime(pollers, _) => ("pollers", of(pollers)),
             Self::Threads(threads) => ("threads", of(threads)),
             Self::Logging(rows) => ("events", of(rows)),

@@ -28,8 +28,12 @@ pub enum ShowRequest {
     },
     /// `show interface [NAME…]`.
     Interface(Vec<InterfaceRef>),
-    /// `show errors`.
-    Errors {},
+    /// `show errors [verbose]`.
+    Errors {
+        /// Queues are kept apart.
+        #[serde(default, deserialize_with = "wire::nullable")]
+        verbose: bool,
+    },
     /// `show interface addr [NAME…]`.
     Addresses(Vec<InterfaceRef>),
     /// `show interface rx-placement [NAME…]`.
@@ -107,7 +111,7 @@ impl ShowRequest {
             | Self::Mode(names)
             | Self::Tap { interfaces: names, .. }
             | Self::Hardware { interfaces: names, .. } => names,
-            Self::Errors {}
+            Self::Errors { .. }
             | Self::Runtime { .. }
             | Self::Threads {}
             | Self::Logging {}
@@ -122,7 +126,7 @@ impl ShowRequest {
             Self::Overview(_) => Reply::Overview(Vec::new()),
             Self::Tap { .. } => Reply::Tap(Vec::new()),
             Self::Interface(_) => Reply::Counters(Vec::new()),
-            Self::Errors {} => Reply::Errors(Vec::new()),
+            Self::Errors { verbose } => Reply::Errors(Vec::new(), verbose),
             Self::Addresses(_) => Reply::Addresses(Vec::new()),
             Self::RxPlacement(_) => Reply::RxPlacement(Vec::new()),
             Self::Features(_) => Reply::Features(Vec::new()),
@@ -141,7 +145,12 @@ impl ShowRequest {
             Self::Overview(_) => |wire| list(wire, "interfaces").map(Reply::Overview),
             Self::Tap { .. } => |wire| list(wire, "interfaces").map(Reply::Tap),
             Self::Interface(_) => |wire| list(wire, "interfaces").map(Reply::Counters),
-            Self::Errors {} => |wire| list(wire, "errors").map(Reply::Errors),
+            Self::Errors { verbose: true } => {
+                |wire| list(wire, "errors").map(|all| Reply::Errors(all, true))
+            }
+            Self::Errors { verbose: false } => {
+                |wire| list(wire, "errors").map(|all| Reply::Errors(all, false))
+            }
             Self::Addresses(_) => |wire| list(wire, "interfaces").map(Reply::Addresses),
             Self::RxPlacement(_) => |wire| list(wire, "interfaces").map(Reply::RxPlacement),
             Self::Features(_) => |wire| list(wire, "interfaces").map(Reply::Features),
@@ -183,6 +192,8 @@ mod tests {
     fn what_is_shown_reads_back_as_it_was_asked_for() {
         let none = Vec::new;
         for request in [
+            ShowRequest::Errors { verbose: true },
+            ShowRequest::Errors { verbose: false },
             ShowRequest::Addresses(none()),
             ShowRequest::RxPlacement(none()),
             ShowRequest::Features(none()),

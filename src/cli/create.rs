@@ -23,9 +23,6 @@ Examples:
 /// NAME names both sides. `id N' alone names them tapN; with neither, the first free id is taken.
 /// Either all of it happens or nothing: what fails is undone. An option given twice counts as given
 /// last, except addresses, which add up.
-///
-/// This version creates from script lines (`taptool hold --exec'); on the command line only with
-/// --dry-run.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -185,7 +182,7 @@ impl TryFrom<Args> for Request {
         let (kind, o) = match args.kind {
             None => (Kind::Tap, args.options),
             Some(KindArgs::Tap(options)) => (Kind::Tap, options),
-            Some(KindArgs::Tun(_)) => return Err(lacked::not_supported("")),
+            Some(KindArgs::Tun(_)) => return Err(lacked::tun()),
         };
         o.lacked.check()?;
         let spec = o.host_ns.unwrap_or(NamespaceSpec::Own);

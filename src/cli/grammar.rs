@@ -6,13 +6,14 @@ use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::guide::{self, Place};
 use super::meta::Word;
 use super::reach::Reach;
 use super::watch::Again;
 use super::words::{self, Refusal};
 use super::{
-    clear, complete, create, delete, doctor, exec, gso, guide, hold, lacking, meta, monitor, set,
-    show, usage, xconnect,
+    clear, complete, create, delete, doctor, exec, gso, hold, meta, monitor, set, show, usage, vpp,
+    xconnect,
 };
 use crate::api::{Request, ShowRequest};
 use crate::diag::{Code, Failure};
@@ -203,10 +204,10 @@ impl From<Refusal> for Unparsed {
 
 /// Reads words. Namespaces that they name are opened here, in the caller's context.
 pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
-    if let Some(answer) = guide::answer(line) {
+    if let Some(answer) = guide::answer(line, Place::CommandLine) {
         return Err(answer);
     }
-    let resolved = words::resolve(&lacking::with_lacking(Cli::command()), line)?;
+    let resolved = words::resolve(&vpp::with_lacking(Cli::command()), line)?;
     let path = resolved.path;
     let refuse = |failure, at| {
         Unparsed::Refused(Refusal { path: path.clone(), failure: Box::new(failure), at })

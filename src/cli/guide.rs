@@ -8,8 +8,9 @@ use clap::{Arg, Command};
 
 use super::complete;
 use super::grammar::{self, Unparsed};
-use super::lacking;
+use super::meta;
 use super::pieces::{self, Piece};
+use super::vpp;
 use super::words::{self, Partial, partial};
 use crate::sys::terminal;
 
@@ -25,7 +26,23 @@ const WORDS_MAX: usize = 30;
 /// Commands with the names of the interfaces that are there, as the shell last saw them.
 pub type Names = Arc<Mutex<Vec<String>>>;
 
-/// Helps with lines.
+/// Where a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Behind the program's name.
+    CommandLine,
+    /// In a script or a shell.
+    Script,
+}
+
+impl Place {
+    /// Whether a command can run there.
+    fn takes(self, command: &str) -> bool {
+        self == Self::CommandLine || !meta::COMMAND_LINE_ONLY.contains(&command)
+    }
+}
+
+/// Helps with lines of a shell.
 #[derive(Debug)]
 pub struct Guide {
     /// With what this version lacks in it, hidden.
@@ -57,7 +74,7 @@ impl Guide {
     /// A guide that knows these names of interfaces.
     pub fn new(names: Names) -> Self {
         let tree = grammar::tree();
-        Self { root: lacking::with_lacking(tree.clone()), tree, names }
+        Self { root: vpp::with_lacking(tree.clone()), tree, names }
     }
 
     /// What Tab offers at the end of `line`.
@@ -76,11 +93,13 @@ impl Guide {
         }
         let known = self.names.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let found = complete::among(&self.tree, before, current, known);
+        let runs = |word: &String| !before.is_empty() || Place::Script.takes(word);
         let mut words: Vec<String> = found
             .into_iter()
             .filter_map(|candidate| candidate.get_value().to_str().map(str::to_owned))
             // The engine offers some words by what they begin with, others whatever is typed.
             .filter(|word| word.starts_with(current))
+            .filter(runs)
             .collect();
         if first && !current.is_empty() && "help".starts_with(current) {
             words.push("help".to_owned());
@@ -108,6 +127,7 @@ impl Guide {
             return None;
         }
         let mut words = next.commands().map(Command::get_name).collect::<Vec<_>>();
+        words.retain(|word| !next.path.is_empty() || Place::Script.takes(word));
         words.extend(next.bare_options().map(|(word, _)| word));
         words.retain(|word| word.starts_with(&current.word));
         match words.as_slice() {
@@ -149,13 +169,13 @@ fn typed(line: &str) -> (Vec<String>, Option<Piece>) {
 
 /// Answers a line that asks for help: `help [COMMAND]` explains a command, `?` at the end says what
 /// can come next. None for every other line.
-pub(super) fn answer(line: &[String]) -> Option<Unparsed> {
+pub(super) fn answer(line: &[String], place: Place) -> Option<Unparsed> {
     let text = match (line.split_first(), line.split_last()) {
         (_, Some((last, before))) if last == "?" => {
             let before = before.strip_prefix(&["help".to_owned()]).unwrap_or(before);
-            next(before)
+            next(before, place)
         }
-        (Some((first, [])), _) if first == "help" => next(&[]),
+        (Some((first, [])), _) if first == "help" => next(&[], place),
         (Some((first, path)), _) if first == "help" => {
             let asked: Vec<String> = path.iter().cloned().chain(["--help".to_owned()]).collect();
             return grammar::parse(&asked).err();
@@ -169,14 +189,20 @@ pub(super) fn answer(line: &[String]) -> Option<Unparsed> {
 }
 
 /// What can come after `words`, a line each.
-fn next(words: &[String]) -> Result<String, words::Refusal> {
-    let root = lacking::with_lacking(grammar::tree());
+fn next(words: &[String], place: Place) -> Result<String, words::Refusal> {
+    let root = vpp::with_lacking(grammar::tree());
     let columns = terminal::size(std::io::stdin()).map_or(COLUMNS, |(columns, _)| columns);
     let Some(next) = partial(&root, words) else {
         // Whatever `partial' refuses is refused with its reason.
         return words::resolve(&root, words).map(|_| String::new());
     };
-    Ok(table(&rows(&next), columns))
+    let mut rows = rows(&next);
+    if next.path.is_empty() {
+        rows.retain(|(word, _)| place.takes(word));
+        rows.push(("help COMMAND".to_owned(), "Explain a command, with examples".to_owned()));
+        rows.push(("?".to_owned(), "Behind any words: what can come next".to_owned()));
+    }
+    Ok(table(&rows, columns))
 }
 
 fn rows(next: &Partial<'_>) -> Vec<(String, String)> {
@@ -261,7 +287,7 @@ mod tests {
 
     fn asked(line: &str) -> String {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        match answer(&words) {
+        match answer(&words, Place::Script) {
             Some(Unparsed::Help(text)) => text.to_string(),
             other => panic!("{line}: {other:?}"),
         }
@@ -272,6 +298,7 @@ mod tests {
         let first = asked("?");
         assert!(first.starts_with("  create "), "{first}");
         assert!(first.contains("\n  quit ") && !first.contains("pcap"), "{first}");
+        assert!(first.contains("\n  help COMMAND ") && !first.contains("\n  demo "), "{first}");
         let tap = asked("cr tap id 3 ?");
         assert!(tap.contains("  rx-ring-size N ") && tap.contains("  <Enter> "), "{tap}");
         assert!(!tap.contains("\n  id N "), "given already: {tap}");
@@ -286,7 +313,7 @@ mod tests {
     #[test]
     fn a_question_about_a_wrong_line_is_refused_as_the_line_is() {
         let words = ["create".into(), "gsoo".into(), "?".into()];
-        let Some(Unparsed::Refused(refusal)) = answer(&words) else { panic!() };
+        let Some(Unparsed::Refused(refusal)) = answer(&words, Place::Script) else { panic!() };
         assert_eq!((refusal.at, &*refusal.path), (Some(1), "create"));
     }
 

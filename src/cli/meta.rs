@@ -86,7 +86,10 @@ pub(super) struct Detach {}
 /// Commands that mean nothing on a command line of their own.
 const LINES_ONLY: &[&str] = &["comment", "define", "detach", "history", "quit", "undefine"];
 
-/// The tree with those commands hidden.
+/// Commands that mean nothing in a script or a shell.
+pub(super) const COMMAND_LINE_ONLY: &[&str] = &["completions", "demo", "hold", "monitor"];
+
+/// The tree with [`LINES_ONLY`] hidden.
 pub(super) fn hidden(tree: clap::Command) -> clap::Command {
     let hide = |command: clap::Command| command.hide(true);
     LINES_ONLY.iter().fold(tree, |tree, word| tree.mut_subcommand(word, hide))

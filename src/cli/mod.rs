@@ -17,7 +17,6 @@ mod grammar;
 mod gso;
 mod guide;
 mod hold;
-mod lacking;
 mod meta;
 mod monitor;
 mod nobody;
@@ -36,6 +35,7 @@ mod shown;
 mod tests;
 mod usage;
 mod values;
+mod vpp;
 mod watch;
 mod words;
 mod xconnect;
@@ -55,6 +55,7 @@ pub use meta::Word;
 pub use printer::Printer;
 pub use remote::Remote;
 pub use shell::{Ended, Lines, Shell};
+pub use vpp::{Here, VPP_COMMANDS, VppCommand};
 
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
@@ -149,7 +150,10 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
     };
     let remote = |settings| match reach.private {
         false => Ok(Remote { client: Client::new(reach.place()?), world, settings }),
-        true => Err(Failure::usage("--private", "goes with `hold'; other commands ask a holder")),
+        true => Err(Failure::usage(
+            "--private",
+            "goes with the shell and `hold'; other commands ask a holder",
+        )),
     };
     match verb {
         Verb::Nothing if io::stdin().is_terminal() => {

@@ -20,7 +20,7 @@ impl<W> Remote<'_, W> {
     /// # Errors
     /// Exit code 6 when something listens that does not.
     pub async fn answers(&self) -> Result<bool, Failure> {
-        let nothing = Request::Show(ShowRequest::Errors {});
+        let nothing = Request::Show(ShowRequest::Errors { verbose: false });
         self.client.submit(nothing).await.map(|answer| answer.is_ok())
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::doctor;
 use super::grammar::{self, Globals, Unparsed, Verb};
+use super::guide::{self, Place};
 use super::meta::{Macros, Word};
 use super::pieces;
 use super::printer::Printer;
@@ -230,7 +231,9 @@ impl<'a, S: Submit> Session<'a, S> {
         let Some(words) = shlex::split(&text) else {
             return located("", &Failure::usage("", "a quote or an escape has no end"));
         };
-        let parsed = match grammar::parse(&words) {
+        let answer =
+            guide::answer(&words, Place::Script).map_or_else(|| grammar::parse(&words), Err);
+        let parsed = match answer {
             Ok(parsed) => parsed,
             Err(Unparsed::Help(help)) => {
                 let color = depth == 0 && self.shell.as_ref().is_some_and(|screen| screen.color);
@@ -278,7 +281,8 @@ impl<'a, S: Submit> Session<'a, S> {
             }
             Verb::Exec(_) => located(&path, &Failure::usage("", "scripts name scripts too deeply")),
             Verb::Hold(_) | Verb::Demo | Verb::Monitor | Verb::Completions(_) => {
-                located(&path, &Failure::usage("", "not inside a script"))
+                let why = format!("goes with the command line: `taptool {path}'");
+                located(&path, &Failure::usage("", why))
             }
             Verb::Watch(request, again) => {
                 (Shown::default(), Next::Watch(path, Box::new((request, again)), globals))

@@ -93,10 +93,13 @@ enum What {
     Version(Extra),
     /// Lost frames by reason.
     ///
-    /// The node is the interface and the direction: tap0-rx, tap0-tx. Queues are added up; JSON
-    /// keeps them apart.
-    #[command(after_help = "Example: show errors")]
-    Errors,
+    /// The node is the interface and the direction: tap0-rx, tap0-tx. Queues are added up; verbose
+    /// and JSON keep them apart.
+    #[command(
+        override_usage = "taptool show errors [verbose]",
+        after_help = "Example: show errors"
+    )]
+    Errors(Extra),
     /// Macros of this script or shell; `define' makes one.
     #[command(after_help = "Example: show macro")]
     Macro,
@@ -203,7 +206,7 @@ impl From<Args> for ShowRequest {
             Some(What::Version(Extra { extra })) => {
                 ShowRequest::Version { verbose: extra.is_some() }
             }
-            Some(What::Errors) => ShowRequest::Errors {},
+            Some(What::Errors(Extra { extra })) => ShowRequest::Errors { verbose: extra.is_some() },
         }
     }
 }

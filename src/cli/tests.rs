@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::grammar::{Parsed, Unparsed, Verb, parse, tree};
+use super::vpp::{Here, VPP_COMMANDS, VppCommand};
 use super::words::Refusal;
 use crate::api::{
     BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
@@ -285,7 +286,8 @@ fn lines_of_the_other_verbs() {
             }),
         ),
         ("show interface tap0", Request::Show(ShowRequest::Interface(vec![name("tap0")]))),
-        ("show errors", Request::Show(ShowRequest::Errors {})),
+        ("show errors", Request::Show(ShowRequest::Errors { verbose: false })),
+        ("sh err verbose", Request::Show(ShowRequest::Errors { verbose: true })),
         ("sh int addr", show(ShowRequest::Addresses(vec![]))),
         ("show interface address t1", show(ShowRequest::Addresses(vec![name("t1")]))),
         ("show interface rx-placement t1", show(ShowRequest::RxPlacement(vec![name("t1")]))),
@@ -451,29 +453,34 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
 }
 
 #[test]
-fn what_this_version_lacks_is_refused_by_its_name() {
-    for word in [
-        "no-gso",
-        "csum-offload",
-        "gro-coalesce",
-        "persist",
-        "attach",
-        "tun",
-        "packed",
-        "in-order",
-        "consistent-qp",
-        "num-rx-queues 2",
-        "num-tx-queues 0",
-    ] {
-        for line in [format!("create tap {word}"), format!("create tap id 1 --{word}")] {
-            let expected = format!("create tap: {word}: not supported in this version");
-            assert_eq!(refused(&line), (2, expected), "{line}");
-        }
+fn what_this_version_lacks_is_refused_by_its_name_with_what_to_do_instead() {
+    let refusal = |path: &str, given: &str, instead: &str| {
+        let given = if given.is_empty() { String::new() } else { format!("{given}: ") };
+        format!("{path}: {given}not supported in this version\n  {instead}")
+    };
+    let mut options = 0;
+    for row in VPP_COMMANDS {
+        let Here::Refuses { line, instead } = row.here else { continue };
+        let words: Vec<&str> = row.grammar.split(' ').collect();
+        let given = match words.last() {
+            Some(&"N") => line[line.find("num-").unwrap()..].to_owned(),
+            Some(word) => (*word).to_owned(),
+            None => panic!("{row:?}"),
+        };
+        assert_eq!(refused(line), (2, refusal("create tap", &given, instead)));
+        let dashed = line.replace(&format!(" {given}"), &format!(" --{given}"));
+        assert_eq!(refused(&dashed), (2, refusal("create tap", &given, instead)));
+        options += 1;
     }
-    for line in ["create tun", "create tun id 0 host-if-name x0", "delete tun tun0"] {
-        let expected = format!("{} tun: not supported in this version", &line[..6]);
-        assert_eq!(refused(line), (2, expected), "{line}");
+    assert_eq!(options, 11);
+    assert_eq!(parsed("create tap num-rx-queues 1 --num-tx-queues 1").path, "create tap");
+    let tun = VPP_COMMANDS.iter().find(|row| row.grammar == "create tap ... tun");
+    let Some(VppCommand { here: Here::Refuses { instead, .. }, .. }) = tun else { panic!() };
+    for line in ["create tun", "create tun id 0 host-if-name x0"] {
+        assert_eq!(refused(line), (2, refusal("create tun", "", instead)), "{line}");
     }
+    let expected = "delete tun: not supported in this version".to_owned();
+    assert_eq!(refused("delete tun tun0"), (2, expected));
 }
 
 #[test]

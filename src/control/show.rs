@@ -27,7 +27,9 @@ pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<
         ShowRequest::Overview(_) => Reply::Overview(all()?),
         ShowRequest::Tap { kind, descriptors, .. } => Reply::Tap(some(Some(*kind), *descriptors)?),
         ShowRequest::Interface(_) => Reply::Counters(all()?),
-        ShowRequest::Errors {} => Reply::Errors(registry.all().flat_map(errors).collect()),
+        ShowRequest::Errors { verbose } => {
+            Reply::Errors(registry.all().flat_map(errors).collect(), *verbose)
+        }
         ShowRequest::Addresses(_) => Reply::Addresses(all()?),
         ShowRequest::RxPlacement(_) => Reply::RxPlacement(all()?),
         ShowRequest::Features(_) => Reply::Features(all()?),

@@ -1,16 +1,16 @@
 //! `show errors` in VPP's layout.
 //!
 //! The node is the interface and the direction, `tap0-rx` or `tap0-tx`; the queues of a direction
-//! are added up. JSON keeps them apart.
+//! are added up. Verbose keeps them apart (`tap0-rx 0`), and so does JSON.
 
 use super::pad::{centred, trimmed};
 use crate::api::ErrorRow;
 use crate::counters::Direction;
 
-pub(super) fn table(rows: &[ErrorRow]) -> String {
+pub(super) fn table(rows: &[ErrorRow], verbose: bool) -> String {
     let mut sums: Vec<(String, &ErrorRow, u64)> = Vec::new();
     for row in rows.iter().filter(|row| row.count > 0) {
-        let node = node(row);
+        let node = if verbose { format!("{} {}", node(row), row.queue) } else { node(row) };
         match sums.iter_mut().find(|(n, first, _)| *n == node && first.reason == row.reason) {
             Some((_, _, count)) => *count = count.saturating_add(row.count),
             None => sums.push((node, row, row.count)),

@@ -33,7 +33,7 @@ pub fn text(reply: &Reply) -> String {
         Reply::Overview(all) => overview::table(all),
         Reply::Tap(all) => all.iter().map(tap::interface).collect(),
         Reply::Counters(all) => interface::table(all),
-        Reply::Errors(rows) => errors::table(rows),
+        Reply::Errors(rows, verbose) => errors::table(rows, *verbose),
         Reply::Addresses(all) => views::addresses(all),
         Reply::RxPlacement(all) => views::rx_placement(all),
         Reply::Features(all) => views::features(all),

@@ -232,12 +232,16 @@ fn show_errors_has_the_columns_of_vpp_and_adds_queues_up() {
         reason: reason.row().name.into(),
         sentence: reason.row().sentence.into(),
     };
-    let shown = text(&Reply::Errors(vec![
+    let rows = vec![
         row(0, 10, Direction::Tx, DropReason::NoFreeTxSlots),
         row(1, 2, Direction::Tx, DropReason::NoFreeTxSlots),
         row(0, 16701, Direction::Rx, DropReason::AdminDown),
         row(0, 0, Direction::Rx, DropReason::Oversize),
-    ]));
+    ];
+    let verbose = text(&Reply::Errors(rows.clone(), true));
+    let nodes: Vec<&str> = verbose.lines().skip(1).map(|line| line[10..45].trim()).collect();
+    assert_eq!(nodes, ["tap0-tx 0", "tap0-tx 1", "tap0-rx 0"], "{verbose}");
+    let shown = text(&Reply::Errors(rows, false));
     let expected = [
         "   Count                  Node                              Reason               Severity",
         "        12              tap0-tx                        no free tx slots            error",
@@ -385,7 +389,7 @@ fn changes_print_nothing_and_a_create_its_name() {
         Reply::Overview(vec![]),
         Reply::Tap(vec![]),
         Reply::Counters(vec![]),
-        Reply::Errors(vec![]),
+        Reply::Errors(vec![], false),
     ] {
         assert_eq!(text(&empty), "");
         assert_eq!(json(&empty, false), "[]\n");

@@ -22,4 +22,5 @@ mod holder;
 mod one_shot;
 mod refuse;
 mod respond;
+mod vpp;
 mod wire;

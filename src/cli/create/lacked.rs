@@ -1,6 +1,6 @@
 //! Words of VPP's `create tap` that this version lacks: each refused by its name.
 
-use crate::cli::values;
+use crate::cli::{values, vpp};
 use crate::diag::Failure;
 
 // Hidden from help, known to the grammar. A comment and no doc: clap would print it.
@@ -33,9 +33,18 @@ pub(super) struct Options {
     num_tx_queues: Option<u64>,
 }
 
-/// The refusal of `word`.
-pub(super) fn not_supported(word: impl Into<String>) -> Failure {
-    Failure::usage(word, "not supported in this version")
+/// The refusal of an option; `given` is what was written of it, its value too.
+fn not_supported(option: &str, given: impl Into<String>) -> Failure {
+    let refusal = Failure::usage(given, "not supported in this version");
+    match vpp::instead_of_option(option) {
+        Some(instead) => refusal.hint(instead),
+        None => refusal,
+    }
+}
+
+/// The refusal of `create tun`.
+pub(super) fn tun() -> Failure {
+    not_supported("tun", "")
 }
 
 impl Options {
@@ -52,12 +61,12 @@ impl Options {
             ("consistent-qp", self.consistent_qp),
         ];
         if let Some((word, _)) = flags.iter().find(|(_, given)| *given) {
-            return Err(not_supported(*word));
+            return Err(not_supported(word, *word));
         }
         let queues = [("num-rx-queues", self.num_rx_queues), ("num-tx-queues", self.num_tx_queues)];
         for (word, number) in queues {
             if let Some(number) = number.filter(|n| *n != 1) {
-                return Err(not_supported(format!("{word} {number}")));
+                return Err(not_supported(word, format!("{word} {number}")));
             }
         }
         Ok(())

@@ -187,8 +187,16 @@ fn the_first_failing_line_ends_it_with_its_code_and_removes_everything() {
             "f:2: create tap: rx-ring-size 300: not a power of two between 64 and 32768\n",
         ),
         ("show\nshow 'tap0\nshow\n", Code::Usage, "f:2: a quote or an escape has no end\n"),
-        ("show\nhold\nshow\n", Code::Usage, "f:2: hold: not inside a script\n"),
-        ("show\ndemo\nshow\n", Code::Usage, "f:2: demo: not inside a script\n"),
+        (
+            "show\nhold\nshow\n",
+            Code::Usage,
+            "f:2: hold: goes with the command line: `taptool hold'\n",
+        ),
+        (
+            "show\ndemo\nshow\n",
+            Code::Usage,
+            "f:2: demo: goes with the command line: `taptool demo'\n",
+        ),
         (
             "show\nexec /no/x\nshow\n",
             Code::Failed,

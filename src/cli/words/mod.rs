@@ -6,7 +6,8 @@
 //! that is nothing the command takes is refused before clap sees it.
 //!
 //! Four things of the tree steer it:
-//! * a hidden sub-command without arguments is a command that this version lacks;
+//! * a hidden sub-command without arguments is a command that this version lacks, described by what
+//!   to do instead;
 //! * global options and `--all` are never bare words;
 //! * a positional of trailing words takes the rest of the line as it is;
 //! * an optional positional that shares its value name with an option (`[NAME]` and
@@ -274,7 +275,11 @@ impl<'a> Walk<'a> {
     fn descend(&mut self, next: &'a Command) -> Result<(), Failure> {
         self.path.push(next.get_name());
         if lacking(next) {
-            return Err(Failure::usage("", "not supported in this version"));
+            let refusal = Failure::usage("", "not supported in this version");
+            return Err(match next.get_about() {
+                Some(instead) => refusal.hint(instead.to_string()),
+                None => refusal,
+            });
         }
         self.above.push(self.node);
         self.node = next;

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cli::grammar::tree;
-use crate::cli::lacking::with_lacking;
+use crate::cli::vpp::{Here, VPP_COMMANDS, with_lacking};
 
 fn full() -> Command {
     with_lacking(tree())
@@ -178,16 +178,22 @@ fn what_is_nothing_is_refused_with_its_token() {
             "set interface foo",
             "set interface: unknown input `foo'\n  goes on with `state', `l2', `l3', `ip'",
         ),
-        ("show memory", "show memory: not supported in this version"),
-        ("show interface vtr", "show interface vtr: not supported in this version"),
-        ("set interface mtu 9000 tap0", "set interface mtu: not supported in this version"),
-        ("set tap offload tap0", "set tap offload: not supported in this version"),
-        ("create bridge-domain 1", "create bridge-domain: not supported in this version"),
-        ("trace add tap-input 5", "trace: not supported in this version"),
-        ("pcap foo", "pcap: not supported in this version"),
     ] {
         assert_eq!(refused(line), expected, "{line}");
     }
+}
+
+#[test]
+fn what_vpp_has_and_this_lacks_is_refused_with_what_to_do_instead() {
+    let mut lacking = 0;
+    for row in VPP_COMMANDS {
+        let Here::Lacks { path, arguments, instead } = row.here else { continue };
+        let expected = format!("{path}: not supported in this version\n  {instead}");
+        assert_eq!(refused(path), expected);
+        assert_eq!(refused(&format!("{path} {arguments}")), expected);
+        lacking += 1;
+    }
+    assert!(lacking > 40, "{lacking}");
 }
 
 #[test]

@@ -1,0 +1,454 @@
+//! The commands of VPP's shell for taps, and what became of each here.
+//!
+//! One table for three uses: words that this version lacks are in the command tree, hidden, with
+//! what to do instead; README's table is written from it; and the live tests type every line of it.
+
+use clap::Command;
+
+/// A command of VPP's shell.
+#[derive(Debug)]
+pub struct VppCommand {
+    /// Its grammar, as VPP's help has it.
+    pub grammar: &'static str,
+    /// What it is here.
+    pub here: Here,
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub enum Here {
+    /// These lines, which VPP takes too, do what they do there, and more or better where that is
+    /// said.
+    Does(&'static [&'static str], &'static str),
+    /// A line that is refused by the first words of it, and what to do instead.
+    Lacks {
+        /// The command that is refused.
+        path: &'static str,
+        /// Its arguments, as someone would type them.
+        arguments: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// An option or word that is refused where it stands, and what to do instead.
+    Refuses {
+        /// The line.
+        line: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+}
+
+const fn does(
+    grammar: &'static str,
+    lines: &'static [&'static str],
+    better: &'static str,
+) -> VppCommand {
+    VppCommand { grammar, here: Here::Does(lines, better) }
+}
+
+const fn lacks(
+    grammar: &'static str,
+    path: &'static str,
+    arguments: &'static str,
+    instead: &'static str,
+) -> VppCommand {
+    VppCommand { grammar, here: Here::Lacks { path, arguments, instead } }
+}
+
+const fn refuses(grammar: &'static str, line: &'static str, instead: &'static str) -> VppCommand {
+    VppCommand { grammar, here: Here::Refuses { line, instead } }
+}
+
+const SEE_FRAMES: &str = "`tcpdump -i HOST-NAME' in the host side's namespace sees the same frames";
+const LINUX_BRIDGE: &str =
+    "`create ... host-bridge BRIDGE' makes the host side a port of a Linux bridge";
+const VLAN: &str = "VLANs are the host side's: `ip link add link HOST-NAME ... type vlan id N'";
+const ADAPTIVE: &str = "every queue is adaptive: its poller spins while frames come, then sleeps";
+const ONE_POLLER: &str = "there is one poller, and it owns every queue";
+const NO_ROUTES: &str = "our side only answers; routes and neighbours are the host side's: `ip -n NS route', `ip -n NS neigh'";
+const MAC: &str = "`create ... hw-addr MAC' sets it for the interface's life";
+const NAME: &str = "`create ... if-name NAME' names an interface for its life";
+const TERMINAL: &str =
+    "the terminal is taken as it is; $PAGER, --no-pager and --color say the rest";
+const GSO: &str = "`gso NAME on|off' switches checksum and segmentation offload together";
+
+/// Every command, those about interfaces first, in an order in which the lines of all can be run one
+/// after another: `a` and `b` are namespaces.
+pub const VPP_COMMANDS: &[VppCommand] = &[
+    does(
+        "create tap {id N} [OPTION]...",
+        &[
+            "create tap id 0 host-ns a host-if-name vt0 host-ip4-addr 10.9.0.1/24 hw-addr 02fe.0000.0001 rx-ring-size 512",
+            "cr tap id 1 host-ns b host-if-name vt1 host-ip4-addr 10.9.0.2/24 tx-ring-size 64 gso",
+            "create tap",
+        ],
+        "done whole or not at all; values are checked, never cut off; up at birth",
+    ),
+    refuses(
+        "create tap ... no-gso",
+        "create tap id 7 no-gso",
+        "leave it out: without `gso' the host sends no large frames",
+    ),
+    refuses(
+        "create tap ... csum-offload",
+        "create tap id 7 csum-offload",
+        "`gso' is checksum and segmentation offload together",
+    ),
+    refuses(
+        "create tap ... gso gro-coalesce",
+        "create tap id 7 gso gro-coalesce",
+        "leave it out: frames go on as they came, and the host coalesces by itself",
+    ),
+    refuses(
+        "create tap ... persist",
+        "create tap id 7 persist",
+        "run `taptool hold' as a service: interfaces live as long as their holder",
+    ),
+    refuses(
+        "create tap ... attach",
+        "create tap id 7 host-if-name vt7 attach",
+        "let create make the device; one that is there already is never touched",
+    ),
+    refuses(
+        "create tap ... tun",
+        "create tap id 7 tun",
+        "leave it out: a tap carries IP packets too",
+    ),
+    refuses(
+        "create tap ... packed",
+        "create tap id 7 packed",
+        "leave it out: vhost-net has no packed rings, and VPP ignored the word",
+    ),
+    refuses(
+        "create tap ... in-order",
+        "create tap id 7 in-order",
+        "leave it out: vhost-net has it from Linux 7.3 on, and VPP ignored the word",
+    ),
+    refuses(
+        "create tap ... consistent-qp",
+        "create tap id 7 consistent-qp",
+        "leave it out: there is one queue pair",
+    ),
+    refuses(
+        "create tap ... num-rx-queues N",
+        "create tap id 7 num-rx-queues 2",
+        "leave it out: each interface has one receive queue",
+    ),
+    refuses(
+        "create tap ... num-tx-queues N",
+        "create tap id 7 num-tx-queues 2",
+        "leave it out: each interface has one transmit queue",
+    ),
+    does(
+        "show tap [IF]... [descriptors]",
+        &["show tap", "show tap tap0", "sh tap tap0 tap1 descriptors"],
+        "the host side as it is now, and the counters of each queue",
+    ),
+    does("show tun [IF]... [descriptors]", &["show tun"], "lists no taps"),
+    does(
+        "set tap gso {IF | sw_if_index N} [enable|disable]",
+        &["set tap gso tap0 enable", "set tap gso tap1 disable", "set tap gso sw_if_index 1"],
+        "on every queue, and the kernel's word for it is shown",
+    ),
+    lacks("set tap offload ...", "set tap offload", "tap0 gso-enable", GSO),
+    does(
+        "set interface state IF up|down",
+        &["set interface state tap0 down", "set int state tap0 up"],
+        "`up' also resets broken queues",
+    ),
+    does(
+        "set interface l2 xconnect IF PEER",
+        &["set interface l2 xconnect tap0 tap1", "set interface l2 xconnect tap1 tap0"],
+        "frames with offloads cross untouched; `xconnect A B' wires both ways",
+    ),
+    does("show mode [IF]...", &["show mode"], ""),
+    does("set interface l3 IF", &["set interface l3 tap0", "set interface l3 tap1"], ""),
+    does(
+        "set interface ip address [del] IF A/L|all",
+        &[
+            "set interface ip address tap0 10.9.0.7/24",
+            "set interface ip address tap1 10.9.0.8/24",
+            "set interface ip address del tap1 10.9.0.8/24",
+            "set int ip addr del tap0 all",
+        ],
+        "the address answers ARP, ND and ping; nothing is routed",
+    ),
+    does("show interface [IF]...", &["show interface", "sh int tap0"], ""),
+    does(
+        "show interface addr|address [IF]...",
+        &["show interface addr", "show interface address tap0"],
+        "",
+    ),
+    does("show interface rx-placement [IF]...", &["show interface rx-placement"], ""),
+    does(
+        "show interface features|feat [IF]...",
+        &["show interface features", "show interface feat tap0"],
+        "",
+    ),
+    does(
+        "show hardware-interfaces [IF]... [brief|verbose|detail]",
+        &["show hardware-interfaces", "sh hard tap0 verbose", "show hardware-interfaces brief"],
+        "",
+    ),
+    does("show errors [verbose]", &["show errors", "show errors verbose"], "a row a reason"),
+    does("show runtime", &["show runtime"], "with `verbose' also queues that moved nothing"),
+    does("show threads", &["show threads"], "vhost workers too"),
+    does("show logging", &["show logging"], "what happened to interfaces, by whomever"),
+    does("show version [verbose]", &["show version", "show version verbose"], ""),
+    does(
+        "clear interfaces",
+        &["clear interfaces"],
+        "only a baseline: counting goes on; takes names",
+    ),
+    does("clear errors", &["clear errors"], "only a baseline"),
+    does(
+        "delete tap {IF | sw_if_index N}",
+        &["delete tap tap0", "delete tap sw_if_index 2", "del tap tap2"],
+        "answers when the kernel has let go; takes several names",
+    ),
+    does(
+        "exec FILE",
+        &["exec script"],
+        "`FILE:LINE:' where it stops; `#' and `\\' in every script",
+    ),
+    does("comment TEXT", &["comment nothing of this is read"], "`#' too"),
+    does("echo TEXT", &["echo taps"], ""),
+    does("wait SECONDS", &["wait 0.01"], ""),
+    does(
+        "define NAME TEXT, undefine NAME, show macro",
+        &["define NS a", "echo $(NS)", "show macro", "undefine NS"],
+        "",
+    ),
+    does(
+        "history, help [COMMAND], ?",
+        &["history", "help", "help create tap", "?", "create tap ?"],
+        "`?' at any point of a line says what can come next",
+    ),
+    does("quit, q, exit", &["quit", "q", "exit"], "says which interfaces would vanish, and asks"),
+    lacks("create bridge-domain N ...", "create bridge-domain", "7", LINUX_BRIDGE),
+    lacks("set interface l2 bridge IF BD", "set interface l2 bridge", "tap0 7", LINUX_BRIDGE),
+    lacks(
+        "show bridge-domain [N]",
+        "show bridge-domain",
+        "7 detail",
+        "`bridge link' shows a Linux bridge's ports",
+    ),
+    lacks(
+        "show l2fib",
+        "show l2fib",
+        "verbose",
+        "`bridge fdb' shows what a Linux bridge has learned",
+    ),
+    lacks(
+        "set interface l2 tag-rewrite IF ...",
+        "set interface l2 tag-rewrite",
+        "tap0 pop 1",
+        VLAN,
+    ),
+    lacks("create sub-interfaces IF ID ...", "create sub-interfaces", "tap0 10 dot1q 10", VLAN),
+    lacks("show interface vtr|tag", "show interface vtr", "", VLAN),
+    lacks("set interface tag IF TAG", "set interface tag", "tap0 blue", NAME),
+    lacks("set interface name IF NAME", "set interface name", "tap0 blue", NAME),
+    lacks(
+        "test l2patch rx A tx B [del]",
+        "test",
+        "l2patch rx tap0 tx tap1",
+        "`set interface l2 xconnect A B' is the same wire",
+    ),
+    lacks("set interface span IF ...", "set interface span", "tap0 destination tap1", SEE_FRAMES),
+    lacks(
+        "set interface mtu [packet] N IF",
+        "set interface mtu",
+        "packet 9000 tap0",
+        "`ip -n NS link set HOST-NAME mtu N' is followed; `create ... host-mtu-size N' sets it",
+    ),
+    lacks(
+        "set interface mac address IF MAC",
+        "set interface mac",
+        "address tap0 02:fe:0:0:0:1",
+        MAC,
+    ),
+    lacks(
+        "set interface secondary-mac-address IF MAC",
+        "set interface secondary-mac-address",
+        "tap0 02:fe:0:0:0:1 add",
+        MAC,
+    ),
+    lacks(
+        "set interface promiscuous [on|off] IF",
+        "set interface promiscuous",
+        "on tap0",
+        "leave it out: a wire takes every frame, whomever it is for",
+    ),
+    lacks("set interface rx-mode IF ...", "set interface rx-mode", "tap0 polling", ADAPTIVE),
+    lacks(
+        "set interface default rx-mode ...",
+        "set interface default",
+        "rx-mode polling",
+        ADAPTIVE,
+    ),
+    lacks("show interface default rx-mode", "show interface default", "rx-mode", ADAPTIVE),
+    lacks(
+        "set interface rx-placement IF ...",
+        "set interface rx-placement",
+        "tap0 worker 0",
+        ONE_POLLER,
+    ),
+    lacks(
+        "set interface tx-queue IF ...",
+        "set interface tx-queue",
+        "tap0 queue 0 threads 0",
+        ONE_POLLER,
+    ),
+    lacks(
+        "show interface tx-placement",
+        "show interface tx-placement",
+        "",
+        "`show tap' says which poller each queue has",
+    ),
+    lacks("set interface feature gso IF ...", "set interface feature", "gso tap0 enable", GSO),
+    lacks("set ip neighbor ...", "set ip", "neighbor tap0 10.9.0.1 02:fe:0:0:0:1", NO_ROUTES),
+    lacks("show ip neighbors, show ip fib", "show ip", "neighbors", NO_ROUTES),
+    lacks(
+        "ip route add ..., ip probe-neighbor ...",
+        "ip",
+        "route add 10.0.0.0/8 via 10.9.0.1 tap0",
+        NO_ROUTES,
+    ),
+    lacks(
+        "ping ADDR ...",
+        "ping",
+        "10.9.0.1 repeat 3",
+        "ping from the host side, `ip netns exec NS ping ADDR': an address of ours answers",
+    ),
+    lacks(
+        "arping ADDR IF",
+        "arping",
+        "10.9.0.1 tap0",
+        "ping from the host side: `ip -n NS neigh' shows the MAC that answered",
+    ),
+    lacks("trace add NODE N, trace filter ...", "trace", "add tap-input 5", SEE_FRAMES),
+    lacks("show trace [max N]", "show trace", "max 5", SEE_FRAMES),
+    lacks("clear trace", "clear trace", "", SEE_FRAMES),
+    lacks("set trace ...", "set trace", "timestamp-format wallclock", SEE_FRAMES),
+    lacks(
+        "pcap trace ...",
+        "pcap",
+        "trace rx tx max 100 intfc tap0",
+        "`tcpdump -i HOST-NAME -w FILE' in the host side's namespace writes the same frames",
+    ),
+    lacks(
+        "packet-generator new {...}",
+        "packet-generator",
+        "new { name x limit 1 }",
+        "ping or iperf3 on the host side sends frames",
+    ),
+    lacks(
+        "create packet-generator interface N",
+        "create packet-generator",
+        "interface 0",
+        "`create tap' and a sender on its host side",
+    ),
+    lacks(
+        "show packet-generator",
+        "show packet-generator",
+        "",
+        "`show --rates' has packets per second",
+    ),
+    lacks(
+        "create loopback interface ...",
+        "create loopback",
+        "interface",
+        "`set interface ip address' gives a tap an address of ours",
+    ),
+    lacks(
+        "lcp create IF ...",
+        "lcp",
+        "create tap0 host-if e0",
+        "every interface has its host side already",
+    ),
+    lacks("show node counters", "show node", "counters", "`show errors' has them"),
+    lacks(
+        "clear hardware-interfaces [IF]...",
+        "clear hardware-interfaces",
+        "tap0",
+        "`clear interfaces' takes every counter of a queue for zero",
+    ),
+    lacks("clear runtime", "clear runtime", "", "`show --rates' measures anew each time"),
+    lacks("show buffers", "show buffers", "", "`show tap' has what lies in each ring: desc_in_use"),
+    lacks(
+        "show memory",
+        "show memory",
+        "",
+        "`hold --memory SIZE' bounds it; `doctor' says what is there",
+    ),
+    lacks("show files", "show files", "", "`show tap' has the files of each interface"),
+    lacks("show virtio pci", "show virtio", "pci", "`show tap' shows the virtio rings"),
+    lacks(
+        "set logging ...",
+        "set logging",
+        "class tap level debug",
+        "the log has one level: `show logging', `monitor'",
+    ),
+    lacks("set terminal ...", "set terminal", "pager off", TERMINAL),
+    lacks("show terminal", "show terminal", "", TERMINAL),
+    lacks(
+        "show cli-sessions",
+        "show cli-sessions",
+        "",
+        "`show logging' says what was done; clients are not listed",
+    ),
+    lacks("uncomment TEXT", "uncomment", "show tap", "write the line without `comment' in front"),
+    lacks(
+        "vpplog TEXT",
+        "vpplog",
+        "hello",
+        "`echo TEXT' prints it; the log is of what happens to interfaces",
+    ),
+    lacks(
+        "leak-check {COMMAND}",
+        "leak-check",
+        "{ show tap }",
+        "run the command alone: there is no heap of VPP's here",
+    ),
+    lacks("restart", "restart", "", "`quit', and start it again; a holder is ended by SIGTERM"),
+    lacks("choices", "choices", "", "`?' lists the commands"),
+];
+
+/// The tree with the lacking commands in it: hidden, without arguments, described by what to do
+/// instead.
+pub(super) fn with_lacking(root: Command) -> Command {
+    VPP_COMMANDS.iter().fold(root, |root, row| match row.here {
+        Here::Lacks { path, instead, .. } => {
+            let words: Vec<&'static str> = path.split(' ').collect();
+            add(root, &words, instead)
+        }
+        Here::Does(..) | Here::Refuses { .. } => root,
+    })
+}
+
+fn add(node: Command, path: &[&'static str], instead: &'static str) -> Command {
+    let (next, rest) = match path {
+        [word] => return node.subcommand(Command::new(*word).hide(true).about(instead)),
+        [next, rest @ ..] => (next, rest),
+        [] => return node,
+    };
+    // clap puts a changed sub-command last: every one is touched, so that their order stays.
+    let names: Vec<String> = node.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    names.into_iter().fold(node, |node, name| {
+        node.mut_subcommand(
+            &name,
+            |child| if name == *next { add(child, rest, instead) } else { child },
+        )
+    })
+}
+
+/// What to do instead of writing `word` in a `create`.
+pub(super) fn instead_of_option(word: &str) -> Option<&'static str> {
+    VPP_COMMANDS.iter().find_map(|row| match row.here {
+        Here::Refuses { instead, .. } => {
+            row.grammar.split(' ').any(|w| w == word).then_some(instead)
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,183 @@
+//! Every line of VPP's that the table of its commands has: done with its effect, or refused with
+//! what to do instead.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use taptool::cli::{Here, VPP_COMMANDS};
+
+use crate::common::{World, live, on_vhost_net, one_shot};
+
+/// The words that only a person's shell has; the tests of the shell type them.
+const SHELL: &[&str] = &["history", "quit", "q", "exit"];
+
+/// Runs a line as a script for VPP's shell has it; gives what it printed.
+fn run(world: &World, lines: &str) -> String {
+    let script = world.dir().join("script");
+    std::fs::write(&script, format!("{lines}\n")).unwrap();
+    let (code, stdout, stderr) = world.run(&format!("-q exec {}", script.display()));
+    assert_eq!((code, stderr.as_str()), (0, ""), "{lines}");
+    stdout
+}
+
+fn tap(world: &World, name: &str) -> Value {
+    world.objects(&format!("show tap {name}")).remove(0)
+}
+
+/// Whether the kernel says that the host side may send frames of many segments.
+fn segments(world: &World, netns: &str, link: &str) -> bool {
+    let features = world.must(&format!("ip netns exec {netns} ethtool -k {link}"));
+    features.lines().any(|line| line.trim() == "tx-tcp-segmentation: on")
+}
+
+fn addresses(tap: &Value) -> Vec<&str> {
+    tap["addresses"].as_array().unwrap().iter().map(|a| a.as_str().unwrap()).collect()
+}
+
+/// What is so after `line`, which printed `out`.
+fn effect(world: &World, line: &str, out: &str) {
+    let has =
+        |words: &[&str]| words.iter().for_each(|w| assert!(out.contains(w), "{line}: {w}: {out}"));
+    let silent = || assert_eq!(out, "", "{line}");
+    let tap = |name| tap(world, name);
+    let first = line.split_whitespace().take(6).collect::<Vec<_>>().join(" ");
+    match first.as_str() {
+        "create tap id 0 host-ns a" => {
+            assert_eq!(out, "tap0\n");
+            let (ours, host) = (tap("tap0"), world.link("a", "vt0"));
+            assert_eq!(ours["mac_addr"], "02:fe:00:00:00:01");
+            assert_eq!(ours["rx_queues"][0]["size"], 512);
+            assert_eq!(host["ifindex"], ours["host_ifindex"]);
+            assert!(world.must("ip -n a -4 addr show vt0").contains("10.9.0.1/24"));
+        }
+        "cr tap id 1 host-ns b" => {
+            assert_eq!(out, "tap1\n");
+            assert_eq!(tap("tap1")["tx_queues"][0]["size"], 64);
+            assert!(segments(world, "b", "vt1"));
+        }
+        "create tap" => {
+            assert_eq!(out, "tap2\n");
+            assert_eq!(world.ip_json("link show tap2")[0]["ifname"], "tap2");
+        }
+        "show tap" => has(&["Interface: tap0 (ifindex 1)\n  name \"vt0\"\n", "Interface: tap2 "]),
+        "show tap tap0" => {
+            has(&["Interface: tap0 ", "  Virtqueue (RX) 0\n    qsz 512, last_used_idx "]);
+            assert!(!out.contains("Interface: tap1"), "{out}");
+        }
+        "sh tap tap0 tap1 descriptors" => has(&["descriptor table:", "Interface: tap1 "]),
+        "show tun" | "clear interfaces" | "clear errors" => silent(),
+        "set tap gso tap0 enable" => assert!(segments(world, "a", "vt0")),
+        "set tap gso tap1 disable" => assert!(!segments(world, "b", "vt1")),
+        "set tap gso sw_if_index 1" => assert_eq!(tap("tap0")["gso"], true),
+        "set interface state tap0 down" => {
+            assert_eq!(tap("tap0")["admin_up"], false);
+            world.ping_unanswered("a", "10.9.0.9");
+            assert!(run(world, "show errors").contains("interface is down"));
+        }
+        "set int state tap0 up" => assert_eq!(tap("tap0")["state"], "up"),
+        "set interface l2 xconnect tap0 tap1" => assert_eq!(tap("tap0")["action"], "xconnect tap1"),
+        "set interface l2 xconnect tap1 tap0" => world.ping_answered("a", "10.9.0.2"),
+        "show mode" => has(&["l2 xconnect tap0 tap1\n", "l2 xconnect tap1 tap0\n", "l3 tap2\n"]),
+        "set interface l3 tap0" => assert_eq!(tap("tap0")["action"], "sink"),
+        "set interface l3 tap1" => world.ping_unanswered("a", "10.9.0.2"),
+        "set interface ip address tap0 10.9.0.7/24" => world.ping_answered("a", "10.9.0.7"),
+        "set interface ip address tap1 10.9.0.8/24" => world.ping_answered("b", "10.9.0.8"),
+        "set interface ip address del tap1" => {
+            assert_eq!(addresses(&tap("tap1")), Vec::<&str>::new());
+            assert_eq!(tap("tap1")["action"], "sink");
+        }
+        "set int ip addr del tap0" => assert_eq!(addresses(&tap("tap0")), Vec::<&str>::new()),
+        "show interface" => has(&["Name", "Counter", "rx packets", "tap1 ", "1500/0/0/0"]),
+        "sh int tap0" => assert!(out.contains("rx bytes") && !out.contains("tap1"), "{out}"),
+        "show interface addr" => has(&["tap0 (up):\n", "tap2 (up):\n"]),
+        "show interface address tap0" => assert_eq!(out, "tap0 (up):\n"),
+        "show interface rx-placement" => {
+            has(&["Thread 0 (poller-0):\n", "    tap1 queue 0 (adaptive)\n"])
+        }
+        "show interface features" => has(&["on tap0...", "on tap2..."]),
+        "show interface feat tap0" => assert!(!out.contains("tap1"), "{out}"),
+        "show hardware-interfaces" => {
+            has(&["Link speed: unknown", "RX Queues:", "  Ethernet address 02:fe:"])
+        }
+        "sh hard tap0 verbose" => has(&["qsz 512", "VIRTIO interface"]),
+        "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 4, "{out}"),
+        "show errors" => has(&["Count", "tap0-rx", "interface is down"]),
+        "show errors verbose" => has(&["tap0-rx 0"]),
+        "show runtime" => has(&["Calls", "Vectors/Call", "tap0-rx"]),
+        "show threads" => has(&["poller-0"]),
+        "show logging" => has(&["tap0", "created"]),
+        "show version" => has(&["taptool "]),
+        "show version verbose" => has(&["Version:", "PID:"]),
+        "delete tap tap0" => assert!(world.links("a").is_empty()),
+        "delete tap sw_if_index 2" => assert!(world.links("b").is_empty()),
+        "del tap tap2" => {
+            silent();
+            world.nothing_left();
+        }
+        "exec script" => assert_eq!(out, "run from a script\n"),
+        "comment nothing of this is read" | "wait 0.01" | "define NS a" | "undefine NS" => silent(),
+        "echo taps" => assert_eq!(out, "taps\n"),
+        "echo $(NS)" => assert_eq!(out, "a\n"),
+        "show macro" => has(&["NS", " a\n"]),
+        "help" | "?" => has(&["  create ", "  show ", "  quit "]),
+        "help create tap" => has(&["Usage: taptool create tap", "Example"]),
+        "create tap ?" => has(&["  host-ns NS ", "  <Enter> "]),
+        word if SHELL.contains(&word) => {
+            let (code, _, stderr) = one_shot(world, line);
+            assert_eq!(code, 2);
+            assert!(stderr.contains("goes with the interactive shell"), "{stderr}");
+        }
+        other => panic!("no effect is known of `{other}'"),
+    }
+}
+
+#[test]
+fn every_line_of_vpp_has_its_effect_or_is_refused_with_what_to_do_instead() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.quiet_netns("b");
+        let nested = world.dir().join("nested");
+        std::fs::write(&nested, "# of another script\necho run \\\n  from a script\n").unwrap();
+        let mut seen = BTreeSet::new();
+        for row in VPP_COMMANDS {
+            match row.here {
+                Here::Does(lines, _) => {
+                    for line in lines {
+                        let out = match *line {
+                            word if SHELL.contains(&word) => String::new(),
+                            "exec script" => run(world, &format!("exec {}", nested.display())),
+                            // What it needs is gone with the script before.
+                            "echo $(NS)" | "show macro" | "undefine NS" => {
+                                run(world, &format!("define NS a\n{line}"))
+                            }
+                            line => {
+                                // The world's own way to say which backend is tested.
+                                let creates = line.contains("tap id") || line == "create tap";
+                                let backend = if creates && on_vhost_net() {
+                                    " backend vhost-net"
+                                } else {
+                                    ""
+                                };
+                                run(world, &format!("{line}{backend}"))
+                            }
+                        };
+                        effect(world, line, &out);
+                        assert!(seen.insert(*line), "{line}: twice in the table");
+                    }
+                }
+                Here::Lacks { path, arguments, instead } => {
+                    let said = format!("{path}: not supported in this version\n  {instead}\n");
+                    let line = format!("{path} {arguments}");
+                    assert_eq!(one_shot(world, &line), (2, String::new(), said), "{line}");
+                }
+                Here::Refuses { line, instead } => {
+                    let (code, out, err) = one_shot(world, line);
+                    assert_eq!((code, out.as_str()), (2, ""), "{line}");
+                    let end = format!(": not supported in this version\n  {instead}\n");
+                    assert!(err.ends_with(&end), "{line}: {err}");
+                }
+            }
+        }
+        world.nothing_left();
+    });
+}
