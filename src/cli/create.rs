@@ -161,8 +161,11 @@ struct Options {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Backend {
+    /// Vhost-net where it works, else userspace.
     Auto,
+    /// The kernel's /dev/vhost-net.
     VhostNet,
+    /// The device embedded in this process.
     Userspace,
 }
 

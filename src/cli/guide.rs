@@ -318,14 +318,37 @@ mod tests {
     }
 
     #[test]
-    fn every_column_of_a_narrow_terminal_is_kept() {
+    fn a_list_of_what_comes_next_keeps_to_40_80_and_200_columns() {
         let root = grammar::tree();
-        for words in ["", "create", "create tap", "show"] {
+        for words in ["", "create", "create tap", "show", "set interface"] {
             let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
-            let text = table(&rows(&partial(&root, &words).unwrap()), 40);
-            let longest = text.lines().map(str::len).max().unwrap();
-            assert!(longest <= 42, "{longest}: {text}");
+            let rows = rows(&partial(&root, &words).unwrap());
+            for columns in [40, 80, 200] {
+                let text = table(&rows, columns);
+                let longest = text.lines().map(str::len).max().unwrap();
+                assert!(longest <= columns, "{longest}: {text}");
+            }
         }
+        let words = ["create", "tap", "backend"].map(str::to_owned);
+        let rows = rows(&partial(&root, &words).unwrap());
+        let narrow = "  WHICH
+      Who serves the rings: auto,
+      vhost-net or userspace [default:
+      auto]
+  auto
+      Vhost-net where it works, else
+      userspace
+  vhost-net
+      The kernel's /dev/vhost-net
+  userspace
+      The device embedded in this
+      process
+";
+        assert_eq!(table(&rows, 40), narrow, "{}", table(&rows, 40));
+        let wide =
+            "  WHICH      Who serves the rings: auto, vhost-net or userspace [default: auto]\n";
+        assert!(table(&rows, 80).starts_with(wide), "{}", table(&rows, 80));
+        assert_eq!(table(&rows, 80), table(&rows, 200));
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What a command prints: on stdout, on stderr, and with which exit code.
 
+use std::io::IsTerminal;
+
 use clap::builder::StyledStr;
 
 use super::grammar::Globals;
 use crate::api::{Outcome, Reply, Version};
 use crate::diag::{Code, Failure};
 use crate::render;
+use crate::sys::terminal;
 
 /// The output of one command.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -44,7 +47,7 @@ impl Shown {
         let out = if globals.json || globals.pretty {
             render::json(&outcome.reply, globals.pretty)
         } else {
-            render::text(&outcome.reply)
+            render::text(&outcome.reply, columns())
         };
         let left = render::left_behind(&outcome.reply);
         let code = (!left.is_empty()).then_some(Code::Failed);
@@ -114,6 +117,15 @@ impl Shown {
         };
         self.err.iter().map(|(prefix, text)| format!("{}{text}\n", paint(prefix))).collect()
     }
+}
+
+/// Columns of the terminal that results go to; none where they go elsewhere.
+pub(super) fn columns() -> Option<usize> {
+    let stdout = std::io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    terminal::size(stdout).map(|(columns, _)| columns)
 }
 
 fn prefix(place: &str, path: &str) -> String {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::grammar::Globals;
 use super::printer::Printer;
-use super::shown::Shown;
+use super::shown::{self, Shown};
 use super::values;
 use crate::api::{Reply, Request, ShowRequest, Submit};
 use crate::diag::{Code, Failure};
@@ -82,7 +82,9 @@ pub(super) async fn watch<S: Submit, O: Future<Output = i32>>(
             Some((then, last)) if globals.json || globals.pretty => {
                 Some(render::rates_json(last, &reply, now - *then, globals.pretty))
             }
-            Some((then, last)) => Some(render::rates_text(last, &reply, now - *then)),
+            Some((then, last)) => {
+                Some(render::rates_text(last, &reply, now - *then, shown::columns()))
+            }
             None => None,
         };
         if let Some(text) = &text {

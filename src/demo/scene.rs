@@ -61,7 +61,7 @@ impl Scene {
         let tcp = self.transfer().await?;
         let rest = ledger::at_rest(&self.control, &self.place);
         let (reply, frames) = self.stop.unless(rest).await?;
-        self.screen.block(&render::text(&reply))?;
+        self.screen.block(&render::text(&reply, None))?;
         self.screen.line("rx", &frames.rx())?;
         self.screen.line("tx", &frames.tx())?;
         self.screen.line("ledger", "every frame accounted for; the kernel counted the same")?;

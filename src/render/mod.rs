@@ -24,13 +24,14 @@ pub use rates::{has_rates, rates_json, rates_text};
 
 use crate::api::Reply;
 
-/// The reply as text, every line ended; empty where there is nothing to say.
-pub fn text(reply: &Reply) -> String {
+/// The reply as text, every line ended; empty where there is nothing to say. Layouts of ours fit
+/// into so many `columns`, where that is said; those of VPP are as wide as VPP's.
+pub fn text(reply: &Reply, columns: Option<usize>) -> String {
     match reply {
         Reply::Created(interface) => format!("{}\n", interface.name),
         Reply::Planned(steps) => planned::steps(steps),
         Reply::Deleted(_) | Reply::Changed(_) => String::new(),
-        Reply::Overview(all) => overview::table(all),
+        Reply::Overview(all) => overview::table(all, columns),
         Reply::Tap(all) => all.iter().map(tap::interface).collect(),
         Reply::Counters(all) => interface::table(all),
         Reply::Errors(rows, verbose) => errors::table(rows, *verbose),

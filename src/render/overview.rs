@@ -1,7 +1,8 @@
-//! `show`: everything in one table that fits 80 columns.
+//! `show`: everything in one table that fits 80 columns, or in a list that fits 40.
 //!
 //! An interface is a row, and under it each of its queues; both kinds of row share the columns, so
-//! the heading has two lines.
+//! the heading has two lines. On a terminal that is too narrow for it, what an interface is stands
+//! in two lines, and only its queues make a table.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
@@ -11,10 +12,16 @@ use super::pad::trimmed;
 use crate::api::{Action, Interface, Queue};
 use crate::counters::Counter;
 
-pub(super) fn table(all: &[Interface]) -> String {
+pub(super) fn table(all: &[Interface], columns: Option<usize>) -> String {
     if all.is_empty() {
         return String::new();
     }
+    let table = wide(all);
+    let longest = table.lines().map(|line| line.chars().count()).max();
+    if columns.is_some_and(|columns| longest > Some(columns)) { narrow(all) } else { table }
+}
+
+fn wide(all: &[Interface]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.add_row(["Interface", "Host side", "Backend", "State", "Action"]);
@@ -27,16 +34,34 @@ pub(super) fn table(all: &[Interface]) -> String {
             interface.state.word().to_owned(),
             action(&interface.action),
         ]);
-        for (side, queues) in [("rx", &interface.rx_queues), ("tx", &interface.tx_queues)] {
-            for queue in queues {
-                table.add_row(queue_row(numbers(side, queue)));
-            }
-        }
+        queues(interface).for_each(|(side, queue)| {
+            table.add_row(queue_row(numbers(side, queue)));
+        });
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     trimmed(table.lines())
+}
+
+fn narrow(all: &[Interface]) -> String {
+    let line = |[queue, packets, bytes, drops]: [String; 4]| {
+        format!("  {queue:<5} {packets:>10} {bytes:>12} {drops:>7}")
+    };
+    let mut lines = vec![line(["queue", "packets", "bytes", "drops"].map(str::to_owned))];
+    for interface in all {
+        let (backend, state) = (interface.backend.word(), interface.state.word());
+        lines.push(format!("{}  {state}  {backend}", interface.name));
+        lines.push(format!("  {}", host_side(interface)));
+        lines.push(format!("  {}", action(&interface.action)));
+        lines.extend(queues(interface).map(|(side, queue)| line(numbers(side, queue))));
+    }
+    trimmed(lines)
+}
+
+fn queues(interface: &Interface) -> impl Iterator<Item = (&'static str, &Queue)> {
+    let rx = interface.rx_queues.iter().map(|queue| ("rx", queue));
+    rx.chain(interface.tx_queues.iter().map(|queue| ("tx", queue)))
 }
 
 fn numbers(side: &str, queue: &Queue) -> [String; 4] {

@@ -68,24 +68,38 @@ fn rates<'a>(before: &'a Reply, now: &'a Reply, elapsed: Duration) -> Vec<Rate<'
     all
 }
 
-/// Rates as a table, a line for each queue.
-pub fn rates_text(before: &Reply, now: &Reply, elapsed: Duration) -> String {
+/// Columns that a table of rates takes where there is room.
+const WIDE: usize = 65;
+
+/// Rates as a table, a line for each queue; one that fits 40 columns, where there are no more than
+/// `columns`.
+pub fn rates_text(
+    before: &Reply,
+    now: &Reply,
+    elapsed: Duration,
+    columns: Option<usize>,
+) -> String {
     let rows = rates(before, now, elapsed);
     if rows.is_empty() {
         return String::new();
     }
-    let mut text = format!(
-        "{:<15}  {:<6}{:>14}{:>14}{:>14}\n",
-        "Interface", "queue", "packets/s", "bit/s", "drops/s"
-    );
+    let narrow = columns.is_some_and(|columns| columns < WIDE);
+    // Where there is no room, a name stands above its queues.
+    let line = |name: &str, [queue, packets, bits, drops]: [&str; 4]| match narrow {
+        true => format!("  {queue:<6}{packets:>10}{bits:>10}{drops:>10}\n"),
+        false => format!("{name:<15}  {queue:<6}{packets:>14}{bits:>14}{drops:>14}\n"),
+    };
+    let mut text = line("Interface", ["queue", "packets/s", "bit/s", "drops/s"]);
+    let mut above = "";
     for rate in rows {
+        if narrow && above != rate.name {
+            above = rate.name;
+            text.push_str(&format!("{above}\n"));
+        }
         let queue = format!("{} {}", rate.direction, rate.queue.id);
         let (packets, bits, drops) =
             (short(rate.packets), short(rate.bytes * 8.0), short(rate.drops));
-        text.push_str(&format!(
-            "{:<15}  {queue:<6}{packets:>14}{bits:>14}{drops:>14}\n",
-            rate.name
-        ));
+        text.push_str(&line(rate.name, [&queue, &packets, &bits, &drops]));
     }
     text
 }

@@ -1,3 +1,5 @@
+mod widths;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -12,6 +14,11 @@ use crate::counters::{
     CellBlock, Counter, Direction, DropReason, GROUP_WORDS, QueueCounters, QueueSnapshot,
 };
 use crate::units::{IfName, Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
+
+/// As where nobody says how many columns there are.
+fn text(reply: &Reply) -> String {
+    super::text(reply, None)
+}
 
 fn queue(direction: Direction, counted: &[(Counter, u64)], lost: &[DropReason]) -> Queue {
     let words: Vec<AtomicU64> = (0..GROUP_WORDS).map(|_| AtomicU64::new(0)).collect();
