@@ -72,13 +72,18 @@ impl Keys {
         Some(Self { _modes: modes, file })
     }
 
-    /// Waits for a key. Never ends where the terminal cannot be read.
+    /// Waits for a key, or for the terminal to be hung up: whoever reads a line next is told. Never
+    /// ends where the terminal cannot be read.
     pub async fn pressed(&self) {
         loop {
             let Ok(mut ready) = self.file.readable().await else {
                 return std::future::pending().await;
             };
             let mut keys = [0u8; 64];
+            // Which stays so, and would be found again and again.
+            if ready.ready().is_read_closed() {
+                return;
+            }
             match read(ready.get_inner(), &mut keys) {
                 Ok(0) | Err(Errno::EAGAIN | Errno::EINTR) => ready.clear_ready(),
                 Ok(_) => return,
