@@ -1,7 +1,7 @@
 //! A shell whose lines a holder answers.
 
-use super::open;
-use super::talk::{KEYS, Left};
+use super::talk::Left;
+use super::{open, shown};
 use crate::cli::{Remote, Shell, World};
 use crate::diag::Failure;
 use crate::holder::Place;
@@ -13,13 +13,9 @@ pub(super) async fn run<W: World>(
     place: &Place,
     signals: Signals,
 ) -> Result<u8, Failure> {
-    let banner = format!(
-        "taptool {}: client of the holder at {}; what it holds stays when you leave\n{KEYS}",
-        env!("CARGO_PKG_VERSION"),
-        crate::render::escape(&place.path().to_string_lossy()),
-    );
     let printer = shell.printer()?;
-    let mut talk = open(shell, &printer, signals, &banner).await?;
+    let who = format!("client of the holder at {}", shown(place));
+    let mut talk = open(shell, &printer, signals, &who).await?;
     let lines = shell.lines(remote, &printer);
     if talk.on(&lines, remote).await == Left::Detach {
         talk.print("interfaces stay with the holder\n").await;

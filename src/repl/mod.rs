@@ -22,14 +22,17 @@ mod history;
 mod owner;
 mod talk;
 
+use std::fs::OpenOptions;
+
 use crate::cli::{Guide, Names, Printer, Shell, World};
 use crate::diag::Failure;
-use crate::holder::Door;
+use crate::holder::{Door, Place};
+use crate::render;
 use crate::sys::signals::{self, Signals};
 
 use editor::Editor;
 use front::{Side, Tie};
-use talk::Talk;
+use talk::{KEYS, Talk};
 
 /// Runs the shell; before any runtime or thread exists. The exit code.
 ///
@@ -75,15 +78,23 @@ async fn start<W: World>(world: &W, shell: &Shell, tie: Tie) -> Result<u8, Failu
     owner::run(world, shell, door, tie, signals).await
 }
 
+/// A socket's path, safe to print.
+fn shown(place: &Place) -> String {
+    render::escape(&place.path().to_string_lossy()).into_owned()
+}
+
 /// Says who this is, and opens the editor.
 async fn open<'a>(
     shell: &Shell,
     printer: &'a Printer,
     signals: Signals,
-    banner: &str,
+    who: &str,
 ) -> Result<Talk<'a>, Failure> {
     if !shell.is_quiet() {
-        printer.text(banner).await;
+        let version = env!("CARGO_PKG_VERSION");
+        let device = OpenOptions::new().read(true).write(true).open("/dev/vhost-net");
+        let backend = if device.is_ok() { "vhost-net" } else { "userspace" };
+        printer.text(&format!("taptool {version}: {who}, backend {backend}\n{KEYS}")).await;
     }
     let names = Names::default();
     let editor = Editor::start(Guide::new(Names::clone(&names)), shell.has_colors())?;

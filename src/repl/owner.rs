@@ -7,7 +7,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -15,8 +14,8 @@ use nix::sys::signal::Signal;
 use tokio::sync::Notify;
 
 use super::front::Tie;
-use super::open;
-use super::talk::{KEYS, Left, Talk};
+use super::talk::{Left, Talk};
+use super::{open, shown};
 use crate::api::{DeleteRequest, Outcome, Reply, Request, ShowRequest, Submit};
 use crate::cli::{Shell, World};
 use crate::diag::Failure;
@@ -87,7 +86,11 @@ pub(super) async fn run<W: World>(
     let printer = shell.printer()?;
     let control = world.start(shell.settings()).await?;
     let guests = Guests { control: &control, made: RefCell::default() };
-    let mut talk = open(shell, &printer, signals, &banner(shell)?).await?;
+    let who = match shell.is_private() {
+        true => "owner, private".to_owned(),
+        false => format!("owner at {}", shown(&shell.place()?)),
+    };
+    let mut talk = open(shell, &printer, signals, &who).await?;
     let (served, life, enough) = (door.is_some(), Cell::new(Life::Stays), Notify::new());
     let log = |line: &str| {
         if life.get() == Life::Leaves {
@@ -207,20 +210,4 @@ async fn decide(stake: &Stake, served: bool, talk: &mut Talk<'_>) -> Result<Part
             return Ok(Parting::Stay);
         }
     }
-}
-
-fn banner(shell: &Shell) -> Result<String, Failure> {
-    let device = OpenOptions::new().read(true).write(true).open("/dev/vhost-net");
-    let backend = if device.is_ok() { "vhost-net" } else { "userspace" };
-    let version = env!("CARGO_PKG_VERSION");
-    let reached = match shell.is_private() {
-        true => "no other command reaches them".to_owned(),
-        false => {
-            let place = shell.place()?;
-            format!("socket {}", crate::render::escape(&place.path().to_string_lossy()))
-        }
-    };
-    Ok(format!(
-        "taptool {version}: interfaces live in this shell; backend {backend}, {reached}\n{KEYS}"
-    ))
 }

@@ -17,7 +17,7 @@ use crate::sys::signals::Signals;
 
 /// What the banner ends with.
 pub(super) const KEYS: &str =
-    "`?' says what can come next, Tab completes, `help COMMAND' explains, `quit' leaves\n";
+    "`?' tells what can follow, Tab completes, `help COMMAND' explains, `quit' leaves\n";
 
 /// How often the log is looked at while a line is typed.
 const LOOK: Duration = Duration::from_secs(1);
