@@ -26,6 +26,11 @@ fn invalid<T>(why: impl Into<String>) -> Result<T, Invalid> {
     Err(Invalid(why.into()))
 }
 
+/// A number as people write it: digits, and no sign.
+pub fn digits<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
 /// Entries of a split virtqueue: a power of two, 64…32768.
 ///
 /// VIRTIO allows less; 64 keeps one maximal frame of 2 KiB buffers postable
@@ -66,9 +71,9 @@ impl Default for RingSize {
 impl FromStr for RingSize {
     type Err = Invalid;
     fn from_str(s: &str) -> Result<Self, Invalid> {
-        match s.parse::<u64>() {
-            Ok(n) => Self::new(n),
-            Err(_) => invalid("not a power of two between 64 and 32768"),
+        match digits(s) {
+            Some(n) => Self::new(n),
+            None => invalid("not a power of two between 64 and 32768"),
         }
     }
 }
@@ -108,9 +113,9 @@ impl InterfaceId {
 impl FromStr for InterfaceId {
     type Err = Invalid;
     fn from_str(s: &str) -> Result<Self, Invalid> {
-        match s.parse::<u64>() {
-            Ok(n) => Self::new(n),
-            Err(_) => invalid("not an id between 0 and 8191"),
+        match digits(s) {
+            Some(n) => Self::new(n),
+            None => invalid("not an id between 0 and 8191"),
         }
     }
 }
@@ -311,17 +316,15 @@ impl FromStr for MemorySize {
     type Err = Invalid;
     /// Reads `512M`, `4G` or a number of bytes.
     fn from_str(s: &str) -> Result<Self, Invalid> {
-        let (digits, shift) = match s.as_bytes().last() {
+        let (number, shift) = match s.as_bytes().last() {
             Some(b'K' | b'k') => (&s[..s.len() - 1], 10),
             Some(b'M' | b'm') => (&s[..s.len() - 1], 20),
             Some(b'G' | b'g') => (&s[..s.len() - 1], 30),
             Some(b'T' | b't') => (&s[..s.len() - 1], 40),
             _ => (s, 0),
         };
-        let plain = digits.bytes().all(|b| b.is_ascii_digit());
-        let count = digits.parse::<u64>().ok().filter(|_| plain);
         // What overflows is too much as well.
-        Self::new(count.and_then(|n| n.checked_mul(1 << shift)).unwrap_or(0))
+        Self::new(digits(number).and_then(|n: u64| n.checked_mul(1 << shift)).unwrap_or(0))
     }
 }
 
@@ -411,12 +414,55 @@ impl Mtu {
     }
 }
 
+/// `txqueuelen` of the host side: 1…524288 packets.
+///
+/// A tun keeps as many places for a queue; its ring of pointers is one allocation of at most 4 MiB
+/// (`__ptr_ring_init_queue_alloc`, `KMALLOC_MAX_SIZE`). With none it receives nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct TxQueueLength(u32);
+
+impl TxQueueLength {
+    /// Largest length.
+    pub const MAX: u32 = 524_288;
+
+    /// Checks `packets`.
+    ///
+    /// # Errors
+    /// When it is outside 1…524288.
+    pub fn new(packets: u64) -> Result<Self, Invalid> {
+        match u32::try_from(packets) {
+            Ok(n) if (1..=Self::MAX).contains(&n) => Ok(Self(n)),
+            _ => invalid("not a number of packets between 1 and 524288"),
+        }
+    }
+
+    /// Packets.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl FromStr for TxQueueLength {
+    type Err = Invalid;
+    fn from_str(s: &str) -> Result<Self, Invalid> {
+        // What is no number is none of them.
+        Self::new(digits(s).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for TxQueueLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl FromStr for Mtu {
     type Err = Invalid;
     fn from_str(s: &str) -> Result<Self, Invalid> {
-        match s.parse::<u64>() {
-            Ok(n) => Self::new(n),
-            Err(_) => invalid("not an MTU between 68 and 65521"),
+        match digits(s) {
+            Some(n) => Self::new(n),
+            None => invalid("not an MTU between 68 and 65521"),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The binary as a shell script meets it: streams and exit codes where no process holds interfaces.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+mod common;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 use assert_cmd::cargo::cargo_bin;
+use common::{live, text};
 
 fn taptool() -> Command {
     let mut command = Command::new(cargo_bin("taptool"));
@@ -152,4 +155,27 @@ fn a_full_disk_is_a_failure() {
     assert_eq!(out.status.code(), Some(1));
     let err = String::from_utf8(out.stderr).unwrap();
     assert_eq!(err, "write to stdout: No space left on device (ENOSPC)\n");
+}
+
+#[test]
+fn a_dry_run_without_the_right_to_it_tells_the_steps_and_what_would_not_be_permitted() {
+    live(|world| {
+        world.quiet_netns("a");
+        let bin = world.dir().join("taptool");
+        std::fs::copy(common::taptool(), &bin).unwrap();
+        world.must(&format!("chmod 755 {}", world.dir().display()));
+        let line = format!(
+            "mount -t tmpfs -o mode=0755 net /dev/net; mknod -m 0600 /dev/net/tun c 10 200; \
+             exec setpriv --reuid 65534 --regid 65534 --clear-groups {} create tap0 --netns a \
+             --backend userspace --dry-run",
+            bin.display()
+        );
+        let out = world.start(&format!("unshare --mount sh -euc '{line}'")).output(20.0);
+        let (steps, said) = (text(&out.stdout), text(&out.stderr));
+        assert_eq!(out.status.code(), Some(0), "{said}");
+        assert!(steps.contains("make tap tap0"), "{steps}");
+        let expected =
+            "create: would not be permitted: tap0: open /dev/net/tun: Permission denied (EACCES)\n";
+        assert!(said.contains(expected), "{said}");
+    });
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Namespace, wire};
 use crate::diag::Failure;
-use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
+use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
 
 /// Which device serves the rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -72,9 +72,9 @@ pub struct CreateRequest {
     /// `host-mtu-size`; none: the kernel's 1500.
     #[serde(default)]
     pub host_mtu_size: Option<Mtu>,
-    /// `host-txqueuelen`, packets; none: the kernel's.
+    /// `host-txqueuelen`; none: the kernel's.
     #[serde(default)]
-    pub host_txqueuelen: Option<u32>,
+    pub host_txqueuelen: Option<TxQueueLength>,
     /// `host-down`: leave the host side down.
     #[serde(default, deserialize_with = "wire::nullable")]
     pub host_down: bool,

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::diag::Failure;
-use crate::units::Invalid;
+use crate::units::{Invalid, digits};
 
 /// How a user names a network namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +54,8 @@ impl FromStr for NamespaceSpec {
     type Err = Invalid;
     fn from_str(s: &str) -> Result<Self, Invalid> {
         if let Some(pid) = s.strip_prefix("pid:") {
-            return match pid.parse() {
-                Ok(pid) if pid > 0 => Ok(Self::Pid(pid)),
+            return match digits(pid) {
+                Some(pid) if pid > 0 => Ok(Self::Pid(pid)),
                 _ => Err(Invalid("`pid:' is followed by a process number".into())),
             };
         }

@@ -11,11 +11,11 @@ use nix::errno::Errno;
 use super::{complete, values};
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
-use crate::units::{self, IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
+use crate::units::{self, IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
 
 const EXAMPLES: &str = "\
 Examples:
-  create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24 --dry-run
+  create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24
   create tap id 3 host-ns foo host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2 gso";
 
 /// Create an interface and print its name.
@@ -121,9 +121,9 @@ struct Options {
     /// MTU, bytes, 68-65521 [default: 1500].
     #[arg(long, visible_alias = "mtu", value_name = "N", help_heading = "Host side")]
     host_mtu_size: Option<Mtu>,
-    /// Transmit queue length, packets [default: the kernel's].
-    #[arg(long, value_name = "N", value_parser = values::packets, help_heading = "Host side")]
-    host_txqueuelen: Option<u32>,
+    /// Transmit queue length, packets, 1-524288 [default: the kernel's].
+    #[arg(long, value_name = "N", help_heading = "Host side")]
+    host_txqueuelen: Option<TxQueueLength>,
     /// Leave the Linux device down.
     #[arg(long, help_heading = "Host side")]
     host_down: bool,

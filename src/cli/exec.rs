@@ -37,7 +37,7 @@ pub(super) async fn exec<S: Submit>(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<(), Code> {
-    let lines = match script::start(args.file, "exec") {
+    let lines = match script::start(args.file, "exec: ".to_owned()) {
         Ok(lines) => lines,
         Err(failure) => {
             let _ = printer.print(&Shown::failure("", "exec", &failure)).await;

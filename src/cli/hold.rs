@@ -98,7 +98,7 @@ pub(super) async fn hold<W: World>(
     };
     let begun = async {
         let control = world.start(settings).await?;
-        let lines = args.exec.map(|file| script::start(file, "hold")).transpose()?;
+        let lines = args.exec.map(|file| script::start(file, "hold: ".to_owned())).transpose()?;
         Ok((control, lines))
     };
     let (control, lines) = match begun.await {

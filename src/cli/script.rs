@@ -31,17 +31,17 @@ pub(super) struct Input {
     pub text: Result<String, Failure>,
 }
 
-/// Starts reading `path`; `-` is standard input. `verb` begins the message when it cannot be opened.
-pub(super) fn start(path: PathBuf, verb: &'static str) -> Result<mpsc::Receiver<Input>, Failure> {
+/// Starts reading `path`; `-` is standard input. `place` begins the message when it cannot be opened.
+pub(super) fn start(path: PathBuf, place: String) -> Result<mpsc::Receiver<Input>, Failure> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     thread::Builder::new()
         .name("script".into())
-        .spawn(move || read_file(&path, verb, &sender))
+        .spawn(move || read_file(&path, place, &sender))
         .map_err(|error| Failure::io("start of the script thread", "", &error))?;
     Ok(receiver)
 }
 
-fn read_file(path: &Path, verb: &str, sender: &mpsc::Sender<Input>) {
+fn read_file(path: &Path, place: String, sender: &mpsc::Sender<Input>) {
     if path == Path::new("-") {
         return read(std::io::stdin().lock(), "<stdin>", sender);
     }
@@ -51,7 +51,7 @@ fn read_file(path: &Path, verb: &str, sender: &mpsc::Sender<Input>) {
         Err(error) => {
             let text = Err(Failure::io("open", name, &error));
             // Nobody listens any more: nothing to say.
-            let _ = sender.blocking_send(Input { place: format!("{verb}: "), text });
+            let _ = sender.blocking_send(Input { place, text });
         }
     }
 }

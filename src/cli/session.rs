@@ -270,7 +270,7 @@ impl<'a, S: Submit> Session<'a, S> {
                 (shown.located(&place), Next::Line)
             }
             Verb::Exec(args) if depth < DEPTH_MAX && !args.keep_going => {
-                match script::start(args.file, "exec") {
+                match script::start(args.file, format!("{place}exec: ")) {
                     Ok(lines) => (Shown::default(), Next::Lines(lines)),
                     Err(failure) => located(&path, &failure),
                 }

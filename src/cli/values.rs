@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::units::Invalid;
+use crate::units::{Invalid, digits};
 
 /// Longest `wait`, seconds: a day.
 const WAIT_MAX: f64 = 86_400.0;
@@ -13,28 +13,20 @@ fn invalid<T>(why: &str) -> Result<T, Invalid> {
 
 /// A user or group number; the kernel reads the largest as "nobody in particular".
 pub(super) fn account(text: &str) -> Result<u32, Invalid> {
-    match text.parse::<u32>() {
-        Ok(n) if n != u32::MAX => Ok(n),
+    match digits::<u32>(text) {
+        Some(n) if n != u32::MAX => Ok(n),
         _ => invalid("not a number between 0 and 4294967294"),
-    }
-}
-
-/// A queue length in packets. A tun's queue has that many places: with none it receives nothing.
-pub(super) fn packets(text: &str) -> Result<u32, Invalid> {
-    match text.parse() {
-        Ok(n) if n > 0 => Ok(n),
-        _ => invalid("not a number of packets, at least 1"),
     }
 }
 
 /// Any number; used where this version takes only one of them.
 pub(super) fn count(text: &str) -> Result<u64, Invalid> {
-    text.parse().or_else(|_| invalid("not a number"))
+    digits(text).map_or_else(|| invalid("not a number"), Ok)
 }
 
 /// `sw_if_index` of an interface.
 pub(super) fn index(text: &str) -> Result<u32, Invalid> {
-    text.parse().or_else(|_| invalid("not a number between 0 and 4294967295"))
+    digits(text).map_or_else(|| invalid("not a number between 0 and 4294967295"), Ok)
 }
 
 /// Seconds, fractions allowed, up to a day.

@@ -107,7 +107,7 @@ impl Building {
             }
             Step::HostTxQueueLen(n) => {
                 let n = *n;
-                self.host(move |s, i| s.set_txqueuelen(i, n)).await
+                self.host(move |s, i| s.set_txqueuelen(i, n.get())).await
             }
             Step::HostBridge(bridge) => {
                 let bridge = bridge.clone();

@@ -25,22 +25,23 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
     let (choice, dry_run) = (request.backend, request.dry_run);
     let namespace = Arc::new(request.host_ns.into_fd()?);
     let own = in_own_namespace(&plan, &namespace).await?;
-    match preflight(&plan, &namespace).await {
-        // Who may not look there may still ask what would be done.
-        Err(failure) if dry_run && failure.code == Code::NotPermitted => {}
-        checked => checked?,
-    }
+    let checked = preflight(&plan, &namespace).await;
     if dry_run {
-        if choice == BackendChoice::Auto {
-            let probe = thread::run("backend", || VhostNet::open(1).err()).await?;
-            if let Some(failure) = probe {
-                fall_back(&mut plan, &failure);
+        excuse(shared, checked)?;
+        let tun = thread::run("backend", host::check_tun).await?;
+        excuse(shared, tun.map_err(|failure| named(failure, &plan)))?;
+        if choice != BackendChoice::Userspace {
+            let probe = thread::run("backend", || VhostNet::open(1).map(drop)).await?;
+            match probe {
+                Err(failure) if choice == BackendChoice::Auto => fall_back(&mut plan, &failure),
+                probe => excuse(shared, probe.map_err(|failure| named(failure, &plan)))?,
             }
         }
         tell(shared, plan.backend_reason.as_deref());
         let planned = steps(&plan, own).iter().map(|step| step.planned(&plan)).collect();
         return Ok(Reply::Planned(planned));
     }
+    checked?;
     control.start_watch().await.map_err(|failure| named(failure, &plan))?;
     let index = match run(shared, plan.clone(), &namespace, own).await {
         Err((Step::OpenBackend | Step::StartBackend, failure))
@@ -65,6 +66,17 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
     drop(registry);
     tell(shared, shown.backend_reason.as_deref());
     Ok(Reply::Created(Box::new(shown)))
+}
+
+/// Who has no right to something may still ask what would be done with it: said, and no failure.
+fn excuse(shared: &Shared, checked: Result<(), Failure>) -> Result<(), Failure> {
+    match checked {
+        Err(failure) if failure.code == Code::NotPermitted => {
+            shared.registry().notices.push(format!("would not be permitted: {failure}"));
+            Ok(())
+        }
+        checked => checked,
+    }
 }
 
 /// The host side's name, and its namespace in the creator's words.

@@ -8,7 +8,7 @@ use super::registry::Registry;
 use crate::api::{BackendChoice, BackendKind, CreateRequest};
 use crate::diag::Failure;
 use crate::host::HostName;
-use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize};
+use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
 
 /// What a create will make.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(super) struct Plan {
     pub(super) host_addresses: Vec<IpNet>,
     pub(super) host_gateways: Vec<IpAddr>,
     pub(super) host_mtu: Option<Mtu>,
-    pub(super) host_txqueuelen: Option<u32>,
+    pub(super) host_txqueuelen: Option<TxQueueLength>,
     pub(super) host_down: bool,
     pub(super) rx_ring_size: RingSize,
     pub(super) tx_ring_size: RingSize,
@@ -80,7 +80,8 @@ impl Plan {
             }
         }
         let asked_name = request.if_name.as_ref().or(request.name.as_ref()).cloned();
-        let (name, id) = registry.pick(kind, asked_name.as_ref(), request.id)?;
+        let (name, id) =
+            registry.pick(kind, asked_name.as_ref(), request.id, request.host_if_name.as_ref())?;
         let host_name = match (&request.host_if_name, &request.name) {
             (Some(host), _) => HostName::Exact(host.clone()),
             (None, Some(both)) => HostName::Exact(both.clone()),
@@ -126,7 +127,12 @@ impl Plan {
     /// # Errors
     /// Exit code 4, when one that was asked for is taken.
     pub(super) fn pick(&mut self, registry: &Registry) -> Result<(), Failure> {
-        let picked = registry.pick(self.kind, self.asked_name.as_ref(), self.asked_id)?;
+        let host_name = match &self.host_name {
+            HostName::Exact(name) => Some(name),
+            HostName::FirstFree(_) => None,
+        };
+        let name = self.asked_name.as_ref();
+        let picked = registry.pick(self.kind, name, self.asked_id, host_name)?;
         (self.name, self.id) = picked;
         if let HostName::FirstFree(name) = &mut self.host_name {
             *name = numbered(self.kind, self.id)?;

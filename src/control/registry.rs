@@ -34,7 +34,8 @@ pub(super) struct Reservation {
 }
 
 impl Registry {
-    /// Picks name and id for a create, without reserving them: `(name, id)`.
+    /// Picks name and id for a create, without reserving them: `(name, id)`. `host_name` is that of
+    /// the Linux device, where it was said.
     ///
     /// # Errors
     /// Exit code 4: taken; 1: no id is free.
@@ -43,13 +44,15 @@ impl Registry {
         kind: Kind,
         name: Option<&IfName>,
         id: Option<InterfaceId>,
+        host_name: Option<&IfName>,
     ) -> Result<(IfName, InterfaceId), Failure> {
         if let Some(name) = name.filter(|name| self.names.contains(name)) {
             let stem: String = name.as_str().chars().take(14).collect();
             let other = ['b', 'c'].map(|end| format!("{stem}{end}"));
             let other = if other[0] == name.as_str() { &other[1] } else { &other[0] };
             let cure = format!(
-                "two interfaces may not share a name: `create {other} --host-if-name {name} …'"
+                "two interfaces may not share a name: `create {other} --host-if-name {} …'",
+                host_name.unwrap_or(name),
             );
             return Err(
                 Failure::new(Code::Exists, name.as_str(), "interface already exists").hint(cure)
@@ -183,9 +186,9 @@ mod tests {
     fn the_first_free_id_is_the_one_whose_name_is_free_too() {
         let mut registry = Registry::default();
         registry.reserve(Kind::Tap, name("tap0"), InterfaceId::new(5).unwrap());
-        let (picked, id) = registry.pick(Kind::Tap, None, None).unwrap();
+        let (picked, id) = registry.pick(Kind::Tap, None, None, None).unwrap();
         assert_eq!((picked.as_str(), id.get()), ("tap1", 1));
-        let (picked, id) = registry.pick(Kind::Tun, None, None).unwrap();
+        let (picked, id) = registry.pick(Kind::Tun, None, None, None).unwrap();
         assert_eq!((picked.as_str(), id.get()), ("tun0", 0));
     }
 
@@ -193,23 +196,26 @@ mod tests {
     fn a_taken_name_or_id_is_exit_code_4_and_the_name_prints_the_cure() {
         let mut registry = Registry::default();
         let reservation = registry.reserve(Kind::Tap, name("eth0"), InterfaceId::new(0).unwrap());
-        let failure = registry.pick(Kind::Tap, Some(&name("eth0")), None).unwrap_err();
+        let failure = registry.pick(Kind::Tap, Some(&name("eth0")), None, None).unwrap_err();
         assert_eq!(failure.code, Code::Exists);
         assert!(failure.to_string().contains("create eth0b --host-if-name eth0"), "{failure}");
+        let (ours, host) = (name("eth0"), name("vt0"));
+        let failure = registry.pick(Kind::Tap, Some(&ours), None, Some(&host)).unwrap_err();
+        assert!(failure.to_string().contains("create eth0b --host-if-name vt0"), "{failure}");
         // The cure's name is another one, whatever the length.
         for (long, other) in
             [("abcdefghijklmno", "abcdefghijklmnb"), ("abcdefghijklmnb", "abcdefghijklmnc")]
         {
             let mut registry = Registry::default();
             registry.reserve(Kind::Tap, name(long), InterfaceId::new(0).unwrap());
-            let failure = registry.pick(Kind::Tap, Some(&name(long)), None).unwrap_err();
+            let failure = registry.pick(Kind::Tap, Some(&name(long)), None, None).unwrap_err();
             assert!(failure.to_string().contains(&format!("create {other} --")), "{failure}");
         }
         let failure =
-            registry.pick(Kind::Tap, None, Some(InterfaceId::new(0).unwrap())).unwrap_err();
+            registry.pick(Kind::Tap, None, Some(InterfaceId::new(0).unwrap()), None).unwrap_err();
         assert_eq!(failure.code, Code::Exists);
         registry.release(&reservation);
-        assert!(registry.pick(Kind::Tap, Some(&name("eth0")), None).is_ok());
+        assert!(registry.pick(Kind::Tap, Some(&name("eth0")), None, None).is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::plan::Plan;
 use crate::api::PlannedStep;
-use crate::units::{IfName, Mtu};
+use crate::units::{IfName, Mtu, TxQueueLength};
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) enum Step {
     StartBackend,
     HostMac,
     HostMtu(Mtu),
-    HostTxQueueLen(u32),
+    HostTxQueueLen(TxQueueLength),
     HostBridge(IfName),
     HostAddress(IpNet),
     HostUp,

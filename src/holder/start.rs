@@ -6,8 +6,8 @@
 //! holder's first client: nobody waits for a path to appear. Two starts at once are settled by the
 //! lock: who finds a holder that listens closes its first client, which turns to that one.
 //!
-//! The new process keeps nothing of where it was started: it leaves the session and the directory,
-//! and the network namespace too, unless that is the machine's own, because a process keeps its
+//! The new process keeps nothing of where it was started: it closes the files that it was given,
+//! leaves the session and the directory, and the network namespace too, unless that is the machine's own, because a process keeps its
 //! namespace alive.
 
 use std::fs::{self, File, OpenOptions};
@@ -25,7 +25,7 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use super::message::Answer;
 use super::place::Place;
 use crate::diag::{Code, Failure};
-use crate::sys::{socket, userns};
+use crate::sys::{process, socket, userns};
 
 /// A log above this many bytes becomes the old one.
 const LOG_MAX: u64 = 1 << 20;
@@ -97,6 +97,7 @@ fn log() -> Option<File> {
 /// # Errors
 /// When one of them cannot be had; the process is where it was or half way there.
 pub fn into_background() -> Result<(), Failure> {
+    process::close_inherited();
     let refused = |doing: &str, e: &std::io::Error| Failure::io(doing, "background", e);
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     let null = null.map_err(|e| refused("open /dev/null", &e))?;
@@ -124,6 +125,7 @@ impl First {
     /// # Errors
     /// Exit code 2 when standard input is no socket: this is no command for people.
     pub fn settle() -> Result<Self, Failure> {
+        process::close_inherited();
         let stdin = std::io::stdin();
         if socket::peer(stdin.as_fd()).is_err() {
             return Err(Failure::usage("--background", "only `taptool' itself starts this"));

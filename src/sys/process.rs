@@ -1,12 +1,14 @@
 //! A second process of this program.
 
 use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::SigSet;
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::{ForkResult, Pid, close};
 
 use crate::diag::{Code, Failure};
 
@@ -30,6 +32,28 @@ pub fn fork() -> Result<Option<Pid>, Failure> {
     match unsafe { nix::unistd::fork() }.map_err(failed)? {
         ForkResult::Parent { child } => Ok(Some(child)),
         ForkResult::Child => Ok(None),
+    }
+}
+
+/// Closes the files that this process was started with, standard input, output and error left alone:
+/// whoever waits for the end of a pipe, or for a lock, must not wait for a process that stays.
+///
+/// They are those without close-on-exec: every file of ours has it.
+pub fn close_inherited() {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let numbers: Vec<RawFd> = numbers.filter(|number| *number > 2).collect();
+    for number in numbers {
+        // SAFETY: only asked about; one that was closed meanwhile, as that of the list itself, says
+        // EBADF.
+        #[expect(unsafe_code, reason = "a file that is known by its number alone")]
+        let file = unsafe { BorrowedFd::borrow_raw(number) };
+        let inherited = fcntl(file, FcntlArg::F_GETFD)
+            .is_ok_and(|flags| !FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC));
+        if inherited {
+            // Nothing here knows its number.
+            let _ = close(number);
+        }
     }
 }
 

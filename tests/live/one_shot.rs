@@ -151,8 +151,15 @@ fn the_holder_outlives_the_shell_that_started_it_and_keeps_nothing_of_it() {
         world.quiet_netns("a");
         let here = world.dir().join("here");
         fs::create_dir(&here).unwrap();
+        // A lock, held as long as any process has the file.
+        let lock = world.dir().join("lock");
         // setsid: a session of its own, which ends with the shell.
-        let script = format!("cd {}; {} -q create tap0 --netns a", here.display(), world.taptool());
+        let script = format!(
+            "cd {}; exec 9>{}; flock 9; {} -q create tap0 --netns a",
+            here.display(),
+            lock.display(),
+            world.taptool()
+        );
         assert_eq!(world.must(&format!("setsid sh -c '{script}'")), "tap0\n");
         let holder = only_holder(world);
         assert_eq!(
@@ -162,6 +169,9 @@ fn the_holder_outlives_the_shell_that_started_it_and_keeps_nothing_of_it() {
         let stat = fs::read_to_string(format!("/proc/{holder}/stat")).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
         assert_eq!(fields[3], holder.to_string(), "it leads no session of its own");
+        let lock = fs::File::open(&lock).unwrap();
+        let free = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusiveNonblock);
+        assert!(free.is_ok(), "the holder has the shell's file, and its lock");
         fs::remove_dir(&here).unwrap();
         assert_eq!(world.objects("show tap0")[0]["state"], "up");
         world.done("delete tap0");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::{Hold, World, backend, live, one_shot};
+use crate::common::{Hold, World, backend, live, one_shot, taptool, text};
 
 /// Feeds `line` to a new holder, which must refuse it with `code`, name `word` and leave the links
 /// of namespace `a` as they were.
@@ -38,6 +38,14 @@ fn wrong_values_are_usage_errors_that_name_the_value() {
             ("host-mtu-size", "65522"),
             ("host-txqueuelen", "-1"),
             ("host-txqueuelen", "4294967296"),
+            ("host-txqueuelen", "524289"),
+            ("host-txqueuelen", "0"),
+            ("id", "+3"),
+            ("rx-ring-size", "+64"),
+            ("host-mtu-size", "+1500"),
+            ("num-rx-queues", "+1"),
+            ("owner", "+5"),
+            ("host-ns", "pid:+1"),
             ("host-ip4-addr", "10.9.0.256/24"),
             ("host-ip4-addr", "10.9.0.1/33"),
             ("host-ip4-addr", "fd00::1/64"),
@@ -337,6 +345,44 @@ fn a_dry_run_sets_mtu_and_addresses_before_up_and_routes_last() {
             at("add a default route via 10.9.0.2 dev tap0"),
         ];
         assert!(order.is_sorted(), "{texts:#?}");
+    });
+}
+
+#[test]
+fn the_longest_queue_that_is_accepted_is_one_that_the_kernel_makes() {
+    live(|world| {
+        world.quiet_netns("a");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns a host-txqueuelen 524288");
+        assert_eq!(hold.tap("tap0")["qlen"], 524_288);
+        hold.close();
+    });
+}
+
+#[test]
+fn a_dry_run_is_refused_where_the_create_would_be_and_says_what_is_not_permitted() {
+    live(|world| {
+        world.quiet_netns("a");
+        // Files that this test can take away.
+        let line = |dev: &str, who: &str, backend: &str| {
+            let run = format!(
+                "mount -t tmpfs -o mode=0755 net /dev/net; {dev} exec {who} {} create tap0 \
+                 --netns a --backend {backend} --dry-run",
+                taptool().display()
+            );
+            let out = world.start(&format!("unshare --mount sh -euc '{run}'")).output(20.0);
+            (out.status.code(), text(&out.stdout), text(&out.stderr))
+        };
+        let (code, out, err) = line("", "", "userspace");
+        assert_eq!((code, out.as_str()), (Some(7), ""), "{err}");
+        assert!(err.contains("open /dev/net/tun: No such file or directory (ENOENT)"), "{err}");
+        let node = "mknod -m 0600 /dev/net/tun c 10 200;";
+        let (code, out, err) = line(node, "", "userspace");
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+        let missing = format!("{node} mount --bind /dev/null /dev/vhost-net || true;");
+        let (code, out, err) = line(&missing, "", "vhost-net");
+        assert_eq!((code, out.as_str()), (Some(7), ""), "{err}");
+        assert!(err.contains("/dev/vhost-net"), "{err}");
     });
 }
 

@@ -38,9 +38,6 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
             return Err(Failure::usage(option, "not a number between 0 and 4294967294"));
         }
     }
-    if request.host_txqueuelen == Some(0) {
-        return Err(Failure::usage("host-txqueuelen", "not a number of packets, at least 1"));
-    }
     for (option, needs, gateway) in gateways {
         let Some(gateway) = gateway else { continue };
         let of_family = |net: &IpNet| net.addr().is_ipv4() == gateway.is_ipv4();

@@ -200,7 +200,7 @@ fn the_first_failing_line_ends_it_with_its_code_and_removes_everything() {
         (
             "show\nexec /no/x\nshow\n",
             Code::Failed,
-            "exec: /no/x: open: No such file or directory (ENOENT)\n",
+            "f:2: exec: /no/x: open: No such file or directory (ENOENT)\n",
         ),
         ("show\n-j\nshow\n", Code::Usage, "f:2: no command\n"),
     ] {

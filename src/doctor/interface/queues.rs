@@ -9,6 +9,7 @@ use crate::doctor::commands::{self, word};
 use crate::doctor::look::Look;
 use crate::doctor::reasons;
 use crate::host::inspect::Inspection;
+use crate::units::TxQueueLength;
 
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let interface = case.interface;
@@ -131,7 +132,7 @@ fn by_the_host(interface: &Interface, seen: &Inspection) -> Vec<Finding> {
     let (place, stats) = (place(interface), seen.link.stats);
     let mut findings = Vec::new();
     if stats.tx_dropped > 0 {
-        let length = seen.link.qlen.saturating_mul(4).max(1000);
+        let length = seen.link.qlen.saturating_mul(4).clamp(1000, TxQueueLength::MAX);
         let args = format!("link set {} txqueuelen {length}", word(&interface.host_if_name));
         let count = stats.tx_dropped;
         findings.push(
