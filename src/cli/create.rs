@@ -124,7 +124,7 @@ struct Options {
     /// Transmit queue length, packets, 1-524288 [default: the kernel's].
     #[arg(long, value_name = "N", help_heading = "Host side")]
     host_txqueuelen: Option<TxQueueLength>,
-    /// Leave the Linux device down.
+    /// Leave the Linux device down; excludes gateways.
     #[arg(long, help_heading = "Host side")]
     host_down: bool,
     /// User, by number, who may open the device.

@@ -86,7 +86,8 @@ impl TryFrom<Args> for Request {
             named.push(interface);
         }
         if named.is_empty() {
-            return Err(Failure::usage("", "Missing <interface>"));
+            let hint = "delete {NAME... | sw_if_index N | --all}";
+            return Err(Failure::usage("", "Missing <interface>").hint(hint));
         }
         Ok(Self::Delete(DeleteRequest::Named(named)))
     }

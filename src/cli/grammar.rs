@@ -10,7 +10,7 @@ use super::guide::{self, Place};
 use super::meta::Word;
 use super::reach::Reach;
 use super::watch::Again;
-use super::words::{self, Refusal};
+use super::words::{self, Doubt, Refusal};
 use super::{
     clear, complete, create, delete, doctor, exec, gso, hold, meta, monitor, set, show, usage, vpp,
     xconnect,
@@ -155,8 +155,8 @@ pub(super) struct Parsed {
     pub globals: Globals,
     pub reach: Reach,
     pub verb: Verb,
-    /// The sub-command that a name on the line resembles.
-    pub doubt: Option<String>,
+    /// A name on the line that may not be one.
+    pub doubt: Option<Doubt>,
 }
 
 /// What a line asks for.
@@ -256,11 +256,11 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
     Ok(Parsed { path, globals, reach, verb, doubt: resolved.doubt })
 }
 
-/// Points at the command that was probably meant, where a name is not that of an interface.
-pub(super) fn advise(path: &str, doubt: Option<&str>, failure: Failure) -> Failure {
+/// Points at what was probably meant, where a name is not that of an interface.
+pub(super) fn advise(doubt: Option<&Doubt>, failure: Failure) -> Failure {
     match doubt {
-        Some(meant) if failure.code == Code::NotFound => {
-            failure.hint(format!("did you mean {}", words::quoted(&format!("{path} {meant}"))))
+        Some(Doubt { word, meant }) if failure.code == Code::NotFound && failure.on == *word => {
+            failure.hint(format!("did you mean {}", words::quoted(meant)))
         }
         _ => failure,
     }

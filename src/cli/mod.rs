@@ -245,7 +245,7 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
         }
         Verb::Request(request) => {
             let result = block_on(async { remote(&settings)?.submit(request).await })
-                .map_err(|failure| grammar::advise(&path, doubt.as_deref(), failure));
+                .map_err(|failure| grammar::advise(doubt.as_ref(), failure));
             print(&Shown::result(&path, result, &globals), color)
         }
     }

@@ -258,7 +258,7 @@ impl<'a, S: Submit> Session<'a, S> {
                     (shown.located(&place), Next::Line)
                 }
                 Err(failure) => {
-                    let failure = grammar::advise(&path, parsed.doubt.as_deref(), failure);
+                    let failure = grammar::advise(parsed.doubt.as_ref(), failure);
                     located(&path, &failure)
                 }
             },

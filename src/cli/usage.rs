@@ -18,11 +18,18 @@ pub(super) fn failure(error: &clap::Error) -> Failure {
             Failure::usage(subject(&arg, &value), why)
         }
         ErrorKind::InvalidValue => {
-            let valid = text(error, ContextKind::ValidValue);
-            Failure::usage(subject(&arg, &value), format!("not one of {valid}"))
+            let why = match text(error, ContextKind::ValidValue) {
+                valid if !valid.is_empty() => format!("not one of {valid}"),
+                _ => "its value is empty".to_owned(),
+            };
+            Failure::usage(subject(&arg, &value), why)
         }
         ErrorKind::MissingRequiredArgument => {
-            Failure::usage("", format!("Missing {}", places(&arg)))
+            let missing = Failure::usage("", format!("Missing {}", places(&arg)));
+            match usage_line(error) {
+                Some(usage) => missing.hint(usage),
+                None => missing,
+            }
         }
         ErrorKind::ArgumentConflict => {
             let prior = text(error, ContextKind::PriorArg);
@@ -49,6 +56,14 @@ pub(super) fn place(error: &clap::Error, line: &[String]) -> Option<usize> {
             || word.starts_with("--") && word.split_once('=').is_some_and(|(_, v)| v == value)
     };
     if value.is_empty() { None } else { line.iter().position(holds) }
+}
+
+/// How the command is written, the program's name not among its words.
+fn usage_line(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) else { return None };
+    let usage = usage.to_string();
+    let line = usage.trim().strip_prefix("Usage: taptool ")?.lines().next()?;
+    Some(line.replace("[OPTIONS] ", ""))
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> String {

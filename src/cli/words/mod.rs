@@ -41,8 +41,17 @@ pub(crate) struct Line {
     pub path: String,
     /// The words for clap, the program's name not among them.
     pub argv: Vec<String>,
-    /// A sub-command that a word taken as a name resembles.
-    pub doubt: Option<String>,
+    /// A word that was taken as a name, but may not be one.
+    pub doubt: Option<Doubt>,
+}
+
+/// A word taken as a name, and what it resembles: a command, or an option of this one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Doubt {
+    /// The word.
+    pub word: String,
+    /// What was probably meant.
+    pub meant: String,
 }
 
 /// A line that is no command, and how far it was one.
@@ -103,7 +112,7 @@ struct Walk<'a> {
     /// A bare word became an option.
     bare_option: bool,
     positionals: usize,
-    doubt: Option<String>,
+    doubt: Option<Doubt>,
     /// The commands above this one, without the first.
     above: Vec<&'a Command>,
     /// Options of those, which clap takes behind everything else.
@@ -240,8 +249,13 @@ impl<'a> Walk<'a> {
                 return Err(self.unknown_word(word));
             }
             self.may_name(word, remedy)?;
-        } else if !self.begun {
-            self.doubt = nearest::slip(word, children(self.node)).map(str::to_owned);
+        } else if self.doubt.is_none() {
+            let command = nearest::slip(word, children(self.node)).filter(|_| !self.begun);
+            let meant = match command {
+                Some(command) => Some([&self.path[..], &[command]].concat().join(" ")),
+                None => nearest::slip(word, bare_words(self.node)).map(str::to_owned),
+            };
+            self.doubt = meant.map(|meant| Doubt { word: word.to_owned(), meant });
         }
         self.begun = true;
         self.positionals += 1;

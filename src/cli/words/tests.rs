@@ -206,7 +206,10 @@ fn a_quoted_token_is_short_and_harmless() {
 #[test]
 fn a_name_that_resembles_a_command_is_remembered() {
     let resolved = resolve(&full(), &split("show erors")).unwrap();
-    assert_eq!(resolved.doubt.as_deref(), Some("errors"));
+    assert_eq!(resolved.doubt.unwrap().meant, "show errors");
+    let resolved = resolve(&full(), &split("show tap tap0 descriptor")).unwrap();
+    let doubt = resolved.doubt.unwrap();
+    assert_eq!((&*doubt.word, &*doubt.meant), ("descriptor", "descriptors"));
     assert_eq!(resolve(&full(), &split("show tap0")).unwrap().doubt, None);
 }
 
