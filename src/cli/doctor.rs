@@ -1,5 +1,6 @@
 //! `doctor [NAME]`: the command, and its findings as people read them.
 
+use super::complete;
 use super::grammar::Globals;
 use super::shown::Shown;
 use crate::api::{InterfaceRef, Reply, Request, ShowRequest, Submit};
@@ -29,7 +30,7 @@ const WIDTH: usize = 100;
 #[command(after_help = "Examples:\n  taptool doctor\n  taptool doctor tap0\n  -j doctor tap0")]
 pub(super) struct Args {
     /// The interface.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::interfaces())]
     pub name: Option<IfName>,
 }
 

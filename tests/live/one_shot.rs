@@ -60,6 +60,10 @@ fn text_and_json_are_the_same_as_those_of_a_script_line() {
         let shown = world.done("show tap tap0 descriptors");
         assert!(shown.contains("02:fe:00:00:00:01"), "{shown}");
         assert!(world.done("show").contains("xconnect tap1"));
+        let pretty = world.done("-p show");
+        assert!(pretty.lines().count() > 10 && pretty.starts_with("[\n  {\n"), "{pretty}");
+        let parsed: serde_json::Value = serde_json::from_str(&pretty).unwrap();
+        assert_eq!(parsed[1]["name"], "tap1");
         assert!(world.done("show interface").contains("tap1"));
         assert_eq!(world.done("show errors"), "");
         assert_eq!(names("delete tap0 tap1"), ["tap0", "tap1"]);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{tap0, wired};
 use crate::api::{Interface, Reply};
-use crate::render::{rates_text, text};
+use crate::render::{rates_json, rates_text, text};
 
 const COLUMNS: [usize; 3] = [40, 80, 200];
 
@@ -71,4 +73,18 @@ abcdefghijklmno  rx 0          6.17 G             0             0
 abcdefghijklmno  tx 0               0             0             0
 ",
     );
+}
+
+#[test]
+fn rates_as_json_are_an_object_for_each_queue() {
+    let (before, now) = (Reply::Overview(Vec::new()), Reply::Overview(vec![tap0()]));
+    let json = rates_json(&before, &now, Duration::from_secs(2), false);
+    let all: Value = serde_json::from_str(&json).unwrap();
+    let expected = serde_json::json!([
+        { "name": "tap0", "direction": "rx", "queue": 0,
+          "packets_per_second": 5.0, "bytes_per_second": 490.0, "drops_per_second": 0.5 },
+        { "name": "tap0", "direction": "tx", "queue": 0,
+          "packets_per_second": 4.5, "bytes_per_second": 441.0, "drops_per_second": 1.0 },
+    ]);
+    assert_eq!(all, expected);
 }
