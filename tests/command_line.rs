@@ -94,7 +94,7 @@ fn an_empty_script_is_done_and_one_that_is_not_there_is_refused() {
 #[test]
 fn a_holder_that_cannot_be_started_is_refused_before_anything_is_made() {
     let (code, out, err) = run("create tap0");
-    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    assert_eq!((code, out.as_str()), (6, ""), "{err}");
     assert!(err.contains("/nonexistent/ctl.sock.lock: open: "), "{err}");
 }
 

@@ -4,7 +4,8 @@
 //! # Theory of operation
 //! The control thread runs a session, which takes the script's lines, and the server, which answers
 //! the clients of the socket, side by side. A signal ends the session; then the server begins no
-//! further request and waits for those that run. Whatever ends the hold, everything is removed
+//! further request and waits for those that run. The service manager is told that the hold is ready
+//! when a script that is a file has run, or at once. Whatever ends the hold, everything is removed
 //! before it returns. At the end of the script nothing is: the interfaces stay until a signal.
 
 #[cfg(test)]
@@ -13,7 +14,7 @@ mod tests;
 use std::cell::Cell;
 use std::future::Future;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, mpsc};
@@ -87,8 +88,16 @@ pub(super) async fn hold<W: World>(
         let _ = printer.print(&shown).await;
         Err(failure.code)
     };
-    let entrance = match enter(reach).await {
-        Ok(door) => door.map(|door| Entrance { door, first }),
+    // A script that has an end is part of the start; lines of a pipe may never end.
+    let ends = args.exec.as_deref().is_some_and(|file| file != Path::new("-") && file.is_file());
+    let begun = async {
+        let door = enter(reach).await?;
+        let control = world.start(settings).await?;
+        let lines = args.exec.map(|file| script::start(file, "hold: ".to_owned())).transpose()?;
+        Ok((door, control, lines))
+    };
+    let (door, control, lines) = match begun.await {
+        Ok(begun) => begun,
         Err(failure) => {
             if let Some(first) = first {
                 first.refuse(&failure).await;
@@ -96,18 +105,18 @@ pub(super) async fn hold<W: World>(
             return refused(failure).await;
         }
     };
-    let begun = async {
-        let control = world.start(settings).await?;
-        let lines = args.exec.map(|file| script::start(file, "hold: ".to_owned())).transpose()?;
-        Ok((control, lines))
-    };
-    let (control, lines) = match begun.await {
-        Ok(begun) => begun,
-        Err(failure) => return refused(failure).await,
-    };
+    let entrance = door.map(|door| Entrance { door, first });
     // Whoever does not wait for this word does not listen for it either.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let end = serve(&control, lines, entrance, globals, printer, stop).await;
+    let ready = || drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+    if !ends {
+        ready();
+    }
+    let run = || {
+        if ends {
+            ready()
+        }
+    };
+    let end = serve(&control, lines, entrance, (globals, printer), run, stop).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     end
 }
@@ -133,13 +142,14 @@ fn activated() -> Option<OwnedFd> {
     if ours { socket::inherited(FIRST) } else { None }
 }
 
-/// Runs the script and answers clients, then removes everything.
+/// Runs the script and answers clients, then removes everything. `run` is called when the script has
+/// run.
 pub(super) async fn serve<S: Owner>(
     control: &S,
     lines: Option<mpsc::Receiver<Input>>,
     entrance: Option<Entrance>,
-    globals: &Globals,
-    printer: &Printer,
+    (globals, printer): (&Globals, &Printer),
+    run: impl FnOnce(),
     stop: impl Future<Output = i32>,
 ) -> Result<(), Code> {
     let session = async {
@@ -150,6 +160,7 @@ pub(super) async fn serve<S: Owner>(
             end = session.run(lines, stop.as_mut()).await;
         }
         if end == End::OfLines {
+            run();
             stop.await;
             end = End::Stopped;
         }

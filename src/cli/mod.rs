@@ -230,11 +230,16 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
         Verb::Hold(args) => {
             settings.memory = args.memory;
             // Before there is any other thread.
-            let first = match args.background.then(First::settle).transpose() {
+            let first = match args.background.then(First::take).transpose() {
                 Ok(first) => first,
                 Err(failure) => return refuse(&failure),
             };
+            let settled = first.as_ref().map_or(Ok(()), First::settle);
             ended(block_on(async {
+                if let (Some(first), Err(failure)) = (&first, &settled) {
+                    first.refuse(failure).await;
+                }
+                settled?;
                 // Signals first: threads inherit what is blocked.
                 let stop = world.stop()?;
                 let printer = Printer::start(io::stdout(), io::stderr(), color)?;

@@ -7,7 +7,8 @@
 //! left behind and ends with the process.
 
 use std::io::{self, ErrorKind, Write};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -16,12 +17,18 @@ use super::pager::Pager;
 use super::shown::Shown;
 use crate::diag::{Code, Failure};
 
-type Job = (Shown, Option<Pager>, oneshot::Sender<io::Result<()>>);
+/// What to print, how, and who waits for it: nobody for a line of a log.
+type Job = (Shown, Option<Pager>, Option<oneshot::Sender<io::Result<()>>>);
+
+/// Most lines of a log that wait to be written.
+const LOG_WAITING_MAX: usize = 4096;
 
 /// The way to stdout and stderr.
 #[derive(Debug)]
 pub struct Printer {
     jobs: mpsc::Sender<Job>,
+    /// Lines of a log that wait.
+    logged: Arc<AtomicUsize>,
     /// Where results go through it when they are long.
     pager: Option<Pager>,
 }
@@ -34,11 +41,13 @@ impl Printer {
         color: bool,
     ) -> Result<Self, Failure> {
         let (jobs, queue) = mpsc::channel();
+        let logged = Arc::<AtomicUsize>::default();
+        let written = Arc::clone(&logged);
         thread::Builder::new()
             .name("printer".into())
-            .spawn(move || work(&queue, out, err, color))
+            .spawn(move || work(&queue, &written, out, err, color))
             .map_err(|error| Failure::io("start of the printer thread", "", &error))?;
-        Ok(Self { jobs, pager: None })
+        Ok(Self { jobs, logged, pager: None })
     }
 
     /// The same, with long results a page at a time.
@@ -60,7 +69,7 @@ impl Printer {
     /// Waits until all that was logged is written.
     pub async fn flush(&self) {
         let (done, wait) = oneshot::channel();
-        if self.jobs.send((Shown::default(), None, done)).is_ok() {
+        if self.jobs.send((Shown::default(), None, Some(done))).is_ok() {
             // The thread may have ended in between.
             let _ = wait.await;
         }
@@ -72,10 +81,14 @@ impl Printer {
         let _ = self.print(&Shown::failure("", path, failure)).await;
     }
 
-    /// Writes a line to stderr when its turn comes; nobody waits for it.
+    /// Writes a line to stderr when its turn comes; nobody waits for it. Where nobody reads stderr,
+    /// lines beyond [`LOG_WAITING_MAX`] are lost.
     pub fn log(&self, line: &str) {
-        // Where the thread has ended there is nobody to tell.
-        let _ = self.jobs.send((Shown::note(line), None, oneshot::channel().0));
+        if self.logged.load(Ordering::Relaxed) < LOG_WAITING_MAX {
+            self.logged.fetch_add(1, Ordering::Relaxed);
+            // Where the thread has ended there is nobody to tell.
+            let _ = self.jobs.send((Shown::note(line), None, None));
+        }
     }
 
     /// Prints what a command has to say.
@@ -90,7 +103,7 @@ impl Printer {
         let gone = Err(Some(Code::Failed));
         if self
             .jobs
-            .send((shown.clone(), self.pager.clone().filter(|_| self.pages(shown)), done))
+            .send((shown.clone(), self.pager.clone().filter(|_| self.pages(shown)), Some(done)))
             .is_err()
         {
             return gone;
@@ -103,7 +116,13 @@ impl Printer {
     }
 }
 
-fn work(queue: &mpsc::Receiver<Job>, mut out: impl Write, mut err: impl Write, color: bool) {
+fn work(
+    queue: &mpsc::Receiver<Job>,
+    logged: &AtomicUsize,
+    mut out: impl Write,
+    mut err: impl Write,
+    color: bool,
+) {
     for (shown, pager, done) in queue {
         // Where even stderr is gone there is nobody to tell.
         let _ = err.write_all(shown.stderr(color).as_bytes()).and_then(|()| err.flush());
@@ -115,7 +134,10 @@ fn work(queue: &mpsc::Receiver<Job>, mut out: impl Write, mut err: impl Write, c
         {
             let _ = writeln!(err, "{}", Failure::io("write to stdout", "", error));
         }
-        // Whoever asked may have stopped waiting.
-        let _ = done.send(printed);
+        match done {
+            // Whoever asked may have stopped waiting.
+            Some(done) => drop(done.send(printed)),
+            None => drop(logged.fetch_sub(1, Ordering::Relaxed)),
+        }
     }
 }

@@ -26,6 +26,10 @@ use crate::diag::{Code, Failure, errno_text};
 /// How often a request that was not begun is tried.
 const TRIES: u32 = 50;
 
+/// How many holders are started for one request: each may lose against one that somebody else
+/// started, but hardly so often.
+const STARTS_MAX: u32 = 5;
+
 /// How long a holder may take to say who it is.
 const GREETING: Duration = Duration::from_secs(10);
 
@@ -82,12 +86,13 @@ impl Client {
     /// cannot be started.
     pub async fn submit(&self, request: Request) -> Result<Result<Outcome, Request>, Failure> {
         let mut slot = self.connection.lock().await;
+        let mut starts = 0;
         for attempt in 0..TRIES {
             // Whoever leaves takes its socket away first, so this seldom waits.
             tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
             let mut connection = match slot.take() {
                 Some(connection) => connection,
-                None => match self.connect(request.creates()).await {
+                None => match self.connect(request.creates().then_some(&mut starts)).await {
                     Ok(Some(connection)) => connection,
                     Ok(None) => return Ok(Err(request)),
                     Err(Missed::Cut) => continue,
@@ -113,7 +118,7 @@ impl Client {
     /// # Errors
     /// Exit code 6, as for [`Client::submit`].
     pub async fn monitor(&self) -> Result<Option<Events>, Failure> {
-        let mut connection = match self.connect(false).await {
+        let mut connection = match self.connect(None).await {
             Ok(Some(connection)) => connection,
             // Who leaves in this moment has nothing to say any more.
             Ok(None) | Err(Missed::Cut) => return Ok(None),
@@ -124,12 +129,25 @@ impl Client {
         Ok(Some(Events(connection)))
     }
 
-    /// Connects to the holder or, if `start`, to a new one; none where there is none.
-    async fn connect(&self, start: bool) -> Result<Option<Connection>, Missed> {
-        let socket = match self.place.connect()? {
-            Found::Listener(socket) => socket,
-            Found::Nothing | Found::Stale if start => start::background(&self.place)?,
-            Found::Nothing | Found::Stale => return Ok(None),
+    /// Connects to the holder or, where `starts` counts those, to a new one; none where there is
+    /// none.
+    async fn connect(&self, starts: Option<&mut u32>) -> Result<Option<Connection>, Missed> {
+        let socket = match (self.place.connect()?, starts) {
+            (Found::Listener(socket), _) => socket,
+            (Found::Nothing | Found::Stale, None) => return Ok(None),
+            (Found::Nothing | Found::Stale, Some(starts)) if *starts < STARTS_MAX => {
+                *starts += 1;
+                start::background(&self.place)?
+            }
+            (Found::Nothing | Found::Stale, Some(_)) => {
+                let failure = self.silent("each one that is started ends at once");
+                let log = start::log_path().map(|log| format!("{} may say why", log.display()));
+                return Err(match log {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+                .into());
+            }
         };
         self.greet(socket).await.map(Some)
     }

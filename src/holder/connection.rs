@@ -23,6 +23,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Most files that one message may bring.
 const FILES_MAX: usize = 8;
 
+/// Most files of messages that were not read yet.
+const FILES_WAITING_MAX: usize = 64;
+
 /// A message and the files that came with it.
 #[derive(Debug)]
 pub(super) struct Message {
@@ -97,6 +100,9 @@ impl Connection {
                 self.files.push((at - end - 1, file));
             }
         }
+        if files.len() > FILES_MAX {
+            return Err(invalid("too many files"));
+        }
         Ok(Some(Message { text, files }))
     }
 
@@ -108,7 +114,7 @@ impl Connection {
         let read = || socket::receive(stream.as_fd(), &mut buffer, &mut came);
         let got = stream.async_io(Interest::READABLE, read).await?;
         inbox.extend_from_slice(&buffer[..got]);
-        if files.len() + came.len() > FILES_MAX {
+        if files.len() + came.len() > FILES_WAITING_MAX {
             return Err(invalid("too many files"));
         }
         files.extend(came.into_iter().map(|file| (inbox.len(), file)));
@@ -124,15 +130,17 @@ impl Connection {
         text: &[u8],
         mut files: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
-        let mut rest = [text, b"\0"].concat();
-        while !rest.is_empty() {
-            let write = || socket::send(self.stream.as_fd(), &rest, files);
-            let sent = timeout(DEADLINE, self.stream.async_io(Interest::WRITABLE, write));
-            let sent = sent.await.map_err(|_| io::ErrorKind::TimedOut)??;
-            files = &[];
-            rest.drain(..sent);
-        }
-        Ok(())
+        let whole = [text, b"\0"].concat();
+        let mut sent = 0;
+        let send = async {
+            while sent < whole.len() {
+                let write = || socket::send(self.stream.as_fd(), &whole[sent..], files);
+                sent += self.stream.async_io(Interest::WRITABLE, write).await?;
+                files = &[];
+            }
+            Ok(())
+        };
+        timeout(DEADLINE, send).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod client;
 mod connection;
+mod crowd;
 mod door;
 mod message;
 mod place;

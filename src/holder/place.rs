@@ -18,6 +18,9 @@ use crate::sys::{socket, userns};
 /// Where root's holder listens.
 const ROOT_DIR: &str = "/run/taptool";
 
+/// Longest path of a socket, bytes (`sun_path`, unix(7)).
+const PATH_MAX: usize = 107;
+
 /// A control socket's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -45,11 +48,23 @@ impl Place {
     /// that of outside for the root of a user namespace.
     ///
     /// # Errors
-    /// When the working directory, which a relative path needs, is gone.
+    /// When the working directory, which a relative path needs, is gone; exit code 2 for a path that
+    /// no socket can have.
     pub fn find(named: Option<&Path>) -> Result<Self, Failure> {
         if let Some(path) = named {
             let socket = std::path::absolute(path)
                 .map_err(|e| Failure::io("find", path.display().to_string(), &e))?;
+            let bytes = socket.as_os_str().len();
+            if bytes > PATH_MAX {
+                let on = format!(
+                    "socket {}...",
+                    &path.display().to_string().chars().take(30).collect::<String>()
+                );
+                return Err(Failure::usage(
+                    on,
+                    format!("a path of {bytes} bytes; a socket's has {PATH_MAX} at most"),
+                ));
+            }
             return Ok(Self { socket, own_dir: false });
         }
         let dir =
@@ -92,9 +107,10 @@ impl Place {
             }
         };
         let socket = OwnedFd::from(stream);
-        // Files go to whoever listens there: only to ourselves or to root.
+        // Files go to whoever listens there: to ourselves or to root, and from root to whom it names.
         let uid = socket::peer(std::os::fd::AsFd::as_fd(&socket))?.uid;
-        if uid != geteuid().as_raw() && uid != 0 {
+        let named_by_root = geteuid().is_root() && !self.own_dir;
+        if uid != geteuid().as_raw() && uid != 0 && !named_by_root {
             let why = format!("another user (uid {uid}) listens there");
             return Err(Failure::new(Code::NotPermitted, self.shown(), why)
                 .hint("name a socket of your own with --socket or TAPTOOL_SOCKET"));
@@ -115,13 +131,14 @@ impl Place {
     /// Makes the directory, and checks that nobody else can put a socket there.
     ///
     /// # Errors
-    /// Exit code 5 when it belongs to another user or others may write in it.
+    /// Exit code 5 when it belongs to another user or others may write in it, 6 when it cannot be
+    /// made.
     pub(super) fn prepare(&self) -> Result<(), Failure> {
         let Some(dir) = self.socket.parent().filter(|_| self.own_dir) else { return Ok(()) };
         let on = dir.display().to_string();
         match DirBuilder::new().mode(0o700).create(dir) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(Failure::io("mkdir", on, &e));
+                return Err(no_place("mkdir", &on, &e));
             }
             _ => {}
         }
@@ -136,6 +153,9 @@ impl Place {
 
     /// Takes the lock under which a holder starts and leaves; waits for it, so call it where that
     /// stops nobody. Dropping what it returns gives it back.
+    ///
+    /// # Errors
+    /// Exit code 5 or 6 when there can be no file beside the socket.
     pub(super) fn lock(&self) -> Result<Flock<File>, Failure> {
         let mut path = self.socket.clone().into_os_string();
         path.push(".lock");
@@ -147,9 +167,19 @@ impl Place {
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
-            .map_err(|e| Failure::io("open", &*on, &e))?;
+            .map_err(|e| no_place("open", &on, &e))?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| Failure::sys("flock", on, e))
     }
+}
+
+/// A holder cannot be where it should be.
+fn no_place(doing: &str, on: &str, error: &io::Error) -> Failure {
+    let failure = Failure::io(doing, on, error);
+    let failure = match failure.code {
+        Code::NotPermitted => failure,
+        _ => failure.code(Code::NoAnswer),
+    };
+    failure.hint("name a socket in a directory of your own with --socket or TAPTOOL_SOCKET")
 }
 
 fn user_dir() -> PathBuf {

@@ -4,8 +4,8 @@
 //! One future serves everybody, on the control thread: it accepts, and polls a future per client,
 //! which reads a call, has it carried out and answers. A client has one request running at a time;
 //! requests of several clients run beside each other. Whoever hangs, floods or vanishes holds up
-//! nobody: messages have a deadline and a length, reads and writes never block, and a request that
-//! has begun is carried to its end without its client.
+//! nobody: messages have a deadline and a length, reads and writes never block, a request that has
+//! begun is carried to its end without its client, and for one client too many another one goes.
 //!
 //! A holder that was started for its clients leaves when it owns nothing and nobody is connected,
 //! and also when a delete leaves it empty while no other request runs: then it takes its socket
@@ -16,14 +16,17 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use nix::unistd::geteuid;
 use serde_json::Map;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
 use super::connection::{CALL_MAX, Connection, Message};
+use super::crowd::Crowd;
 use super::door::{self, Door};
 use super::message::{self, Answer, Call};
 use super::{Owner, service};
@@ -31,8 +34,11 @@ use crate::api::{Reply, Request};
 use crate::diag::Failure;
 use crate::sys::socket::Peer;
 
-/// Most clients at a time; others wait to be accepted.
+/// Most clients at a time: for one more, whoever has asked for nothing for the longest time goes.
 const CLIENTS_MAX: usize = 512;
+
+/// How long the last answers may take to be read by those who asked.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// When a holder ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +50,8 @@ pub enum Life {
 }
 
 /// Serves clients until told to stop or, if its life is such, until nothing is left to do. Ends
-/// with every request that has begun carried out and the socket gone.
+/// with every request that has begun carried out and the socket gone; answers that nobody reads are
+/// not waited for.
 ///
 /// `first` is a client that is connected already; `life` may change meanwhile. `log` takes a line for each change.
 pub async fn serve<C: Owner>(
@@ -61,6 +68,8 @@ pub async fn serve<C: Owner>(
         log,
         door: RefCell::new(Some(door)),
         running: Cell::new(0),
+        answering: Cell::new(0),
+        crowd: Crowd::default(),
         leaving: Cell::new(false),
         changed: Notify::new(),
         gone: Notify::new(),
@@ -74,8 +83,11 @@ struct Server<'a, C> {
     log: &'a dyn Fn(&str),
     /// None once the socket is gone.
     door: RefCell<Option<Door>>,
-    /// Requests that have begun and are not answered yet.
+    /// Requests that are being carried out.
     running: Cell<usize>,
+    /// Answers that are being sent.
+    answering: Cell<usize>,
+    crowd: Crowd,
     /// No further request begins.
     leaving: Cell<bool>,
     changed: Notify,
@@ -97,9 +109,9 @@ impl<C: Owner> Server<'_, C> {
         }
         let mut stop = std::pin::pin!(stop);
         let mut stopping = false;
+        let mut enough = std::pin::pin!(tokio::time::sleep(LAST_ANSWERS));
         loop {
             let listener = self.door.borrow().as_ref().map(Door::listener);
-            let room = listener.is_some() && clients.len() < CLIENTS_MAX;
             let accepted = async {
                 match &listener {
                     Some(listener) => door::accept(listener).await,
@@ -110,10 +122,15 @@ impl<C: Owner> Server<'_, C> {
                 () = stop.as_mut(), if !stopping => {
                     stopping = true;
                     self.leave().await;
+                    enough.as_mut().reset(Instant::now() + LAST_ANSWERS);
                 }
-                stream = accepted, if room => {
+                stream = accepted => {
+                    if stream.is_none() || clients.len() >= CLIENTS_MAX {
+                        self.crowd.make_room();
+                    }
                     clients.extend(stream.map(|stream| self.client(Connection::from(stream))));
                 }
+                () = enough.as_mut(), if stopping && self.running.get() == 0 => return,
                 Some(()) = clients.next(), if !clients.is_empty() => {}
                 () = self.changed.notified() => {}
             }
@@ -122,7 +139,8 @@ impl<C: Owner> Server<'_, C> {
             if idle && !self.leaving.get() {
                 self.leave().await;
             }
-            let done = if stopping { self.running.get() == 0 } else { clients.is_empty() };
+            let answered = self.running.get() == 0 && self.answering.get() == 0;
+            let done = if stopping { answered } else { clients.is_empty() };
             if self.leaving.get() && done {
                 return;
             }
@@ -151,18 +169,37 @@ impl<C: Owner> Server<'_, C> {
             let _ = connection.send(&refused.text(), &[]).await;
             return;
         }
-        while let Ok(Some(message)) = connection.receive(CALL_MAX).await {
+        let guest = self.crowd.enter();
+        loop {
+            let message = tokio::select! {
+                message = connection.receive(CALL_MAX) => message,
+                () = guest.sent_away() => return,
+            };
+            let Ok(Some(message)) = message else { return };
             if is_monitor(&message) {
-                return self.monitor(connection).await;
+                return tokio::select! {
+                    () = self.monitor(connection) => {}
+                    () = guest.sent_away() => {}
+                };
             }
-            let begun = Begun::new(self);
+            guest.is_served();
+            let running = self.count(&self.running);
             let (answer, wanted) = self.answer(message, peer).await;
+            let answering = self.count(&self.answering);
+            drop(running);
             let sent = if wanted { connection.send(&answer.text(), &[]).await } else { Ok(()) };
-            drop(begun);
+            drop(answering);
             if sent.is_err() {
                 return;
             }
+            guest.rests();
         }
+    }
+
+    /// One more of what is counted, until it is dropped.
+    fn count<'s>(&'s self, number: &'s Cell<usize>) -> Counted<'s> {
+        number.set(number.get() + 1);
+        Counted { number, changed: &self.changed }
     }
 
     /// Streams events until the client says anything or goes, or the holder leaves.
@@ -274,19 +311,15 @@ impl<C: Owner> Server<'_, C> {
     }
 }
 
-/// A message that is being answered.
-struct Begun<'a, 'b, C>(&'a Server<'b, C>);
-
-impl<'a, 'b, C> Begun<'a, 'b, C> {
-    fn new(server: &'a Server<'b, C>) -> Self {
-        server.running.set(server.running.get() + 1);
-        Self(server)
-    }
+/// Something under way.
+struct Counted<'a> {
+    number: &'a Cell<usize>,
+    changed: &'a Notify,
 }
 
-impl<C> Drop for Begun<'_, '_, C> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.running.set(self.0.running.get() - 1);
-        self.0.changed.notify_one();
+        self.number.set(self.number.get() - 1);
+        self.changed.notify_one();
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
     let (ours, theirs) = UnixStream::pair().map_err(|e| refused("socketpair", &e))?;
     let program = std::env::current_exe().ok().filter(|path| path.exists());
     let program = program.unwrap_or_else(|| "/proc/self/exe".into());
-    Command::new(&program)
+    let mut holder = Command::new(&program)
         .args(["hold", "--background", "--socket"])
         .arg(place.path())
         .current_dir("/")
@@ -52,6 +52,10 @@ pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
         .stderr(log().map_or_else(Stdio::null, Stdio::from))
         .spawn()
         .map_err(|e| refused(&format!("run {}", program.display()), &e))?;
+    // One that ends before us, because another was faster, is not left as a dead child.
+    let waits = std::thread::Builder::new().name("holder".into()).spawn(move || holder.wait());
+    // Without the thread it is: until this process ends.
+    drop(waits);
     Ok(ours.into())
 }
 
@@ -119,12 +123,12 @@ pub fn into_background() -> Result<(), Failure> {
 pub struct First(OwnedFd);
 
 impl First {
-    /// Settles in the background and takes the first client from standard input. To be called
-    /// before there is any other thread.
+    /// Takes the first client from standard input, and keeps no other file that this process was
+    /// given.
     ///
     /// # Errors
     /// Exit code 2 when standard input is no socket: this is no command for people.
-    pub fn settle() -> Result<Self, Failure> {
+    pub fn take() -> Result<Self, Failure> {
         process::close_inherited();
         let stdin = std::io::stdin();
         if socket::peer(stdin.as_fd()).is_err() {
@@ -134,11 +138,18 @@ impl First {
         let first = stdin.as_fd().try_clone_to_owned().map_err(|e| refused("dup", &e))?;
         let null = File::open("/dev/null").map_err(|e| refused("open /dev/null", &e))?;
         dup2_stdin(null).map_err(|e| Failure::sys("dup2", "standard input", e))?;
+        Ok(Self(first))
+    }
+
+    /// Settles in the background. To be called before there is any other thread.
+    ///
+    /// # Errors
+    /// When the namespace of the starter cannot be left; [`First::refuse`] tells it.
+    pub fn settle(&self) -> Result<(), Failure> {
         // Refused to a group leader only, which nobody that was just started is.
         let _ = setsid();
         umask(Mode::S_IRWXG | Mode::S_IRWXO);
-        leave_namespace()?;
-        Ok(Self(first))
+        leave_namespace()
     }
 
     /// The connection.
@@ -148,11 +159,12 @@ impl First {
 
     /// Says why there will be no holder. `Exists` is no reason to tell: another holder is there,
     /// and the client, cut off, turns to it.
-    pub async fn refuse(self, failure: &Failure) {
+    pub async fn refuse(&self, failure: &Failure) {
         if failure.code == Code::Exists {
             return;
         }
-        if let Ok(mut connection) = super::connection::Connection::new(self.0) {
+        let Ok(socket) = self.0.try_clone() else { return };
+        if let Ok(mut connection) = super::connection::Connection::new(socket) {
             // The client may have gone; else this answers its greeting.
             let _ = connection.receive(super::connection::CALL_MAX).await;
             let _ = connection.send(&Answer::from(failure).text(), &[]).await;

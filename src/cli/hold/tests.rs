@@ -135,12 +135,18 @@ fn held(script: &'static str, globals: Globals) -> Held {
     let printer = Printer::start(out.clone(), err.clone(), false).unwrap();
     let fake = Fake::default();
     let mut stopped = false;
-    let end =
-        runtime().block_on(serve(&fake, Some(feed(script)), None, &globals, &printer, async {
+    let end = runtime().block_on(serve(
+        &fake,
+        Some(feed(script)),
+        None,
+        (&globals, &printer),
+        || (),
+        async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             stopped = true;
             15
-        }));
+        },
+    ));
     Held { asked: fake.asked.into_inner(), out: out.text(), err: err.text(), end, stopped }
 }
 
@@ -247,7 +253,8 @@ fn a_reader_that_went_away_ends_it_quietly_and_removes_everything() {
     let fake = Fake::default();
     let globals = Globals::default();
     let never = std::future::pending();
-    let held = serve(&fake, Some(feed("-j show\nshow\n")), None, &globals, &printer, never);
+    let held =
+        serve(&fake, Some(feed("-j show\nshow\n")), None, (&globals, &printer), || (), never);
     assert_eq!(runtime().block_on(held), Ok(()));
     assert_eq!(fake.asked.into_inner(), ["show", "delete all"]);
     assert_eq!(err.text(), "");
@@ -262,7 +269,8 @@ fn a_reader_that_never_reads_does_not_keep_a_signal_from_its_work() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         15
     };
-    let held = serve(&fake, Some(feed("-j show\nshow\n")), None, &globals, &printer, signal);
+    let held =
+        serve(&fake, Some(feed("-j show\nshow\n")), None, (&globals, &printer), || (), signal);
     assert_eq!(runtime().block_on(held), Ok(()));
     assert_eq!(fake.asked.into_inner(), ["show", "delete all"]);
 }
@@ -276,7 +284,7 @@ fn results_come_while_the_input_is_still_open() {
     let fake = Fake::default();
     let globals = json();
     let stop_future = async { stopped.await.unwrap_or(15) };
-    let held = serve(&fake, Some(receiver), None, &globals, &printer, stop_future);
+    let held = serve(&fake, Some(receiver), None, (&globals, &printer), || (), stop_future);
     let client = async {
         for expected in ["[]\n", "[]\n[]\n"] {
             let input = Input { place: String::new(), text: Ok("show".into()) };
@@ -296,7 +304,7 @@ fn without_a_script_it_just_holds() {
     let printer = Printer::start(Sink::default(), Sink::default(), false).unwrap();
     let fake = Fake::default();
     let globals = Globals::default();
-    let held = serve(&fake, None, None, &globals, &printer, std::future::ready(2));
+    let held = serve(&fake, None, None, (&globals, &printer), || (), std::future::ready(2));
     assert_eq!(runtime().block_on(held), Ok(()));
     assert_eq!(fake.asked.into_inner(), ["delete all"]);
 }
