@@ -90,15 +90,20 @@ pub(super) async fn hold<W: World>(
     };
     // A script that has an end is part of the start; lines of a pipe may never end.
     let ends = args.exec.as_deref().is_some_and(|file| file != Path::new("-") && file.is_file());
+    let mut door = None;
     let begun = async {
-        let door = enter(reach).await?;
+        door = enter(reach).await?;
         let control = world.start(settings).await?;
         let lines = args.exec.map(|file| script::start(file, "hold: ".to_owned())).transpose()?;
-        Ok((door, control, lines))
+        Ok((control, lines))
     };
-    let (door, control, lines) = match begun.await {
+    let (control, lines) = match begun.await {
         Ok(begun) => begun,
         Err(failure) => {
+            if let Some(door) = door {
+                // What is left behind there is replaced by whoever comes next.
+                let _ = door.close().await;
+            }
             if let Some(first) = first {
                 first.refuse(&failure).await;
             }

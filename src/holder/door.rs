@@ -49,7 +49,7 @@ impl Door {
     ///
     /// # Errors
     /// When the file cannot be removed. Nobody listens there any more all the same.
-    pub(super) async fn close(self) -> Result<(), Failure> {
+    pub async fn close(self) -> Result<(), Failure> {
         let Some((place, file)) = self.stands else { return Ok(()) };
         let removed = blocking(move || {
             let _lock = place.lock()?;
