@@ -160,18 +160,21 @@ async fn hold_files(shared: &Shared, index: SwIfIndex) -> Option<OwnedMutexGuard
 /// Looks a host side up again.
 async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
-    let taps = match shared.registry().get(index) {
-        Some(interface) if !interface.host_gone && !interface.deleting => interface.taps.clone(),
+    let (taps, label) = match shared.registry().get(index) {
+        Some(interface) if !interface.host_gone && !interface.deleting => {
+            (interface.taps.clone(), interface.label.clone())
+        }
         _ => return,
     };
-    match HostSide::find(&resources.nursery, taps).await {
+    match HostSide::find(&resources.nursery, taps, label).await {
         Ok(Some(side)) => {
             let mut registry = shared.registry();
             let Some(interface) = registry.get_mut(index) else { return };
             let name = interface.name.clone();
             let before = std::mem::replace(&mut interface.host, side.facts);
+            interface.host_ns = side.namespace;
             interface.nsid = side.nsid;
-            let news = news(&before, &interface.host);
+            let news = news(&before, &interface.host, interface.host_ns.as_deref());
             for text in news {
                 registry.log.add(Level::Warn, &name, text);
             }
@@ -182,14 +185,16 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
     }
 }
 
-/// What others did to a host side that is worth remembering.
-fn news(before: &HostFacts, now: &HostFacts) -> Vec<String> {
+/// What others did to a host side that is worth remembering. `namespace` is what the one that it is
+/// in now is called.
+fn news(before: &HostFacts, now: &HostFacts, namespace: Option<&str>) -> Vec<String> {
     let mut news = Vec::new();
     if before.name != now.name {
         news.push(format!("host side renamed from {} to {}", before.name, now.name));
     }
     if before.namespace != now.namespace {
-        news.push("host side moved to another namespace".to_owned());
+        let namespace = namespace.unwrap_or("of the holder");
+        news.push(format!("host side moved to namespace {namespace}"));
     }
     if before.up != now.up {
         news.push(format!("host side set {}", if now.up { "up" } else { "down" }));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::marker::PhantomData;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -131,6 +132,21 @@ impl World {
         self.netns(name);
         self.sysctl(name, "net/ipv6/conf/all/disable_ipv6", "1");
         self.sysctl(name, "net/ipv6/conf/default/disable_ipv6", "1");
+    }
+
+    /// A namespace that has no name and ends with the process that is in it.
+    pub fn unnamed_netns(&self) -> Process {
+        let inside = self.start("unshare -n sleep 1000");
+        let own = fs::read_link("/proc/thread-self/ns/net").unwrap();
+        eventually("a process is in a namespace of its own", 5.0, || {
+            fs::read_link(format!("/proc/{}/ns/net", inside.pid())).unwrap() != own
+        });
+        inside
+    }
+
+    /// The inode of a process's network namespace.
+    pub fn netns_inode(&self, pid: u32) -> u64 {
+        fs::metadata(format!("/proc/{pid}/ns/net")).unwrap().ino()
     }
 
     fn sysctl(&self, netns: &str, path: &str, value: &str) {

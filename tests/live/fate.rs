@@ -96,14 +96,16 @@ fn a_renamed_host_side_is_tracked_and_a_stranger_with_its_old_name_is_untouched(
 }
 
 #[test]
-fn a_host_side_moved_to_another_namespace_is_tracked_and_works_there() {
+fn a_host_side_moved_to_another_namespace_is_tracked_shown_there_and_works_there() {
     live(|world| {
         let mut hold = responder(world);
         world.quiet_netns("b");
+        // A stranger takes its place.
         world.ip("-n a link set tap0 netns b");
+        world.ip("-n a link add tap0 type bridge");
         // Moving sets it down and takes its addresses.
         hold.tap_when("tap0", "down after the move", 5.0, |t| {
-            t["link_up"] == false && t["host_addresses"] == json!([])
+            t["link_up"] == false && t["host_addresses"] == json!([]) && t["host_ns"] == "b"
         });
         world.ip("-n b addr add 10.9.0.1/24 dev tap0");
         world.ip("-n b link set tap0 up");
@@ -113,8 +115,40 @@ fn a_host_side_moved_to_another_namespace_is_tracked_and_works_there() {
         assert_eq!(tap["state"], "up", "{tap:#}");
         assert_eq!(tap["host_ifindex"], world.link("b", "tap0")["ifindex"]);
         world.ping_answered("b", "10.9.0.2");
+        let log = hold.run("show logging");
+        let moved = |row: &Value| row["text"] == "host side moved to namespace b";
+        assert!(log.iter().any(moved), "{log:#?}");
         assert_eq!(hold.one("delete tap0")["name"], "tap0");
         assert_eq!(world.links("b"), Vec::<String>::new());
+        hold.close();
+    });
+}
+
+#[test]
+fn a_host_side_is_shown_in_its_creators_words_only_while_it_is_in_the_namespace_they_meant() {
+    live(|world| {
+        world.quiet_netns("a");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns /run/netns/a");
+        let unnamed = world.unnamed_netns();
+        let number = format!("net:[{}]", world.netns_inode(unnamed.pid()));
+        let shown = |hold: &mut Hold, namespace: Value| {
+            hold.tap_when("tap0", "its namespace", 5.0, |t| t["host_ns"] == namespace);
+        };
+        // Without a name: as the kernel calls it.
+        world.ip(&format!("-n a link set tap0 netns {}", unnamed.pid()));
+        shown(&mut hold, json!(number));
+        // A name that it gets later is found at the next look.
+        world.ip(&format!("netns attach z {}", unnamed.pid()));
+        world.ip("-n z link set tap0 mtu 1400");
+        shown(&mut hold, json!("z"));
+        // The holder's own needs no name.
+        world.ip(&format!("-n z link set tap0 netns {}", hold.pid()));
+        shown(&mut hold, Value::Null);
+        // Back where it was made: the creator's words hold again.
+        world.ip("link set tap0 netns a");
+        shown(&mut hold, json!("/run/netns/a"));
+        assert_eq!(hold.one("delete tap0")["name"], "tap0");
         hold.close();
     });
 }
