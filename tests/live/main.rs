@@ -22,5 +22,6 @@ mod holder;
 mod one_shot;
 mod refuse;
 mod respond;
+mod undo;
 mod vpp;
 mod wire;
