@@ -443,6 +443,7 @@ impl Building {
             label,
             host_ns: side.namespace,
             host: side.facts,
+            unseen: false,
             nsid: side.nsid,
             host_gone: false,
             halted: false,

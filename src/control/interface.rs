@@ -81,6 +81,8 @@ pub(super) struct Interface {
     pub(super) host_ns: Option<String>,
     /// The host side when it was last looked at.
     pub(super) host: HostFacts,
+    /// The last look at it failed; what is known is older.
+    pub(super) unseen: bool,
     /// Number of its namespace in the nursery, for events.
     pub(super) nsid: Option<i32>,
     pub(super) host_gone: bool,

@@ -23,5 +23,6 @@ mod one_shot;
 mod refuse;
 mod respond;
 mod undo;
+mod unheard;
 mod vpp;
 mod wire;

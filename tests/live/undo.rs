@@ -2,7 +2,6 @@
 //! they were.
 
 use std::fs;
-use std::process::Command;
 
 use taptool::api::{
     BackendChoice, CreateRequest, DeleteRequest, NamespaceSpec, Reply, Request, ShowRequest, Submit,
@@ -10,10 +9,7 @@ use taptool::api::{
 use taptool::control::{Control, Options};
 use taptool::units::{IfName, Kind};
 
-use crate::common::{MachineState, World, eventually, live, on_vhost_net, text};
-
-/// Set where the test runs in a process of its own.
-const ALONE: &str = "TAPTOOL_TEST_ALONE";
+use crate::common::{MachineState, World, eventually, live_alone, on_vhost_net};
 
 /// Threads that end with their work.
 const PASSING: [&str; 3] = ["host-", "taptool-host", "vhost-"];
@@ -25,7 +21,7 @@ fn request(bridge: bool) -> CreateRequest {
     request.name = Some(IfName::new("tap0").unwrap());
     request.host_mac_addr = Some("02:00:00:00:00:07".parse().unwrap());
     request.host_mtu_size = Some("1400".parse().unwrap());
-    request.host_txqueuelen = Some(77);
+    request.host_txqueuelen = Some("77".parse().unwrap());
     request.gso = true;
     request.respond = vec!["10.9.0.2/24".parse().unwrap()];
     if on_vhost_net() {
@@ -119,28 +115,11 @@ async fn check(world: &World, machine: &MachineState, bridge: bool) {
     control.submit(Request::Delete(DeleteRequest::All {})).await.unwrap();
 }
 
-/// Runs the test of this name again, in a process whose files and threads are nobody else's.
-fn alone(name: &str) {
-    let program = std::env::current_exe().unwrap();
-    let out = Command::new(program)
-        .args([name, "--exact", "--nocapture"])
-        .env(ALONE, "1")
-        .output()
-        .unwrap();
-    let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
-    println!("{said}");
-    assert!(out.status.success() && said.contains("1 passed"), "{name}: {}", out.status);
-}
-
 #[test]
 fn a_create_that_fails_after_any_step_leaves_machine_process_and_registry_as_they_were() {
-    live(|world| {
-        if std::env::var_os(ALONE).is_none() {
-            alone(
-                "undo::a_create_that_fails_after_any_step_leaves_machine_process_and_registry_as_they_were",
-            );
-            return;
-        }
+    let name =
+        "undo::a_create_that_fails_after_any_step_leaves_machine_process_and_registry_as_they_were";
+    live_alone(name, |world| {
         world.netns("a");
         world.ip("-n a link add br0 address 02:00:00:00:00:01 type bridge");
         // A bridge takes over limits of its first port for good: it has one before we look.
