@@ -269,8 +269,8 @@ const FAULTS: &[Row] = &[
     ]),
     ("stalled backend", "a device that takes nothing stops the others, or never resumes", &[
         Test("tests/live/fate.rs::a_host_side_down_for_10_s_leaves_another_pair_untouched_and_resumes"),
-        Test("src/engine/tests/stall.rs::a_stalled_device_fills_its_ring_drops_and_resumes_while_others_go_on"),
-        Test("src/engine/tests/stall.rs::a_stalled_device_on_another_poller_drops_and_resumes_while_others_go_on"),
+        Test("src/engine/tests/stall.rs::a_device_stalled_for_10_s_fills_its_ring_drops_and_resumes_while_others_go_on"),
+        Test("src/engine/tests/stall.rs::a_device_stalled_for_10_s_on_another_poller_drops_and_resumes_while_others_go_on"),
         Test("src/engine/tests/stall.rs::a_stalled_peer_may_not_hold_more_buffers_than_can_be_lent"),
         Test("tests/userspace_device/poller.rs::a_host_side_that_reads_nothing_stalls_its_own_peer_only_and_resumes_without_a_wedge"),
     ]),
