@@ -153,6 +153,7 @@ impl Control {
 impl Submit for Control {
     async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
         let shared = &self.shared;
+        request.check()?;
         match request {
             Request::Create(request) => create::create(self, *request).await,
             Request::Delete(request) => delete::delete(shared, request).await,
