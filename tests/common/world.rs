@@ -162,6 +162,24 @@ impl World {
         fs::metadata(format!("/proc/{pid}/ns/net")).unwrap().ino()
     }
 
+    /// What keeps a network namespace: threads in it, files of it, by their paths.
+    pub fn holds_netns(&self, inode: u64) -> Vec<String> {
+        let name = format!("net:[{inode}]");
+        // What ends meanwhile holds nothing.
+        let entries = |path: PathBuf| {
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path())
+        };
+        let processes = entries("/proc".into()).filter(|path| path.join("ns").exists());
+        let links = processes.flat_map(|process| {
+            let threads = entries(process.join("task")).map(|thread| thread.join("ns/net"));
+            threads.chain(entries(process.join("fd"))).collect::<Vec<_>>()
+        });
+        links
+            .filter(|link| fs::read_link(link).is_ok_and(|to| to.as_os_str() == name.as_str()))
+            .map(|link| link.display().to_string())
+            .collect()
+    }
+
     fn sysctl(&self, netns: &str, path: &str, value: &str) {
         self.must(&format!("ip netns exec {netns} sh -c 'echo {value} >/proc/sys/{path}'"));
     }
