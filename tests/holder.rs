@@ -11,13 +11,15 @@ mod common;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{World, eventually, live, patience};
+use common::{World, eventually, live, live_alone, patience};
+use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
 /// Sends a call and reads its answer.
@@ -204,6 +206,29 @@ fn two_hundred_hostile_clients_cost_the_others_nothing() {
 }
 
 #[test]
+fn files_for_which_a_process_has_no_room_are_closed_and_none_is_lost() {
+    let name = "files_for_which_a_process_has_no_room_are_closed_and_none_is_lost";
+    live_alone(name, |_| {
+        let (from, to) = UnixStream::pair().unwrap();
+        let (end, file) = nix::unistd::pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
+        let many: Vec<_> = (0..100).map(|_| file.as_fd()).collect();
+        taptool::sys::socket::send(from.as_fd(), b"x", &many).unwrap();
+        // Five more are to be had; each table begins with the lowest free number.
+        let next = File::open("/dev/null").unwrap().as_raw_fd();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(next).unwrap() + 5, hard).unwrap();
+        let mut files = Vec::new();
+        let got = taptool::sys::socket::receive(to.as_fd(), &mut [0; 4], &mut files);
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        assert_eq!(got.unwrap(), 1);
+        assert!((1..=5).contains(&files.len()), "{files:?}");
+        // The other end hears it when the last one is closed.
+        drop((files, file));
+        assert_eq!(File::from(end).read(&mut [0]).unwrap(), 0);
+    });
+}
+
+#[test]
 fn a_client_that_dies_in_the_middle_of_a_create_leaves_a_whole_interface_or_none() {
     live(|world| {
         world.quiet_netns("a");
@@ -291,8 +316,22 @@ fn another_users_holder_is_not_reached_and_ones_own_is_not_found_through_a_link(
         world.must(&format!("chmod 666 {}", world.socket().display()));
         let (code, stderr) = nobody("show");
         assert_eq!(code, Some(5), "{stderr}");
+        assert!(!stderr.contains("EACCES"), "the holder itself refuses: {stderr}");
         world.done("delete tap0");
         world.nothing_left();
+        // A directory that is another's link is nobody's own, wherever it leads.
+        world.must(&format!("install -d -o 65534 -m 700 {dir}/runtime {dir}/elsewhere"));
+        world.must(&format!("ln -s {dir}/elsewhere {dir}/runtime/taptool"));
+        let line = format!(
+            "setpriv --reuid 65534 --regid 65534 --clear-groups env -u TAPTOOL_SOCKET \
+             XDG_RUNTIME_DIR={dir}/runtime {} create tap0",
+            bin.display()
+        );
+        let out = world.start(&line).output(20.0);
+        let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(5), "{stderr}");
+        assert!(stderr.contains("not a directory of this user alone"), "{stderr}");
+        assert!(std::fs::read_dir(world.dir().join("elsewhere")).unwrap().next().is_none());
     });
 }
 

@@ -152,6 +152,7 @@ fn unknown_parameters_and_values_that_no_command_line_takes_are_refused() {
         ("Create", json!({ "kind": "tup" })),
         ("Create", json!({ "kind": "tap", "name": "a/b" })),
         ("Create", json!({ "kind": "tap", "rx_ring_size": 100 })),
+        ("Create", json!({ "kind": "tap", "host_txqueuelen": 0 })),
         ("Create", json!({ "kind": "tap", "host_ip4_addr": ["10.0.0.1/33"] })),
         ("Create", json!({})),
         ("Show", json!({ "overview": [], "errors": {} })),
@@ -167,7 +168,6 @@ fn unknown_parameters_and_values_that_no_command_line_takes_are_refused() {
         ("respond", json!(["0.0.0.0/8"])),
         ("host_ip4_addr", json!(["10.0.0.1/0"])),
         ("owner", json!(u32::MAX)),
-        ("host_txqueuelen", json!(0)),
         ("host_ip4_gw", json!("10.0.0.2")),
     ] {
         let call = json!({ "method": "io.taptool.Create",

@@ -115,7 +115,9 @@ pub struct Interface {
     pub host_if_name: String,
     /// Its index in its namespace.
     pub host_ifindex: u32,
-    /// The namespace in the words of whoever created it; null for the creator's own.
+    /// The namespace that the Linux device is in now: in the words of whoever created it while it
+    /// is the one that they meant, else its name under /run/netns, else `net:[INODE]`; null for
+    /// the holder's own.
     pub host_ns: Option<String>,
     /// Addresses of the Linux device now.
     pub host_addresses: Vec<IpNet>,

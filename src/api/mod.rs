@@ -4,6 +4,7 @@
 //! Requests hold values that were parsed once (`units`) and open files, never paths: whoever asks
 //! opens namespaces in its own world. JSON keys are part of the contract; `taptool(8)` lists them.
 
+mod address;
 mod clear;
 mod create;
 mod delete;

@@ -3,9 +3,8 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::InterfaceRef;
+use super::{InterfaceRef, address};
 use crate::diag::Failure;
-use crate::units;
 
 /// A change of one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +48,7 @@ impl SetRequest {
     pub fn check(&self) -> Result<(), Failure> {
         match &self.change {
             SetInterface::AddAddress(net) => {
-                units::host_net(*net).map_err(|why| Failure::usage(net.to_string(), why.0))
+                address::ours(*net).map_err(|why| Failure::usage(net.to_string(), why))
             }
             _ => Ok(()),
         }

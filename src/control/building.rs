@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use super::host_side::HostSide;
+use super::host_side::{HostSide, Label};
 use super::interface::{Interface, Queue, local_action};
 use super::plan::Plan;
 use super::registry::Reservation;
@@ -392,7 +392,15 @@ impl Building {
 
     async fn announce(&mut self) -> Result<(), Failure> {
         let reservation = self.reservation.clone().ok_or_else(|| bug("nothing is reserved"))?;
-        let side = HostSide::look(&self.resources.nursery, self.taps.clone()).await?;
+        let label = match &self.plan.host_ns {
+            Some(words) => {
+                let meant = host::namespace::identity(self.namespace.as_fd())?;
+                Some(Label { words: words.clone(), meant })
+            }
+            None => None,
+        };
+        let (nursery, taps) = (&self.resources.nursery, self.taps.clone());
+        let side = HostSide::look(nursery, taps, label.clone()).await?;
         let queues = self.queues.as_ref().ok_or_else(|| bug("no rings"))?;
         let (rx_key, tx_key) = queues.keys.ok_or_else(|| bug("queues are not placed"))?;
         let backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
@@ -432,8 +440,10 @@ impl Building {
             records: queues.records,
             rx: vec![queue(rx_key, &queues.rx, plan.rx_ring_size, self.notify_fds[0])],
             tx: vec![queue(tx_key, &queues.tx, plan.tx_ring_size, self.notify_fds[1])],
-            host_ns: plan.host_ns.clone(),
+            label,
+            host_ns: side.namespace,
             host: side.facts,
+            unseen: false,
             nsid: side.nsid,
             host_gone: false,
             halted: false,

@@ -5,12 +5,33 @@ use std::sync::Arc;
 
 use super::thread;
 use crate::diag::{Code, Failure};
+use crate::host::namespace::{self, NamespaceId};
 use crate::host::{self, Absent, HostFacts, Nursery};
+
+/// A namespace in the creator's words, and the one that they meant then. The words may come to mean
+/// another, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Label {
+    pub(super) words: String,
+    pub(super) meant: NamespaceId,
+}
+
+impl Label {
+    /// What the namespace is called where it is not the holder's own.
+    fn of(label: Option<&Self>, now: NamespaceId) -> Option<String> {
+        match label {
+            Some(label) if label.meant == now => Some(label.words.clone()),
+            _ => namespace::words(now),
+        }
+    }
+}
 
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct HostSide {
     pub(super) facts: HostFacts,
+    /// What its namespace is called: in the creator's words while it is the one that they meant.
+    pub(super) namespace: Option<String>,
     /// Number of its namespace in the nursery: from then on its events are heard.
     pub(super) nsid: Option<i32>,
 }
@@ -23,8 +44,9 @@ impl HostSide {
     pub(super) async fn look(
         nursery: &Arc<Nursery>,
         taps: Vec<Arc<OwnedFd>>,
+        label: Option<Label>,
     ) -> Result<Self, Failure> {
-        match Self::find(nursery, taps).await? {
+        match Self::find(nursery, taps, label).await? {
             Some(side) => Ok(side),
             None => Err(Failure::new(Code::NotFound, "", "the host side is gone")),
         }
@@ -34,6 +56,7 @@ impl HostSide {
     pub(super) async fn find(
         nursery: &Arc<Nursery>,
         taps: Vec<Arc<OwnedFd>>,
+        label: Option<Label>,
     ) -> Result<Option<Self>, Failure> {
         let nursery = Arc::clone(nursery);
         // The files are let go on that thread, before it answers.
@@ -53,7 +76,10 @@ impl HostSide {
                 Err(e) => return absent(e),
             };
             match host::facts(tap.as_fd()) {
-                Ok(facts) => Ok(Some(Self { facts, nsid })),
+                Ok(facts) => {
+                    let namespace = Label::of(label.as_ref(), facts.namespace);
+                    Ok(Some(Self { facts, namespace, nsid }))
+                }
                 Err(e) => absent(e),
             }
         })

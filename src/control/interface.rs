@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio::sync::Mutex;
 
+use super::host_side::Label;
 use crate::action::{Action, Responder};
 use crate::api::BackendKind;
 use crate::counters::QueueSnapshot;
@@ -74,10 +75,14 @@ pub(super) struct Interface {
     pub(super) records: [usize; 2],
     pub(super) rx: Vec<Queue>,
     pub(super) tx: Vec<Queue>,
-    /// The namespace in the creator's words.
+    /// The namespace that it was created in, if the creator named one.
+    pub(super) label: Option<Label>,
+    /// What the host side's namespace was called when it was last looked at; none is our own.
     pub(super) host_ns: Option<String>,
     /// The host side when it was last looked at.
     pub(super) host: HostFacts,
+    /// The last look at it failed; what is known is older.
+    pub(super) unseen: bool,
     /// Number of its namespace in the nursery, for events.
     pub(super) nsid: Option<i32>,
     pub(super) host_gone: bool,

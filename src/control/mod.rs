@@ -54,6 +54,8 @@ pub struct Options {
     pub buffers: Option<BufferClass>,
     /// Lets every create fail after this many steps, and undo them: how the undo is tested.
     pub fail_after_steps: Option<usize>,
+    /// Hears nothing of what happens to host sides: how looking without events is tested.
+    pub deaf: bool,
 }
 
 /// What exists once there was a create.
@@ -151,6 +153,7 @@ impl Control {
 impl Submit for Control {
     async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
         let shared = &self.shared;
+        request.check()?;
         match request {
             Request::Create(request) => create::create(self, *request).await,
             Request::Delete(request) => delete::delete(shared, request).await,

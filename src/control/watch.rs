@@ -9,7 +9,10 @@
 //! name is now. Where the tap file says that the device is gone, the interface becomes `host-gone`:
 //! its backend is stopped, what lay in its transmit ring is lost with that reason, and its
 //! configuration stays until it is deleted. The tick is for what no event tells: with vhost-net
-//! nobody waits on the tap file, and the end of a namespace sends no event about its links.
+//! nobody waits on the tap file, the end of a namespace sends no event about its links, and a look
+//! may have failed. It asks each tap file for the device's name and namespace, and has those looked
+//! up that differ from what is known, or whose last look failed; where events cannot be heard at
+//! all, every one.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -26,7 +29,8 @@ use super::{Resources, Shared, reset, thread};
 use crate::api::Level;
 use crate::device::Pool;
 use crate::engine::{BrokenReason, Event, QueueKey, StopReason};
-use crate::host::{self, HostFacts, Watch, WatchEvent};
+use crate::host::namespace::NamespaceId;
+use crate::host::{self, Difference, HostFacts, Watch, WatchEvent};
 use crate::units::SwIfIndex;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -65,7 +69,7 @@ pub(super) async fn run(
     };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut listening = true;
+    let mut listening = !shared.options.deaf;
     let mut sweep = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
@@ -92,10 +96,10 @@ pub(super) async fn run(
             },
             () = desk.advance() => {}
             _ = tick.tick(), if sweep.is_empty() => {
-                sweep.spawn(missing(Arc::clone(&shared)));
+                sweep.spawn(unnoticed(Arc::clone(&shared), !listening));
             }
-            Some(gone) = sweep.join_next() => for index in gone.unwrap_or_default() {
-                desk.give(index, Job::Check);
+            Some(found) = sweep.join_next() => for (index, job) in found.unwrap_or_default() {
+                desk.give(index, job);
             },
         }
     }
@@ -160,36 +164,50 @@ async fn hold_files(shared: &Shared, index: SwIfIndex) -> Option<OwnedMutexGuard
 /// Looks a host side up again.
 async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
-    let taps = match shared.registry().get(index) {
-        Some(interface) if !interface.host_gone && !interface.deleting => interface.taps.clone(),
+    let (taps, label) = match shared.registry().get(index) {
+        Some(interface) if !interface.host_gone && !interface.deleting => {
+            (interface.taps.clone(), interface.label.clone())
+        }
         _ => return,
     };
-    match HostSide::find(&resources.nursery, taps).await {
+    match HostSide::find(&resources.nursery, taps, label).await {
         Ok(Some(side)) => {
             let mut registry = shared.registry();
             let Some(interface) = registry.get_mut(index) else { return };
             let name = interface.name.clone();
             let before = std::mem::replace(&mut interface.host, side.facts);
+            interface.host_ns = side.namespace;
             interface.nsid = side.nsid;
-            let news = news(&before, &interface.host);
+            interface.unseen = false;
+            let news = news(&before, &interface.host, interface.host_ns.as_deref());
             for text in news {
                 registry.log.add(Level::Warn, &name, text);
             }
         }
         Ok(None) => host_is_gone(shared, resources, index, &held).await,
-        // It is on its way somewhere; the next event or tick finds it.
-        Err(_) => {}
+        // The next event or tick looks again.
+        Err(failure) => {
+            let mut registry = shared.registry();
+            let Some(interface) = registry.get_mut(index) else { return };
+            if !std::mem::replace(&mut interface.unseen, true) {
+                let name = interface.name.clone();
+                let text = format!("host side cannot be looked at: {failure}");
+                registry.log.add(Level::Warn, &name, text);
+            }
+        }
     }
 }
 
-/// What others did to a host side that is worth remembering.
-fn news(before: &HostFacts, now: &HostFacts) -> Vec<String> {
+/// What others did to a host side that is worth remembering. `namespace` is what the one that it is
+/// in now is called.
+fn news(before: &HostFacts, now: &HostFacts, namespace: Option<&str>) -> Vec<String> {
     let mut news = Vec::new();
     if before.name != now.name {
         news.push(format!("host side renamed from {} to {}", before.name, now.name));
     }
     if before.namespace != now.namespace {
-        news.push("host side moved to another namespace".to_owned());
+        let namespace = namespace.unwrap_or("of the holder");
+        news.push(format!("host side moved to namespace {namespace}"));
     }
     if before.up != now.up {
         news.push(format!("host side set {}", if now.up { "up" } else { "down" }));
@@ -218,33 +236,52 @@ async fn check(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfInde
     }
 }
 
-/// The interfaces whose tap file says that their device is gone.
-async fn missing(shared: Arc<Shared>) -> Vec<SwIfIndex> {
-    let asked: Vec<(SwIfIndex, Arc<OwnedFd>, OwnedMutexGuard<()>)> = {
+/// What no event told: what there is to do about interfaces whose tap file says something else than
+/// what is known. `all`: every host side that is there is to be looked up.
+async fn unnoticed(shared: Arc<Shared>, all: bool) -> Vec<(SwIfIndex, Job)> {
+    struct Asked {
+        index: SwIfIndex,
+        tap: Arc<OwnedFd>,
+        files: OwnedMutexGuard<()>,
+        name: String,
+        namespace: NamespaceId,
+        look: bool,
+    }
+    let asked: Vec<Asked> = {
         let living = living(&shared, |_| true);
         let registry = shared.registry();
         let interfaces = living.into_iter().filter_map(|index| registry.get(index));
         // Who has the files now finds out by itself.
         let free = |i: &Interface| {
-            let files = Arc::clone(&i.files).try_lock_owned().ok()?;
-            Some((i.sw_if_index, Arc::clone(i.taps.first()?), files))
+            Some(Asked {
+                index: i.sw_if_index,
+                files: Arc::clone(&i.files).try_lock_owned().ok()?,
+                tap: Arc::clone(i.taps.first()?),
+                name: i.host.name.clone(),
+                namespace: i.host.namespace,
+                look: all || i.unseen,
+            })
         };
         interfaces.filter_map(free).collect()
     };
     if asked.is_empty() {
         return Vec::new();
     }
-    let gone = thread::run("look", move || {
-        let gone = |(index, tap, files): (SwIfIndex, Arc<OwnedFd>, OwnedMutexGuard<()>)| {
-            let gone = host::is_gone(tap.as_fd()) == Ok(true);
+    let found = thread::run("look", move || {
+        let ask = |Asked { index, tap, files, name, namespace, look }: Asked| {
+            let difference = host::difference(tap.as_fd(), &name, namespace);
             // The file is let go before the right to it.
             drop(tap);
             drop(files);
-            gone.then_some(index)
+            match difference {
+                Difference::Gone => Some((index, Job::Check)),
+                Difference::Elsewhere => Some((index, Job::Look)),
+                Difference::None => look.then_some((index, Job::Look)),
+            }
         };
-        asked.into_iter().filter_map(gone).collect()
+        asked.into_iter().filter_map(ask).collect()
     });
-    gone.await.unwrap_or_default()
+    found.await.unwrap_or_default()
 }
 
 /// Stops an interface that has a broken queue.

@@ -17,47 +17,48 @@ pub(super) fn word(text: &str) -> String {
 /// `ip ARGS` in the namespace that `label` means.
 pub(super) fn ip(label: Option<&str>, args: &str) -> String {
     match spec(label) {
-        NamespaceSpec::Name(name) => format!("ip -n {} {args}", word(&name)),
-        other => inside(&other, &format!("ip {args}")),
+        Some(NamespaceSpec::Name(name)) => format!("ip -n {} {args}", word(&name)),
+        other => inside(other.as_ref(), &format!("ip {args}")),
     }
 }
 
 /// `bridge ARGS` in the namespace that `label` means.
 pub(super) fn bridge(label: Option<&str>, args: &str) -> String {
     match spec(label) {
-        NamespaceSpec::Name(name) => format!("bridge -n {} {args}", word(&name)),
-        other => inside(&other, &format!("bridge {args}")),
+        Some(NamespaceSpec::Name(name)) => format!("bridge -n {} {args}", word(&name)),
+        other => inside(other.as_ref(), &format!("bridge {args}")),
     }
 }
 
 /// Any command in the namespace that `label` means.
 pub(super) fn run(label: Option<&str>, command: &str) -> String {
-    inside(&spec(label), command)
+    inside(spec(label).as_ref(), command)
 }
 
-fn inside(spec: &NamespaceSpec, command: &str) -> String {
+/// Nobody enters a namespace without a name, so what stands there is the command alone.
+fn inside(spec: Option<&NamespaceSpec>, command: &str) -> String {
     match spec {
-        NamespaceSpec::Own => command.to_owned(),
-        NamespaceSpec::Name(name) => format!("ip netns exec {} {command}", word(name)),
-        NamespaceSpec::Path(path) => {
+        None | Some(NamespaceSpec::Own) => command.to_owned(),
+        Some(NamespaceSpec::Name(name)) => format!("ip netns exec {} {command}", word(name)),
+        Some(NamespaceSpec::Path(path)) => {
             format!("nsenter --net={} {command}", word(&path.to_string_lossy()))
         }
-        NamespaceSpec::Pid(pid) => format!("nsenter -t {pid} -n {command}"),
+        Some(NamespaceSpec::Pid(pid)) => format!("nsenter -t {pid} -n {command}"),
     }
 }
 
-/// The namespace that a label means to whoever asks; without one, or with one that is none, the
-/// caller's own.
-pub(super) fn spec(label: Option<&str>) -> NamespaceSpec {
-    label.and_then(|label| label.parse().ok()).unwrap_or(NamespaceSpec::Own)
+/// The namespace that a label means to whoever asks: without a label the caller's own, none for
+/// `net:[INODE]`, which is no name.
+pub(super) fn spec(label: Option<&str>) -> Option<NamespaceSpec> {
+    label.map_or(Some(NamespaceSpec::Own), |label| label.parse().ok())
 }
 
 /// Deletes the interface and makes it again as far as `show` tells how it was made.
 pub(super) fn recreate(interface: &Interface, namespace_gone: bool) -> String {
     let mut line = String::new();
-    if let (true, NamespaceSpec::Name(name)) = (namespace_gone, spec(interface.host_ns.as_deref()))
-    {
-        line.push_str(&format!("ip netns add {} && ", word(&name)));
+    let spec = spec(interface.host_ns.as_deref());
+    if let (true, Some(NamespaceSpec::Name(name))) = (namespace_gone, &spec) {
+        line.push_str(&format!("ip netns add {} && ", word(name)));
     }
     let name = word(interface.name.as_str());
     line.push_str(&format!("taptool delete {name} && taptool create {} {name}", interface.kind));
@@ -69,7 +70,8 @@ pub(super) fn recreate(interface: &Interface, namespace_gone: bool) -> String {
         }
     };
     if let Some(label) = &interface.host_ns {
-        option("netns", label);
+        // A placeholder, as for addresses, where there is no name to give.
+        option("netns", if spec.is_some() { label } else { "NAMESPACE" });
     }
     if interface.host_if_name != interface.name.as_str() {
         option("host-if-name", &interface.host_if_name);

@@ -8,7 +8,7 @@ use super::commands;
 use crate::api::{Action, Interface};
 use crate::diag::Failure;
 use crate::host::inspect::{Inspection, inspect};
-use crate::host::namespace;
+use crate::host::namespace::{self, NamespaceId};
 
 /// What came of looking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +21,26 @@ pub(super) enum Look {
     Stranger,
     /// There is no such namespace.
     NoNamespace,
+    /// Its namespace has no name here by which it could be opened.
+    Unnamed,
     /// It may not be looked at.
     Refused(Failure),
 }
 
+/// What the holder has no name for may have one here, or be the caller's own namespace.
+pub(super) fn resolve(interface: &mut Interface) {
+    let label = interface.host_ns.as_deref();
+    let number = label.and_then(|label| label.strip_prefix("net:[")?.strip_suffix(']'));
+    let Some(ino) = number.and_then(|number| number.parse().ok()) else { return };
+    // All network namespaces are of one file system.
+    if let Ok((_, NamespaceId { dev, .. })) = namespace::own() {
+        interface.host_ns = namespace::words(NamespaceId { dev, ino });
+    }
+}
+
 /// Looks. Blocks for some milliseconds.
 pub(super) fn look(interface: &Interface) -> Look {
-    let spec = commands::spec(interface.host_ns.as_deref());
+    let Some(spec) = commands::spec(interface.host_ns.as_deref()) else { return Look::Unnamed };
     let namespace = match spec.open() {
         Ok(namespace) => namespace,
         Err(e) if e.kind() == ErrorKind::NotFound => return Look::NoNamespace,

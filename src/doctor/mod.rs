@@ -19,6 +19,8 @@ mod reasons;
 
 use tokio::sync::oneshot;
 
+use look::Look;
+
 use crate::api::{InterfaceRef, Reply, Request, ShowRequest, Submit};
 use crate::diag::{Code, Failure};
 
@@ -54,13 +56,17 @@ pub async fn machine(holder: Holder) -> Result<Report, Failure> {
 pub async fn interface(holder: &impl Submit, name: &InterfaceRef) -> Result<Report, Failure> {
     // Two questions, since the refusal of an unknown name is the holder's to word.
     let named = overview(holder, vec![name.clone()]).await?;
-    let all = overview(holder, Vec::new()).await?;
-    let Some(interface) = named.into_iter().next() else {
+    let mut all = overview(holder, Vec::new()).await?;
+    let Some(mut interface) = named.into_iter().next() else {
         return Err(Failure::new(Code::NotFound, name.to_string(), "no such interface"));
     };
     aside(move || {
+        all.iter_mut().chain([&mut interface]).for_each(look::resolve);
         let look = look::look(&interface);
-        interface::judge(&interface::Case { interface: &interface, all: &all, look: &look })
+        let peer = interface::peer(&interface, &all);
+        let peer_seen = peer.is_some_and(|peer| matches!(look::look(peer), Look::Seen(_)));
+        let (interface, all, look) = (&interface, all.as_slice(), &look);
+        interface::judge(&interface::Case { interface, all, look, peer_seen })
     })
     .await
 }

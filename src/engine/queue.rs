@@ -228,19 +228,22 @@ impl RxQueue {
         ring.accept(&first);
         let mut last = head;
         for _ in 1..buffers {
-            let used = match ring.take() {
-                Ok(Some(used)) if used.written > 0 => Ok(used),
-                Ok(_) => Err(BrokenReason::BadBufferCount),
+            let next = match ring.take() {
+                Ok(Some(used)) => buffer_of(used.token)
+                    .map(|buffer| (buffer, used.written))
+                    .ok_or(BrokenReason::UsedIdNotInFlight),
+                Ok(None) => Err(BrokenReason::BadBufferCount),
                 Err(reason) => Err(reason),
             };
-            let buffer = used.and_then(|used| {
-                let buffer = buffer_of(used.token).ok_or(BrokenReason::UsedIdNotInFlight)?;
-                Ok((buffer, used.written))
-            });
-            let (buffer, written) = match buffer {
+            // What was taken is no longer in the ring, so nobody else would give it back.
+            let (buffer, written) = match next {
+                Ok((buffer, 0)) => {
+                    self.pool.give(buffer);
+                    self.pool.give_frame(&frame);
+                    return Next::Broken(BrokenReason::BadBufferCount);
+                }
                 Ok(next) => next,
                 Err(reason) => {
-                    // The part that was taken is no longer in the ring, so nobody else would.
                     self.pool.give_frame(&frame);
                     return Next::Broken(reason);
                 }

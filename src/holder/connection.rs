@@ -157,8 +157,9 @@ fn invalid(why: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::fcntl::OFlag;
     use std::fs::File;
-    use std::io::Write;
+    use std::io::{Read, Write};
 
     fn run(test: impl Future<Output = ()>) {
         tokio::runtime::Builder::new_current_thread()
@@ -231,11 +232,14 @@ mod tests {
     fn a_message_with_too_many_files_is_refused_and_they_are_closed() {
         run(async {
             let (peer, mut connection) = pair();
-            let null = File::open("/dev/null").unwrap();
-            let many: Vec<_> = (0..100).map(|_| null.as_fd()).collect();
+            let (end, file) = nix::unistd::pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
+            let many: Vec<_> = (0..100).map(|_| file.as_fd()).collect();
             socket::send(peer.as_fd(), b"x\0", &many).unwrap();
             let refused = connection.receive(100).await.unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+            // The other end hears it when the last of them is closed.
+            drop(file);
+            assert_eq!(File::from(end).read(&mut [0]).unwrap(), 0);
         });
     }
 }

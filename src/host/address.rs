@@ -3,12 +3,17 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use nix::errno::Errno;
 use rtnetlink::packet_core::NLM_F_DUMP;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 
+use super::refusal;
 use super::session::Session;
-use crate::diag::Failure;
+use crate::diag::{Code, Failure};
+
+const IPV6_OFF: &str = "IPv6 is switched off for new devices in that namespace: set sysctl \
+                        net.ipv6.conf.default.disable_ipv6 to 0 there";
 
 impl Session {
     /// Addresses of a link, in the kernel's order.
@@ -31,13 +36,23 @@ impl Session {
     /// detection (`IFA_F_NODAD`), which would keep it silent for a second or two.
     ///
     /// # Errors
-    /// Exit code 4: the link has it.
+    /// Exit code 4: the link has it. Exit code 1 with a hint: IPv6 is switched off there.
     pub fn add_address(&self, ifindex: u32, address: IpNet) -> Result<(), Failure> {
         let mut request = self.handle.address().add(ifindex, address.addr(), address.prefix_len());
         if address.addr().is_ipv6() {
             request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
         }
-        self.ask(&format!("add address {address}"), request.execute())
+        let doing = format!("add address {address}");
+        self.try_ask(&doing, request.execute())?.map_err(|e| {
+            let mut failure = refusal::failure(doing, &self.on, &e);
+            // No right is missing: so the kernel answers where IPv6 is switched off, and before Linux
+            // 6.6 without a sentence.
+            if address.addr().is_ipv6() && refusal::errno(&e) == Some(Errno::EACCES) {
+                failure.code = Code::Failed;
+                failure.hint = Some(IPV6_OFF.into());
+            }
+            failure
+        })
     }
 }
 

@@ -109,6 +109,31 @@ pub fn locate(tap: BorrowedFd<'_>) -> Result<Located, Absent> {
     Ok(Located { name: attached.name, namespace })
 }
 
+/// How a device differs from what is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// It is where it was, under the name it had.
+    None,
+    /// It was renamed or moved, or cannot be asked: a look tells.
+    Elsewhere,
+    /// It is gone.
+    Gone,
+}
+
+/// Compares the device's name and namespace with those that are known. Cheap. Where the process may
+/// not ask for the namespace, the name alone counts.
+pub fn difference(tap: BorrowedFd<'_>, name: &str, namespace: NamespaceId) -> Difference {
+    let located = match locate(tap) {
+        Ok(located) => located,
+        Err(Absent::Gone) => return Difference::Gone,
+        Err(Absent::Failed(_)) => return Difference::Elsewhere,
+    };
+    let there = located
+        .namespace
+        .is_none_or(|fd| namespace::identity(fd.as_fd()).is_ok_and(|id| id == namespace));
+    if there && located.name == name { Difference::None } else { Difference::Elsewhere }
+}
+
 /// Everything about the device. Blocks, less than a millisecond where nobody
 /// holds the rtnl lock.
 ///

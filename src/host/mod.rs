@@ -31,7 +31,7 @@ mod tests;
 pub mod watch;
 
 pub use birth::check_tun;
-pub use facts::{Absent, HostFacts, facts, is_gone, locate, with_device};
+pub use facts::{Absent, Difference, HostFacts, difference, facts, is_gone, locate, with_device};
 pub use nursery::Nursery;
 pub use offloads::{Offloads, set_offloads};
 pub use session::Session;

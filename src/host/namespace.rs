@@ -1,8 +1,9 @@
 //! Network namespaces as open files: checked, told apart, and entered by a thread that ends there.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::thread;
 
 use nix::errno::Errno;
@@ -31,7 +32,10 @@ pub fn verify(fd: BorrowedFd<'_>) -> Result<NamespaceId, Failure> {
 }
 
 /// Which namespace an open namespace file stands for, unchecked.
-pub(super) fn identity(fd: BorrowedFd<'_>) -> Result<NamespaceId, Failure> {
+///
+/// # Errors
+/// As `fstat(2)`.
+pub fn identity(fd: BorrowedFd<'_>) -> Result<NamespaceId, Failure> {
     sys::identity(fd).map_err(|e| Failure::sys("fstat", "namespace", e))
 }
 
@@ -41,6 +45,27 @@ pub(super) fn identity(fd: BorrowedFd<'_>) -> Result<NamespaceId, Failure> {
 /// /proc is not there.
 pub fn own() -> Result<(OwnedFd, NamespaceId), Failure> {
     open("/proc/self/ns/net")
+}
+
+/// Where `ip netns` keeps names.
+const NAMES: &str = "/run/netns";
+
+/// The first name under /run/netns, in this process's mount namespace, that stands for it. Looks at
+/// every name and opens none of them.
+pub fn name(id: NamespaceId) -> Option<String> {
+    let entries = fs::read_dir(NAMES).ok()?.flatten();
+    let named = entries.filter_map(|entry| {
+        let file = fs::metadata(entry.path()).ok()?;
+        let found = NamespaceId { dev: file.dev(), ino: file.ino() };
+        (found == id).then(|| entry.file_name().into_string().ok())?
+    });
+    named.min()
+}
+
+/// What this process calls it: its name, else `net:[INODE]`; none for the process's own.
+pub fn words(id: NamespaceId) -> Option<String> {
+    let own = own().is_ok_and(|(_, own)| own == id);
+    (!own).then(|| name(id).unwrap_or_else(|| id.to_string()))
 }
 
 /// Makes a network namespace without a name: it lives as long as a file of it or a socket in it.

@@ -14,6 +14,7 @@ mod world;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,26 @@ pub fn live(test: impl FnOnce(&World) + Send + 'static) {
     if let Err(panic) = world.join() {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// As [`live`], in a process of its own, whose files, threads and limits are nobody else's. `name` is
+/// the test's.
+pub fn live_alone(name: &str, test: impl FnOnce(&World) + Send + 'static) {
+    const ALONE: &str = "TAPTOOL_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return live(test);
+    }
+    let again = name.to_owned();
+    live(move |_| {
+        let out = Command::new(std::env::current_exe().unwrap())
+            .args([again.as_str(), "--exact", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+        println!("{said}");
+        assert!(out.status.success() && said.contains("1 passed"), "{again}: {}", out.status);
+    });
 }
 
 /// Whether a program of a Debian package is here. Says so loudly where it is not, and fails there when

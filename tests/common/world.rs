@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::marker::PhantomData;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -131,6 +132,52 @@ impl World {
         self.netns(name);
         self.sysctl(name, "net/ipv6/conf/all/disable_ipv6", "1");
         self.sysctl(name, "net/ipv6/conf/default/disable_ipv6", "1");
+    }
+
+    /// Runs `work` on a thread in a namespace: sockets that it makes are there for good.
+    pub fn inside<T: Send>(&self, netns: &str, work: impl FnOnce() -> T + Send) -> T {
+        let namespace = fs::File::open(format!("/run/netns/{netns}")).unwrap();
+        let enter = || setns(&namespace, CloneFlags::CLONE_NEWNET).unwrap();
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                enter();
+                work()
+            });
+            thread.join().unwrap()
+        })
+    }
+
+    /// A namespace that has no name and ends with the process that is in it.
+    pub fn unnamed_netns(&self) -> Process {
+        let inside = self.start("unshare -n sleep 1000");
+        let own = fs::read_link("/proc/thread-self/ns/net").unwrap();
+        eventually("a process is in a namespace of its own", 5.0, || {
+            fs::read_link(format!("/proc/{}/ns/net", inside.pid())).unwrap() != own
+        });
+        inside
+    }
+
+    /// The inode of a process's network namespace.
+    pub fn netns_inode(&self, pid: u32) -> u64 {
+        fs::metadata(format!("/proc/{pid}/ns/net")).unwrap().ino()
+    }
+
+    /// What keeps a network namespace: threads in it, files of it, by their paths.
+    pub fn holds_netns(&self, inode: u64) -> Vec<String> {
+        let name = format!("net:[{inode}]");
+        // What ends meanwhile holds nothing.
+        let entries = |path: PathBuf| {
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path())
+        };
+        let processes = entries("/proc".into()).filter(|path| path.join("ns").exists());
+        let links = processes.flat_map(|process| {
+            let threads = entries(process.join("task")).map(|thread| thread.join("ns/net"));
+            threads.chain(entries(process.join("fd"))).collect::<Vec<_>>()
+        });
+        links
+            .filter(|link| fs::read_link(link).is_ok_and(|to| to.as_os_str() == name.as_str()))
+            .map(|link| link.display().to_string())
+            .collect()
     }
 
     fn sysctl(&self, netns: &str, path: &str, value: &str) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{Hold, World, eventually, live, on_vhost_net, one_shot, patience};
 
@@ -193,24 +193,35 @@ fn a_namespace_that_is_gone_is_made_again_by_the_command_that_doctor_names() {
 }
 
 #[test]
-fn a_device_that_was_moved_away_is_not_guessed_about() {
+fn commands_for_a_device_that_was_moved_go_where_it_is_or_are_not_given() {
     live(|world| {
         world.netns("foo");
         world.netns("bar");
         let mut hold = Hold::start(world);
-        hold.run("create tap0 host-ns foo respond 10.9.0.2/24");
+        hold.run("create tap0 host-ns foo host-ip4-addr 10.9.0.1/24");
+        hold.run("create tap1 host-ns bar");
+        hold.run("xconnect tap0 tap1");
         world.ip("-n foo link set tap0 netns bar");
-        eventually("doctor says that it is elsewhere", 5.0, || {
-            let rows = hold.run("doctor tap0");
-            let first = &rows[0];
-            first["check"] == "host-side"
-                && first["state"] == "unknown"
-                && first["value"].as_str().unwrap().contains("is not in namespace foo")
-        });
-        // A stranger of its name is not taken for it.
+        // A stranger takes its place, and is down as it is.
         world.ip("-n foo link add tap0 type bridge");
+        told(&mut hold, "tap0", &[("host-link", "ip -n bar link set tap0 up")]);
+        told(&mut hold, "tap1", &[("peer", "ip -n bar link set tap0 up")]);
+        run(world, &mut hold, "ip -n bar link set tap0 up");
+        told(&mut hold, "tap0", &[]);
+        // Where its namespace has no name, no command is given, for either end.
+        let unnamed = world.unnamed_netns();
+        world.ip(&format!("-n bar link set tap0 netns {}", unnamed.pid()));
+        let number = format!("net:[{}]", world.netns_inode(unnamed.pid()));
+        hold.tap_when("tap0", "moved on", 5.0, |tap| tap["host_ns"] == json!(number));
         let rows = hold.run("doctor tap0");
         assert_eq!(rows[0]["state"], "unknown", "{rows:#?}");
+        let value = rows[0]["value"].as_str().unwrap();
+        assert!(value.contains(&format!("is in the namespace {number}, which has no name")));
+        let remedies = |rows: &[Value]| {
+            drops(rows).iter().map(|row| row["remedy"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(remedies(&rows), [Value::Null], "{rows:#?}");
+        assert_eq!(remedies(&hold.run("doctor tap1")), ["taptool doctor tap0"]);
         hold.close();
     });
 }

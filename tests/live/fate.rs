@@ -1,6 +1,7 @@
 //! What others do to the host side: it is noticed, shown, survived, and strangers are left alone.
 
-use std::os::unix::fs::FileExt;
+use std::fs;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,13 @@ fn a_namespace_deleted_under_traffic_is_freed_at_once_and_its_tap_is_host_gone()
         world.quiet_netns("a");
         world.quiet_netns("b");
         // Devices die when the last holder of their namespace lets go, so the end of a veth pair
-        // that stays here tells when that is.
-        world.ip("link add witness type veth peer name witness0 netns a");
+        // that stays here tells when that is. The kernel takes its time, and as long for a namespace
+        // that nobody holds.
+        world.quiet_netns("unheld");
+        for netns in ["a", "unheld"] {
+            world.ip(&format!("link add in-{netns} type veth peer name witness netns {netns}"));
+        }
+        let inode = fs::metadata("/run/netns/a").unwrap().ino();
         let mut hold = Hold::start(world);
         hold.run("create wa host-ns a host-ip4-addr 10.8.0.1/24");
         hold.run("create wb host-ns b host-ip4-addr 10.8.0.2/24");
@@ -41,12 +47,17 @@ fn a_namespace_deleted_under_traffic_is_freed_at_once_and_its_tap_is_host_gone()
         hold.tap_when("wb", "it is answered", 5.0, |t| sum(t, "tx_queues", "packets") > 100);
 
         world.ip("netns del a");
+        world.ip("netns del unheld");
         let deleted = Instant::now();
-        eventually("the namespace is freed", 3.0, || {
+        let is_there = |netns: &str| {
             let links = world.ip_json("link");
-            !links.as_array().unwrap().iter().any(|l| l["ifname"] == "witness")
-        });
+            let witness = format!("in-{netns}");
+            links.as_array().unwrap().iter().any(|l| l["ifname"] == witness.as_str())
+        };
+        eventually("a namespace that nobody holds is freed", 10.0, || !is_there("unheld"));
+        eventually("so is the one with the tap", 1.0, || !is_there("a"));
         println!("freed after {:?}", deleted.elapsed());
+        assert_eq!(world.holds_netns(inode), Vec::<String>::new(), "nobody has it open");
         let gone = hold.tap_when("wa", "host-gone", 5.0, |t| t["state"] == "host-gone");
         assert_eq!(gone["link_up"], false, "{gone:#}");
         // The other end, and the process, go on.
@@ -96,14 +107,16 @@ fn a_renamed_host_side_is_tracked_and_a_stranger_with_its_old_name_is_untouched(
 }
 
 #[test]
-fn a_host_side_moved_to_another_namespace_is_tracked_and_works_there() {
+fn a_host_side_moved_to_another_namespace_is_tracked_shown_there_and_works_there() {
     live(|world| {
         let mut hold = responder(world);
         world.quiet_netns("b");
+        // A stranger takes its place.
         world.ip("-n a link set tap0 netns b");
+        world.ip("-n a link add tap0 type bridge");
         // Moving sets it down and takes its addresses.
         hold.tap_when("tap0", "down after the move", 5.0, |t| {
-            t["link_up"] == false && t["host_addresses"] == json!([])
+            t["link_up"] == false && t["host_addresses"] == json!([]) && t["host_ns"] == "b"
         });
         world.ip("-n b addr add 10.9.0.1/24 dev tap0");
         world.ip("-n b link set tap0 up");
@@ -113,8 +126,44 @@ fn a_host_side_moved_to_another_namespace_is_tracked_and_works_there() {
         assert_eq!(tap["state"], "up", "{tap:#}");
         assert_eq!(tap["host_ifindex"], world.link("b", "tap0")["ifindex"]);
         world.ping_answered("b", "10.9.0.2");
+        let log = hold.run("show logging");
+        let moved = |row: &Value| row["text"] == "host side moved to namespace b";
+        assert!(log.iter().any(moved), "{log:#?}");
         assert_eq!(hold.one("delete tap0")["name"], "tap0");
         assert_eq!(world.links("b"), Vec::<String>::new());
+        hold.close();
+    });
+}
+
+#[test]
+fn a_host_side_is_shown_in_its_creators_words_only_while_it_is_in_the_namespace_they_meant() {
+    live(|world| {
+        world.quiet_netns("a");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns /run/netns/a");
+        let unnamed = world.unnamed_netns();
+        let inode = world.netns_inode(unnamed.pid());
+        let number = format!("net:[{inode}]");
+        let shown = |hold: &mut Hold, namespace: Value| {
+            hold.tap_when("tap0", "its namespace", 5.0, |t| t["host_ns"] == namespace);
+        };
+        // Without a name: as the kernel calls it.
+        world.ip(&format!("-n a link set tap0 netns {}", unnamed.pid()));
+        shown(&mut hold, json!(number));
+        // Nobody but the process in it keeps it.
+        let pid = unnamed.pid();
+        assert_eq!(world.holds_netns(inode), [format!("/proc/{pid}/task/{pid}/ns/net")]);
+        // A name that it gets later is found at the next look.
+        world.ip(&format!("netns attach z {}", unnamed.pid()));
+        world.ip("-n z link set tap0 mtu 1400");
+        shown(&mut hold, json!("z"));
+        // The holder's own needs no name.
+        world.ip(&format!("-n z link set tap0 netns {}", hold.pid()));
+        shown(&mut hold, Value::Null);
+        // Back where it was made: the creator's words hold again.
+        world.ip("link set tap0 netns a");
+        shown(&mut hold, json!("/run/netns/a"));
+        assert_eq!(hold.one("delete tap0")["name"], "tap0");
         hold.close();
     });
 }

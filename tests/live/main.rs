@@ -16,11 +16,14 @@
 mod common;
 
 mod create;
+mod delete;
 mod doctor;
 mod fate;
 mod holder;
 mod one_shot;
 mod refuse;
 mod respond;
+mod undo;
+mod unheard;
 mod vpp;
 mod wire;

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::common::{World, eventually, exists, live, one_shot, sum};
 
@@ -139,6 +140,9 @@ fn a_caller_in_a_namespace_creates_there_and_the_holder_does_not_keep_it_alive()
         assert_eq!(world.must(&create), "tap2\n");
         assert_eq!(world.links("bar"), ["tap2"]);
         assert_eq!(only_holder(world), holder);
+        // Neither named a namespace; the holder stands in another, so each is shown.
+        let shown = |name: &str| world.objects(&format!("show {name}"))[0]["host_ns"].clone();
+        assert_eq!((shown("tap1"), shown("tap2")), (json!("foo"), json!("bar")));
         world.ip("netns del foo");
         eventually("the namespace goes and is noticed", 5.0, || {
             world.objects("show tap1")[0]["state"] == "host-gone"

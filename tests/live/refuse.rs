@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::{Hold, World, backend, live, one_shot, taptool, text};
+use crate::common::{Hold, World, backend, kernel, live, one_shot, taptool, text};
 
 /// Feeds `line` to a new holder, which must refuse it with `code`, name `word` and leave the links
 /// of namespace `a` as they were.
@@ -54,6 +54,16 @@ fn wrong_values_are_usage_errors_that_name_the_value() {
             ("host-ip4-gw", "10.9.0"),
             ("host-ip6-gw", "10.9.0.2"),
             ("respond", "10.9.0.2/40"),
+            ("respond", "10.9.0.0/24"),
+            ("respond", "10.9.0.255/24"),
+            ("respond", "127.0.0.2/8"),
+            ("respond", "0.1.2.3/8"),
+            ("respond", "240.0.0.1/24"),
+            ("respond", "::1/128"),
+            ("host-ip6-addr", "::1/128"),
+            ("host-ip6-addr", "ff02::5/64"),
+            ("host-ip6-addr", "::/64"),
+            ("host-ip4-addr", "224.0.0.1/24"),
             ("owner", "nobody-here"),
             ("group", "-2"),
             ("backend", "vhost-user"),
@@ -68,6 +78,45 @@ fn wrong_values_are_usage_errors_that_name_the_value() {
             refused(world, &format!("create tap {netns}{option} {value}"), 2, value);
         }
         world.state().assert_same_as(&before, "after wrong values");
+    });
+}
+
+#[test]
+fn options_that_cannot_work_together_are_refused_before_anything_is_made() {
+    live(|world| {
+        world.netns("a");
+        let before = world.state();
+        let ip4 = "host-ip4-addr 10.9.0.1/24 host-ip4-gw";
+        for (options, word) in [
+            (format!("{ip4} 10.9.0.0"), "the network address of 10.9.0.0/24"),
+            (format!("{ip4} 10.9.0.255"), "the broadcast address of 10.9.0.0/24"),
+            ("host-ip6-addr fd00::1/64 host-ip6-gw ::1".into(), "loopback"),
+            ("host-ip6-addr fd00::1/64 host-mtu-size 1279".into(), "host-mtu-size 1279"),
+        ] {
+            refused(world, &format!("create tap0 host-ns a {options}"), 2, word);
+        }
+        world.state().assert_same_as(&before, "after options that do not go together");
+        // The next values are taken, and by the kernel too.
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns a host-ip4-addr 10.9.0.0/31 host-ip4-gw 10.9.0.1");
+        hold.run("create tap1 host-ns a host-ip6-addr fd00::1/64 host-mtu-size 1280");
+        hold.run("create tap2 host-ns a host-ip4-addr 10.8.0.255/24 host-mtu-size 1279");
+        hold.close();
+    });
+}
+
+#[test]
+fn an_address_where_ipv6_is_switched_off_fails_and_names_the_sysctl() {
+    live(|world| {
+        world.quiet_netns("a");
+        let before = world.state();
+        let said =
+            refused(world, "create tap0 host-ns a host-ip6-addr fd00::1/64", 1, "fd00::1/64");
+        assert!(said.contains("net.ipv6.conf.default.disable_ipv6"), "{said}");
+        if kernel() >= (6, 6) {
+            assert!(said.contains("IPv6 is disabled on this device"), "{said}");
+        }
+        world.state().assert_same_as(&before, "after an IPv6 address without IPv6");
     });
 }
 
@@ -298,6 +347,8 @@ fn an_interface_is_not_connected_to_itself_and_switches_are_on_or_off() {
             "gso tap0 maybe",
             "set interface state tap0 sideways",
             "set interface ip address tap0 10.9.0.300/24",
+            "set interface ip address tap0 10.9.0.255/24",
+            "set interface ip address tap0 127.0.0.1/8",
         ] {
             let mut hold = Hold::start(world);
             hold.run("create tap0 host-ns a");

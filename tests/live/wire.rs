@@ -1,8 +1,11 @@
 //! Frames between interfaces: cross-connect, offloads, the ledger, the kernel's own counters.
 
+use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::UdpGsoSegment;
 use serde_json::Value;
 
 use crate::common::{
@@ -17,6 +20,20 @@ fn pair(world: &World, hold: &mut Hold, options_a: &str, options_b: &str) {
     hold.run(&format!("create wa host-ns a host-ip4-addr 10.8.0.1/24 {options_a}"));
     hold.run(&format!("create wb host-ns b host-ip4-addr 10.8.0.2/24 {options_b}"));
     hold.run("xconnect wa wb");
+}
+
+/// Both ends of [`pair`] know each other, so that no frame is sent but what a test sends.
+fn acquaint(world: &World) {
+    for (here, there, address) in [("a", "b", "10.8.0.2"), ("b", "a", "10.8.0.1")] {
+        let mac = world.link(there, &format!("w{there}"))["address"].as_str().unwrap().to_owned();
+        let entry = format!("{address} lladdr {mac} dev w{here} nud permanent");
+        world.ip(&format!("-n {here} neigh replace {entry}"));
+    }
+}
+
+/// Packets and bytes of an interface since the last `clear interfaces`: received, sent.
+fn carried(tap: &Value) -> [(u64, u64); 2] {
+    ["rx_queues", "tx_queues"].map(|d| (sum(tap, d, "packets"), sum(tap, d, "bytes")))
 }
 
 /// Mean bytes of the frames that an interface's queues of a direction have carried.
@@ -226,6 +243,74 @@ fn the_ledger_balances_in_100_snapshots_of_a_transfer_and_ends_equal_to_the_kern
         assert_equal_to_the_kernels(world, &mut hold);
         hold.close();
     });
+}
+
+/// Whole frames and frames in pieces of 2 KiB, which vhost-net has anyway.
+const BUFFERS: [&[(&str, &str)]; 2] = [&[], &[("TAPTOOL_TEST_BUFFERS", "2048")]];
+
+#[test]
+fn each_frame_of_65535_bytes_crosses_as_one_frame_of_65535_bytes() {
+    for buffers in BUFFERS {
+        live(|world| {
+            let mut hold = Hold::start_with(world, buffers);
+            let mtu = "host-mtu-size 65521";
+            pair(world, &mut hold, mtu, mtu);
+            acquaint(world);
+            for [a, b] in [["off", "off"], ["on", "off"], ["on", "on"]] {
+                hold.run(&format!("gso wa {a}"));
+                hold.run(&format!("gso wb {b}"));
+                hold.run("clear interfaces");
+                // 8 bytes of ICMP and 20 of IP fill the MTU; ping compares what comes back.
+                assert_eq!(world.ping("a", "-M do -s 65493 10.8.0.2", 10), 10, "gso {a}, {b}");
+                let crossed = [(10, 10 * 65535); 2];
+                for name in ["wa", "wb"] {
+                    hold.tap_when(name, "ten frames each way", 5.0, |t| carried(t) == crossed);
+                }
+            }
+            hold.close();
+        });
+    }
+}
+
+#[test]
+fn a_frame_that_the_host_left_to_be_segmented_crosses_as_it_is_also_to_a_plain_tap() {
+    for buffers in BUFFERS {
+        for gso in ["gso", ""] {
+            live(move |world| {
+                let mut hold = Hold::start_with(world, buffers);
+                pair(world, &mut hold, "gso", gso);
+                acquaint(world);
+                let bind = |netns, at: &'static str| {
+                    world.inside(netns, move || UdpSocket::bind(at).unwrap())
+                };
+                let (from, to) = (bind("a", "10.8.0.1:7000"), bind("b", "10.8.0.2:7000"));
+                to.set_read_timeout(Some(patience(5.0))).unwrap();
+                // Sixty datagrams that leave as one frame where the kernel can leave the rest to us.
+                setsockopt(&from, UdpGsoSegment, &1000).unwrap();
+                let sent: Vec<u8> = (0..60_000_u32).map(|i| (i / 7 % 251) as u8).collect();
+                hold.run("clear interfaces");
+                assert_eq!(from.send_to(&sent, "10.8.0.2:7000").unwrap(), sent.len());
+                let mut received = Vec::new();
+                while received.len() < sent.len() {
+                    let mut datagram = [0; 2000];
+                    let bytes = to.recv(&mut datagram).unwrap();
+                    received.extend_from_slice(&datagram[..bytes]);
+                }
+                assert!(received == sent, "the bytes are others");
+                let headers = 14 + 20 + 8;
+                let (frames, bytes) = match kernel() >= (6, 2) {
+                    true => (1, 60_000 + headers),
+                    false => (60, 60 * (1000 + headers)),
+                };
+                let crossed =
+                    [("wa", [(frames, bytes), (0, 0)]), ("wb", [(0, 0), (frames, bytes)])];
+                for (name, crossed) in crossed {
+                    hold.tap_when(name, "one frame", 5.0, |t| carried(t) == crossed);
+                }
+                hold.close();
+            });
+        }
+    }
 }
 
 #[test]

@@ -6,8 +6,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::CreateRequest;
+use crate::api::address;
 use crate::diag::Failure;
-use crate::units;
+
+/// The least MTU with which Linux does IPv6 (RFC 8200 §5).
+const IPV6_LEAST_MTU: u32 = 1280;
 
 pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     let host4 = request.host_ip4_addr.iter().copied().map(IpNet::V4);
@@ -24,11 +27,11 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     if request.host_bridge.is_some() && (any_gateway || !host.is_empty()) {
         return Err(Failure::usage("", "Please specify either host ip address or host bridge"));
     }
-    let ours = request.respond.iter().map(|net| ("respond", *net));
+    let ours = request.respond.iter().map(|net| ("respond", *net, address::ours(*net)));
+    let hosts = host.iter().map(|(option, net)| (*option, *net, address::hosts(*net)));
     let mut seen = HashSet::new();
-    for (option, net) in host.iter().copied().chain(ours) {
-        let refused = |why: units::Invalid| Failure::usage(format!("{option} {net}"), why.0);
-        units::host_net(net).map_err(refused)?;
+    for (option, net, checked) in hosts.chain(ours) {
+        checked.map_err(|why| Failure::usage(format!("{option} {net}"), why))?;
         if !seen.insert(net.addr()) {
             return Err(Failure::usage(format!("{option} {net}"), "this address is given twice"));
         }
@@ -38,28 +41,23 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
             return Err(Failure::usage(option, "not a number between 0 and 4294967294"));
         }
     }
+    let ipv6 = [
+        ("host-ip6-addr", !request.host_ip6_addr.is_empty()),
+        ("host-ip6-gw", request.host_ip6_gw.is_some()),
+    ];
+    if let (Some(mtu), Some((option, _))) =
+        (request.host_mtu_size, ipv6.iter().find(|(_, given)| *given))
+        && mtu.get() < IPV6_LEAST_MTU
+    {
+        let why = format!("Linux does no IPv6 below 1280 bytes, and {option} is given");
+        return Err(Failure::usage(format!("host-mtu-size {mtu}"), why));
+    }
     for (option, needs, gateway) in gateways {
         let Some(gateway) = gateway else { continue };
         let of_family = |net: &IpNet| net.addr().is_ipv4() == gateway.is_ipv4();
         let nets: Vec<IpNet> = host.iter().map(|(_, net)| *net).filter(of_family).collect();
-        reachable(gateway, &nets, needs)
+        address::gateway(gateway, &nets, needs)
             .map_err(|why| Failure::usage(format!("{option} {gateway}"), why))?;
     }
     Ok(())
-}
-
-/// A gateway is a neighbour: the kernel takes no other.
-fn reachable(gateway: IpAddr, nets: &[IpNet], needs: &str) -> Result<(), String> {
-    units::unicast(gateway).map_err(|why| why.0)?;
-    if nets.is_empty() {
-        return Err(format!("a gateway needs a {needs} whose network it is in"));
-    }
-    if nets.iter().any(|net| net.addr() == gateway) {
-        return Err("this is the host side's own address".into());
-    }
-    let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    if link_local || nets.iter().any(|net| net.contains(&gateway)) {
-        return Ok(());
-    }
-    Err(format!("in the network of no {needs}"))
 }

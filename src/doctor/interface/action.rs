@@ -50,7 +50,7 @@ fn xconnect(case: &Case<'_>, name: &IfName, findings: &mut Vec<Finding>) {
                 .remedy(format!("taptool xconnect {ours} {theirs}")),
         ),
     };
-    let broken = peer_state(peer);
+    let broken = peer_state(peer, case.peer_seen);
     if one_way.is_none() && broken.is_none() {
         let place = place(peer);
         findings.push(Finding::ok("peer", format!("{name} sends back, and {place} is up")));
@@ -58,8 +58,9 @@ fn xconnect(case: &Case<'_>, name: &IfName, findings: &mut Vec<Finding>) {
     findings.extend(one_way.into_iter().chain(broken));
 }
 
-/// What keeps a peer from sending on.
-fn peer_state(peer: &Interface) -> Option<Finding> {
+/// What keeps a peer from sending on. Where its host side was not `seen`, that name may be a
+/// stranger's.
+fn peer_state(peer: &Interface, seen: bool) -> Option<Finding> {
     let (name, place) = (&peer.name, place(peer));
     let shell = word(name.as_str());
     let drops = |value: String, cost: &str, remedy: String| {
@@ -92,11 +93,11 @@ fn peer_state(peer: &Interface) -> Option<Finding> {
             format!("{place}, the host side of {name}, is down or has no carrier"),
             refused_by(peer),
             match &peer.host_ns {
-                Some(label) => {
+                Some(label) if seen => {
                     commands::ip(Some(label), &format!("link set {} up", word(&peer.host_if_name)))
                 }
                 // Which namespace that is, only a look at it tells.
-                None => more,
+                _ => more,
             },
         ),
         State::Up | State::AdminDown => None,

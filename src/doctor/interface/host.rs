@@ -1,7 +1,7 @@
 //! The host side: its namespace, link, MTU, bridge.
 
 use super::{Case, Finding, place};
-use crate::api::{Action, BackendKind, Interface, State};
+use crate::api::{BackendKind, Interface, State};
 use crate::doctor::commands::{self, recreate, word};
 use crate::doctor::finding::line;
 use crate::doctor::look::Look;
@@ -55,9 +55,9 @@ fn gone(case: &Case<'_>) -> Finding {
         return Finding::drops("host-side", format!("{} is being deleted", interface.name))
             .cost("nothing is moved any more");
     }
-    let namespace = commands::spec(interface.host_ns.as_deref());
     let (value, lost) = match case.look {
         Look::NoNamespace => {
+            let namespace = interface.host_ns.as_deref().unwrap_or("of the holder");
             (format!("namespace {namespace} is gone, and {} with it", interface.host_if_name), true)
         }
         Look::Stranger | Look::Seen(_) => (
@@ -81,13 +81,17 @@ fn unseen(interface: &Interface, look: &Look) -> Finding {
             "host-side",
             format!("there is no namespace {label} here: it was renamed or unmounted, or its name is another mount namespace's"),
         ),
+        (Some(label), Look::Unnamed) => Finding::unknown(
+            "host-side",
+            format!("{name} with ifindex {index} is in the namespace {label}, which has no name here; run doctor in it"),
+        ),
         (Some(label), Look::NotThere | Look::Stranger) => Finding::unknown(
             "host-side",
             format!("{name} with ifindex {index} is not in namespace {label}: it was moved, or the name means another namespace here"),
         ),
         (None, Look::NotThere | Look::Stranger) => Finding::unknown(
             "host-side",
-            format!("{name} with ifindex {index} is not in this namespace: it is in its creator's, which has no name; run doctor there"),
+            format!("{name} with ifindex {index} is not in this namespace: it is in the holder's; run doctor there"),
         ),
         (_, Look::Refused(failure)) => Finding::unknown("host-side", line(failure)).hinted(failure),
         (_, _) => Finding::unknown("host-side", format!("{name} cannot be looked at")),
@@ -143,11 +147,9 @@ fn mtu(case: &Case<'_>, seen: &Inspection) -> Finding {
             .cost(format!("{there} drops frames above {mtu} bytes on their way to it"))
             .remedy(set_mtu(interface, wide));
     }
-    let peer = match &interface.action {
-        Action::Xconnect(peer) => case.all.iter().find(|other| other.name == *peer),
-        Action::Sink | Action::Respond => None,
-    };
-    let Some(peer) = peer.filter(|peer| peer.mtu != mtu && peer.state != State::HostGone) else {
+    let Some(peer) = super::peer(interface, case.all)
+        .filter(|peer| peer.mtu != mtu && peer.state != State::HostGone)
+    else {
         return Finding::ok("mtu", format!("{place} sends packets of up to {mtu} bytes"));
     };
     let there = self::place(peer);
@@ -163,8 +165,8 @@ fn mtu(case: &Case<'_>, seen: &Inspection) -> Finding {
              them on"
         )),
     };
-    // A peer in a namespace without a name may be in another one than the asker's.
-    match narrow.host_ns.is_some() || mtu < peer.mtu {
+    // A peer in the holder's own namespace may be in another one than the asker's.
+    match mtu < peer.mtu || (narrow.host_ns.is_some() && case.peer_seen) {
         true => finding.remedy(set_mtu(narrow, high)),
         false => finding,
     }

@@ -12,7 +12,7 @@ mod tests;
 
 use super::finding::{Finding, Report, Verdict};
 use super::look::Look;
-use crate::api::Interface;
+use crate::api::{Action, Interface};
 use crate::diag::Code;
 
 /// All that is known.
@@ -24,6 +24,16 @@ pub(super) struct Case<'a> {
     pub(super) all: &'a [Interface],
     /// What was seen of the host side.
     pub(super) look: &'a Look,
+    /// The host side of its peer was found where the peer's label says.
+    pub(super) peer_seen: bool,
+}
+
+/// The interface that it sends to.
+pub(super) fn peer<'a>(interface: &Interface, all: &'a [Interface]) -> Option<&'a Interface> {
+    match &interface.action {
+        Action::Xconnect(peer) => all.iter().find(|other| other.name == *peer),
+        Action::Sink | Action::Respond => None,
+    }
 }
 
 /// Says what works and what would drop.

@@ -123,7 +123,7 @@ fn look(seen: Inspection) -> Look {
 }
 
 fn judged(all: &[Interface], look: &Look) -> Report {
-    judge(&Case { interface: &all[0], all, look })
+    judge(&Case { interface: &all[0], all, look, peer_seen: true })
 }
 
 /// Check, state, value, cost, remedy; empty for none.
@@ -284,6 +284,12 @@ fn a_host_side_that_is_gone_is_told_from_a_namespace_that_is_gone() {
     for (look, value, remedy) in rows {
         only(&judged(&[gone()], &look), ("host-side", "drops", value, cost, remedy));
     }
+    // A number is no word for `create': what to write there is left open.
+    let unnamed = Interface { host_ns: Some("net:[7]".into()), ..gone() };
+    let (value, again) = ("net:[7]:tap0 was deleted, or its namespace was", AGAIN);
+    let remedy = again.replace("--netns foo", "--netns NAMESPACE");
+    let row = ("host-side", "drops", value, cost, remedy.as_str());
+    only(&judged(&[unnamed], &Look::Unnamed), row);
     only(
         &judged(&[Interface { state: State::Deleting, ..tap0() }], &Look::NotThere),
         ("host-side", "drops", "tap0 is being deleted", "nothing is moved any more", ""),
@@ -333,10 +339,16 @@ fn what_cannot_be_looked_at_is_said_and_not_guessed() {
             "",
         ),
         (
+            Interface { host_ns: Some("net:[4026532180]".into()), ..tap0() },
+            Look::Unnamed,
+            "tap0 with ifindex 7 is in the namespace net:[4026532180], which has no name here; run \
+             doctor in it",
+            "",
+        ),
+        (
             own(),
             Look::NotThere,
-            "tap0 with ifindex 7 is not in this namespace: it is in its creator's, which has no \
-             name; run doctor there",
+            "tap0 with ifindex 7 is not in this namespace: it is in the holder's; run doctor there",
             "",
         ),
         (
@@ -762,6 +774,11 @@ fn the_peer_of_a_wire() {
     let report = judged(&[a.clone(), own], &look(seen()));
     let peer = report.findings.iter().find(|f| f.check == "peer").unwrap();
     assert_eq!(peer.remedy.as_deref(), Some("taptool doctor tap1"), "nobody knows where it is");
+    let elsewhere = [a.clone(), rows[rows.len() - 1].0.clone()];
+    let report =
+        judge(&Case { interface: &a, all: &elsewhere, look: &look(seen()), peer_seen: false });
+    let peer = report.findings.iter().find(|f| f.check == "peer").unwrap();
+    assert_eq!(peer.remedy.as_deref(), Some("taptool doctor tap1"), "it might be for a stranger");
     for (peer, row) in rows {
         only(&judged(&[a.clone(), peer], &look(seen())), row);
     }

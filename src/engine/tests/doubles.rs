@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::half::Half;
+use super::half::{Fault, Half};
 use crate::counters::Direction;
 use crate::device::{QueueDevice, Served, Wait};
 use crate::ring::{MemoryMap, RingLayout};
@@ -71,6 +71,8 @@ pub(super) struct Wire {
     pub(super) repeat: AtomicU32,
     /// So many of the next received frames claim more buffers than they have.
     pub(super) tear: AtomicU32,
+    /// So many of the next received frames have nothing in their last buffer.
+    pub(super) hollow: AtomicU32,
     /// What comes out goes in again.
     pub(super) echo: AtomicBool,
     /// Rules that the driver broke.
@@ -107,6 +109,7 @@ impl Wire {
             eat: AtomicU32::new(0),
             repeat: AtomicU32::new(0),
             tear: AtomicU32::new(0),
+            hollow: AtomicU32::new(0),
             echo: AtomicBool::new(false),
             complaints: Mutex::default(),
             poller_tid: AtomicI32::new(0),
@@ -211,9 +214,15 @@ impl Wire {
             let Some(chains) = inside.front().and_then(|f| half.room(f.len())) else { break };
             let Some(frame) = inside.pop_front() else { break };
             drop(inside);
-            let torn =
-                self.tear.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok();
-            half.fill(&frame, chains, torn);
+            let due = |count: &AtomicU32| {
+                count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+            };
+            let fault = match (due(&self.tear), due(&self.hollow)) {
+                (true, _) => Fault::Torn,
+                (_, true) => Fault::Hollow,
+                _ => Fault::None,
+            };
+            half.fill(&frame, chains, fault);
             any = true;
         }
         let stalled = self.rx_stalled.load(Ordering::Acquire);

@@ -10,6 +10,16 @@ use crate::units::Kind;
 
 const NONE: DeviceSegment = DeviceSegment { addr: 0, len: 0, writable: false };
 
+/// What is wrong with a frame that is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    None,
+    /// It claims one buffer more than it has.
+    Torn,
+    /// Its last buffer is used without a byte in it.
+    Hollow,
+}
+
 /// One ring as the double sees it.
 #[derive(Debug)]
 pub(super) struct Half {
@@ -38,20 +48,22 @@ impl Half {
         Some(chains).filter(|n| *n > 0)
     }
 
-    /// Spreads a frame over so many chains; a torn one claims one more.
-    pub(super) fn fill(&mut self, frame: &[u8], chains: u16, torn: bool) {
+    /// Spreads a frame over so many chains.
+    pub(super) fn fill(&mut self, frame: &[u8], chains: u16, fault: Fault) {
         let mut frame = frame.to_vec();
-        let claimed = if torn { chains + 1 } else { chains };
+        let claimed = if fault == Fault::Torn { chains + 1 } else { chains };
         if let Some(field) = frame.get_mut(10..12) {
             field.copy_from_slice(&claimed.to_le_bytes());
         }
         let mut rest = &frame[..];
-        for _ in 0..chains {
+        for nth in 1..=chains {
             let mut into = [NONE; MAX_SEGMENTS];
             let chain = self.ring.pop(&mut into);
             let (now, later) = rest.split_at(rest.len().min(into[0].len as usize));
             self.map.write_slice(now, GuestAddress(into[0].addr)).unwrap();
-            self.ring.push_used(chain.head, u32::try_from(now.len()).unwrap());
+            let hollow = fault == Fault::Hollow && nth == chains;
+            let written = if hollow { 0 } else { u32::try_from(now.len()).unwrap() };
+            self.ring.push_used(chain.head, written);
             rest = later;
         }
     }

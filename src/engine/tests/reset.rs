@@ -85,6 +85,22 @@ fn a_broken_queue_gives_back_what_was_lent_to_it_and_carries_frames_again_after_
 }
 
 #[test]
+fn every_buffer_of_a_frame_that_broke_its_queue_in_the_middle_comes_back() {
+    for hollow in [false, true] {
+        let mut rig = Rig::new(1);
+        let a = rig.add(0, Shape::SMALL);
+        // Five thousand bytes take three buffers.
+        let wire = &rig.interfaces[a].wire;
+        if hollow { &wire.hollow } else { &wire.tear }.store(1, Ordering::Relaxed);
+        wire.inject([frame(1, 5_000)]);
+        let Event::QueueBroken { reason, .. } = rig.event() else { panic!("another event") };
+        assert_eq!(reason, BrokenReason::BadBufferCount);
+        halt(&mut rig, a);
+        assert_eq!(rig.interfaces[a].pool.free(), Shape::SMALL.buffers);
+    }
+}
+
+#[test]
 fn an_error_of_the_last_device_does_not_break_the_next_and_a_queue_that_is_gone_says_so() {
     let mut rig = Rig::new(1);
     let a = rig.add(0, Shape::SMALL);

@@ -7,7 +7,7 @@ use rtnetlink::LinkBridge;
 
 use super::*;
 use crate::diag::Code;
-use crate::host::facts::{Absent, facts, is_gone, locate, with_device};
+use crate::host::facts::{Absent, Difference, difference, facts, is_gone, locate, with_device};
 use crate::host::offloads::{Offloads, set_offloads};
 use crate::units::{MacAddr, Mtu};
 
@@ -181,8 +181,13 @@ fn facts_follow_a_device_that_strangers_rename_and_move_and_end_when_they_delete
     }
     let (nursery, target, elsewhere) = (Nursery::new().unwrap(), new_namespace(), new_namespace());
     let tap = create(&nursery, &target, &exact("tap0"));
+    let known = namespace::identity(target.as_fd()).unwrap();
+    let told = |name: &str| difference(first(&tap), name, known);
+    assert_eq!(told("tap0"), Difference::None);
     session(&target).rename(tap.ifindex(), &name("moved0")).unwrap();
+    assert_eq!((told("tap0"), told("moved0")), (Difference::Elsewhere, Difference::None));
     session(&target).set_netns(tap.ifindex(), elsewhere.as_fd()).unwrap();
+    assert_eq!(told("moved0"), Difference::Elsewhere);
     // A stranger takes the name that it had.
     add_link(&target, LinkBridge::new("tap0"));
     let seen = facts(first(&tap)).unwrap();
@@ -193,6 +198,7 @@ fn facts_follow_a_device_that_strangers_rename_and_move_and_end_when_they_delete
     there.ask("delete", there.handle.link().del(seen.ifindex).execute()).unwrap();
     assert_eq!(facts(first(&tap)), Err(Absent::Gone));
     assert!(is_gone(first(&tap)).unwrap());
+    assert_eq!(told("moved0"), Difference::Gone);
     assert!(matches!(locate(first(&tap)), Err(Absent::Gone)));
     assert!(session(&target).link_by_name("tap0").unwrap().is_some(), "the stranger is untouched");
 }
