@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
+use nix::sys::signal::{SigSet, Signal};
 use rustyline::error::ReadlineError;
 use rustyline::history::{DefaultHistory, History};
 use rustyline::{ColorMode, CompletionType, Config, EditMode, ExternalPrinter};
@@ -150,6 +151,8 @@ struct Reader {
 
 impl Reader {
     fn work(mut self, orders: &Receiver<Order>) {
+        // Fails for no signal that there is. Ctrl-Z stops the process on this thread.
+        let _ = SigSet::from(Signal::SIGTSTP).thread_unblock();
         for order in orders {
             let said = match order {
                 Order::Read(prompt) => self.read(prompt),
