@@ -6,6 +6,7 @@
 //! go through the editor, which prints them above the line; a thread of their own hands them over,
 //! because the editor takes them only between keys.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
@@ -29,12 +30,17 @@ type Line = rustyline::Editor<Assistant, DefaultHistory>;
 /// What a line begins behind.
 pub(super) const PROMPT: &str = "taptool# ";
 
+/// What the rest of a line begins behind.
+pub(super) const MORE: &str = "> ";
+
 /// What the thread is told.
 enum Order {
     /// Read a line that is kept in the history.
     Read(&'static str),
     /// Read an answer that is not.
     Ask(String),
+    /// Read none of the lines that were pasted behind the last one.
+    Forget,
     /// Say what was typed before: all, or the last so many.
     History(Option<usize>),
 }
@@ -44,6 +50,9 @@ enum Order {
 pub(super) enum Said {
     /// A line.
     Line(String),
+    /// One that was pasted among others, and does not stand on the screen where it would if it had
+    /// been typed.
+    Pasted(String),
     /// Ctrl-C.
     Interrupted,
     /// Ctrl-D.
@@ -102,7 +111,7 @@ impl Editor {
         let (say, said) = unbounded_channel();
         thread::Builder::new()
             .name("editor".into())
-            .spawn(move || Reader { line, file, say }.work(&taken))
+            .spawn(move || Reader { line, pasted: VecDeque::new(), file, say }.work(&taken))
             .map_err(|e| Failure::io("start of the editor thread", "", &e))?;
         Ok(Self { orders, said, messages })
     }
@@ -115,7 +124,12 @@ impl Editor {
 
     /// Has the rest of a line read.
     pub(super) fn read_on(&self) {
-        let _ = self.orders.send(Order::Read("> "));
+        let _ = self.orders.send(Order::Read(MORE));
+    }
+
+    /// Gives up what was pasted behind the last line.
+    pub(super) fn forget(&self) {
+        let _ = self.orders.send(Order::Forget);
     }
 
     /// Has a question answered.
@@ -145,6 +159,8 @@ impl Editor {
 
 struct Reader {
     line: Line,
+    /// Lines that came with the last one, and are read before the terminal is.
+    pasted: VecDeque<String>,
     file: Option<PathBuf>,
     say: UnboundedSender<Said>,
 }
@@ -157,6 +173,10 @@ impl Reader {
             let said = match order {
                 Order::Read(prompt) => self.read(prompt),
                 Order::Ask(question) => self.ask(&question),
+                Order::Forget => {
+                    self.pasted.clear();
+                    continue;
+                }
                 Order::History(last) => Said::History(self.typed(last)),
             };
             let gone = matches!(said, Said::Gone);
@@ -167,8 +187,20 @@ impl Reader {
     }
 
     fn read(&mut self, prompt: &str) -> Said {
-        let said = result(self.line.readline(prompt));
-        if let Said::Line(line) = &said {
+        let said = match self.pasted.pop_front() {
+            Some(line) => Said::Pasted(line),
+            None => match result(self.line.readline(prompt)) {
+                // Typed, it would have been so many lines.
+                Said::Line(text) if text.contains('\n') => {
+                    let mut lines = text.lines().map(str::to_owned);
+                    let first = lines.next().unwrap_or_default();
+                    self.pasted.extend(lines);
+                    Said::Pasted(first)
+                }
+                said => said,
+            },
+        };
+        if let Said::Line(line) | Said::Pasted(line) = &said {
             // Who asked goes on with the line that they asked about.
             let kept = line.trim().trim_end_matches('?').trim_end();
             if self.line.add_history_entry(kept).unwrap_or(false)
