@@ -7,6 +7,7 @@
 //! because the editor takes them only between keys.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
@@ -53,6 +54,8 @@ pub(super) enum Said {
     /// One that was pasted among others, and does not stand on the screen where it would if it had
     /// been typed.
     Pasted(String),
+    /// What was typed is no text, and is given up.
+    Garbled,
     /// Ctrl-C.
     Interrupted,
     /// Ctrl-D.
@@ -80,7 +83,7 @@ impl Editor {
     pub(super) fn start(guide: Guide, color: bool) -> Result<Self, Failure> {
         let refused = |e: ReadlineError| match e {
             ReadlineError::Io(e) => Failure::io("start of the line editor", "", &e),
-            e => Failure::io("start of the line editor", "", &std::io::Error::other(e)),
+            e => Failure::io("start of the line editor", "", &io::Error::other(e)),
         };
         let config = Config::builder()
             .edit_mode(EditMode::Emacs)
@@ -239,6 +242,8 @@ fn result(line: Result<String, ReadlineError>) -> Said {
         Ok(line) => Said::Line(line),
         Err(ReadlineError::Interrupted) => Said::Interrupted,
         Err(ReadlineError::Eof) => Said::End,
+        // A slip of the keyboard, or a terminal that speaks Latin-1: no reason to leave.
+        Err(ReadlineError::Io(e)) if e.kind() == io::ErrorKind::InvalidData => Said::Garbled,
         Err(_) => Said::Gone,
     }
 }

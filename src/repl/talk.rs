@@ -82,7 +82,7 @@ impl<'a> Talk<'a> {
         self.editor.ask(question.to_owned());
         match self.said().await? {
             Said::Line(line) | Said::Pasted(line) => Ok(Some(line)),
-            Said::End | Said::Interrupted | Said::History(_) => Ok(None),
+            Said::End | Said::Garbled | Said::Interrupted | Said::History(_) => Ok(None),
             Said::Gone => Err(Left::Gone),
         }
     }
@@ -142,6 +142,10 @@ impl<'a> Talk<'a> {
                     let before = if whole.is_empty() { PROMPT } else { MORE };
                     self.print(&format!("{before}{}\n", render::escape(&line))).await;
                     line
+                }
+                Said::Garbled => {
+                    self.refuse("", "what was typed is not UTF-8").await;
+                    return Ok(None);
                 }
                 Said::Interrupted | Said::History(_) => return Ok(None),
                 Said::End if whole.is_empty() => return Err(Left::Quit),
