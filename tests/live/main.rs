@@ -22,4 +22,5 @@ mod holder;
 mod one_shot;
 mod refuse;
 mod respond;
+mod shell_ends;
 mod wire;
