@@ -23,4 +23,5 @@ mod one_shot;
 mod refuse;
 mod respond;
 mod shell_ends;
+mod shell_hour;
 mod wire;
