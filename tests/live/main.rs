@@ -24,4 +24,5 @@ mod refuse;
 mod respond;
 mod shell_ends;
 mod shell_hour;
+mod shell_lines;
 mod wire;
