@@ -25,4 +25,5 @@ mod respond;
 mod shell_ends;
 mod shell_hour;
 mod shell_lines;
+mod shell_terminals;
 mod wire;
