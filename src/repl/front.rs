@@ -74,8 +74,13 @@ pub(super) fn split() -> Result<Side, Failure> {
     let signals = SignalFd::with_flags(&taken, flags).map_err(failed("signalfd"))?;
     let mut terminal = Terminal { before: modes, raw: None };
     let end = wait(child, &signals, &heard, &mut terminal).map_err(failed("wait"))?;
-    // Whatever ended the shell, it may have left the terminal as its editor needs it.
+    // Whatever ended the shell, it may have left the terminal as its editor needs it, behind half a
+    // line.
+    let raw = terminal::is_ours() && Modes::save().are_raw();
     terminal.before.restore();
+    if raw {
+        terminal::end_line();
+    }
     Ok(Side::Front(match end {
         End::Code(code) => code,
         End::Signal(signal) => {

@@ -8,7 +8,7 @@ use nix::libc;
 use nix::sys::termios::{
     LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
-use nix::unistd::{getpgrp, read, tcgetpgrp};
+use nix::unistd::{getpgrp, read, tcgetpgrp, write};
 use tokio::io::unix::AsyncFd;
 
 use super::readiness;
@@ -51,6 +51,13 @@ impl Modes {
 /// Whether the terminal is with this process group, and not with another job of the login shell.
 pub fn is_ours() -> bool {
     tcgetpgrp(io::stdin()) == Ok(getpgrp())
+}
+
+/// Ends what an editor was showing: the next line begins, and pasted text comes without brackets
+/// around it.
+pub fn end_line() {
+    // A terminal that has gone, or is open for reading alone, stays as it is.
+    let _ = write(io::stdin(), b"\x1b[?2004l\n");
 }
 
 /// Keys as they are pressed, neither shown nor held back until the end of the line. Ctrl-C stays a
