@@ -1,11 +1,12 @@
 //! How the shell ends, and what becomes of its interfaces.
 
 use std::fs;
+use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{CTRL_D, CTRL_Z, READS, Terminal, World, eventually, exists, live};
+use crate::common::{CTRL_D, CTRL_Z, READS, TAKEN, Terminal, World, eventually, exists, live};
 
 fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
@@ -92,6 +93,10 @@ fn detach_in_the_dialogue_keeps_the_interfaces() {
         assert_eq!(terminal.ended(), 0);
         terminal.hang_up();
         assert!(!exists(front) && exists(shell));
+        let files = fs::read_dir(format!("/proc/{shell}/fd")).unwrap();
+        let open: Vec<_> = files.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok()).collect();
+        assert!(!open.iter().any(|file| file.starts_with("/dev/pts")), "{open:?}");
+        assert_eq!(fs::read_link(format!("/proc/{shell}/cwd")).unwrap(), Path::new("/"));
         let log = fs::read_to_string("/var/log/taptool.log").unwrap();
         assert!(log.contains("detached from its terminal"), "{log}");
         lives_on(world, &["tap0"]);
@@ -153,6 +158,43 @@ fn a_hang_up_keeps_everything_where_other_commands_made_something() {
 }
 
 #[test]
+fn a_hang_up_that_is_only_told_is_one_too() {
+    live(|world| {
+        let mut terminal = with_tap(world, "");
+        world.done("create tap1 --netns foo");
+        signal(terminal.shell(), Signal::SIGHUP);
+        assert_eq!(terminal.ended(), 0);
+        lives_on(world, &["tap0", "tap1"]);
+    });
+}
+
+#[test]
+fn a_client_leaves_without_a_question_and_is_told_when_the_owner_ends() {
+    live(|world| {
+        let mut owner = with_tap(world, "");
+        let mut client = Terminal::start(world, "");
+        client.create("tap1", "host-ns foo");
+        client.send("detach");
+        client.wait("interfaces stay with the holder\n");
+        assert_eq!(client.ended(), 0);
+        let mut client = Terminal::start(world, "");
+        client.keys("show");
+        client.typed("taptool# show");
+        owner.wait("tap1: created on ");
+        owner.send("quit");
+        owner.wait("made by other commands: tap1\n");
+        owner.wait(READS);
+        owner.keys("q\r");
+        assert_eq!(owner.ended(), 0);
+        client.wait("the holder has gone: there are no interfaces any more\n");
+        client.typed("taptool# show");
+        assert_eq!(client.line(""), "");
+        client.quit();
+        all_gone(world);
+    });
+}
+
+#[test]
 fn a_hang_up_in_the_middle_of_a_pause_ends_it() {
     live(|world| {
         let mut terminal = with_tap(world, "");
@@ -176,6 +218,7 @@ fn sigterm_removes_everything_whoever_made_it_and_whichever_process_gets_it() {
             terminal.keys("half a li");
             terminal.typed("taptool# half a li");
             signal(to(&terminal), Signal::SIGTERM);
+            terminal.wait(TAKEN);
             assert_eq!(terminal.ended(), 0);
             all_gone(world);
         }
@@ -189,6 +232,8 @@ fn a_killed_shell_is_its_callers_to_see_and_the_terminal_is_as_it_was() {
         terminal.keys("half a li");
         terminal.typed("taptool# half a li");
         signal(terminal.shell(), Signal::SIGKILL);
+        // What is pasted next is not put into brackets.
+        terminal.wait(TAKEN);
         assert_eq!(terminal.ended(), 128 + 9);
         eventually("the kernel takes the tap back", 5.0, || world.links("foo").is_empty());
     });

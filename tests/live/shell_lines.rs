@@ -81,6 +81,50 @@ fn ctrl_c_ends_a_pause_and_the_script_between_its_lines() {
 }
 
 #[test]
+fn tab_completes_values_names_and_files_and_lists_what_there_is() {
+    live(|world| {
+        world.quiet_netns("foo");
+        world.ip("link add br-one type bridge");
+        let mut terminal = Terminal::start(world, "");
+        for (typed, whole) in [
+            ("create tap0 backend use", "create tap0 backend userspace"),
+            ("create tap0 host-ns fo", "create tap0 host-ns foo"),
+            ("create tap0 host-bridge br", "create tap0 host-bridge br-one"),
+            ("show int", "show interface"),
+            ("help del", "help delete"),
+        ] {
+            terminal.keys(typed);
+            terminal.keys(TAB);
+            terminal.screen(whole, |screen| screen.contains(&format!("taptool# {whole} ")));
+            terminal.keys(CTRL_C);
+            terminal.wait(READS);
+        }
+        fs::write(world.dir().join("one-script.cli"), "echo of one\n").unwrap();
+        terminal.keys(&format!("exec {}/one-", world.dir().display()));
+        terminal.keys(TAB);
+        assert_eq!(terminal.line(""), "of one\n");
+        terminal.keys("set interface ");
+        terminal.keys(TAB);
+        terminal.keys(TAB);
+        terminal
+            .screen("what there is", |screen| screen.contains("l2") && screen.contains("state"));
+        terminal.keys(CTRL_C);
+        terminal.wait(READS);
+        terminal.quit();
+    });
+}
+
+#[test]
+fn what_is_typed_is_no_script() {
+    live(|world| {
+        let mut terminal = Terminal::start(world, "");
+        assert_eq!(terminal.line("exec -"), "exec: -: what is typed is run already\n");
+        assert_eq!(terminal.line("echo here"), "here\n");
+        terminal.quit();
+    });
+}
+
+#[test]
 fn ctrl_c_ends_a_watch() {
     live(|world| {
         world.quiet_netns("foo");
@@ -140,6 +184,21 @@ fn a_pager_that_is_missing_or_ends_early_loses_nothing_but_pages() {
             assert!(long.contains(says), "{pager}: {long}");
             terminal.quit();
         }
+    });
+}
+
+#[test]
+fn ctrl_c_ends_a_pager_and_not_the_shell() {
+    live(|world| {
+        let kind = Kind { env: &[("PAGER", "cat; sleep 3600")], ..Kind::default() };
+        let mut terminal = Terminal::open(world, "", kind);
+        terminal.wait(READS);
+        terminal.send("create tap ?");
+        terminal.wait("Run it\n");
+        terminal.keys(CTRL_C);
+        terminal.wait(READS);
+        assert_eq!(terminal.line("echo here"), "here\n");
+        terminal.quit();
     });
 }
 
