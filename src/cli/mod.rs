@@ -308,8 +308,9 @@ fn wish(words: &[String]) -> Color {
 
 fn color_wanted(wish: Color, terminal: bool) -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     match wish {
-        Color::Auto => terminal && !no_color,
+        Color::Auto => terminal && !no_color && !dumb,
         Color::Always => true,
         Color::Never => false,
     }

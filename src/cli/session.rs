@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -268,6 +269,10 @@ impl<'a, S: Submit> Session<'a, S> {
                 // What it finds is no failure of the script, and must not end what is looked at.
                 let shown = doctor::shown(&path, found, &globals).without_verdict();
                 (shown.located(&place), Next::Line)
+            }
+            // Its reader could not be called off, and would take the lines that come after it.
+            Verb::Exec(args) if self.shell.is_some() && args.file == Path::new("-") => {
+                located(&path, &Failure::usage("-", "what is typed is run already"))
             }
             Verb::Exec(args) if depth < DEPTH_MAX && !args.keep_going => {
                 match script::start(args.file, format!("{place}exec: ")) {

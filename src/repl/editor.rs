@@ -6,10 +6,13 @@
 //! go through the editor, which prints them above the line; a thread of their own hands them over,
 //! because the editor takes them only between keys.
 
+use std::collections::VecDeque;
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
+use nix::sys::signal::{SigSet, Signal};
 use rustyline::error::ReadlineError;
 use rustyline::history::{DefaultHistory, History};
 use rustyline::{ColorMode, CompletionType, Config, EditMode, ExternalPrinter};
@@ -28,12 +31,17 @@ type Line = rustyline::Editor<Assistant, DefaultHistory>;
 /// What a line begins behind.
 pub(super) const PROMPT: &str = "taptool# ";
 
+/// What the rest of a line begins behind.
+pub(super) const MORE: &str = "> ";
+
 /// What the thread is told.
 enum Order {
     /// Read a line that is kept in the history.
     Read(&'static str),
     /// Read an answer that is not.
     Ask(String),
+    /// Read none of the lines that were pasted behind the last one.
+    Forget,
     /// Say what was typed before: all, or the last so many.
     History(Option<usize>),
 }
@@ -43,6 +51,11 @@ enum Order {
 pub(super) enum Said {
     /// A line.
     Line(String),
+    /// One that was pasted among others, and does not stand on the screen where it would if it had
+    /// been typed.
+    Pasted(String),
+    /// What was typed is no text, and is given up.
+    Garbled,
     /// Ctrl-C.
     Interrupted,
     /// Ctrl-D.
@@ -70,7 +83,7 @@ impl Editor {
     pub(super) fn start(guide: Guide, color: bool) -> Result<Self, Failure> {
         let refused = |e: ReadlineError| match e {
             ReadlineError::Io(e) => Failure::io("start of the line editor", "", &e),
-            e => Failure::io("start of the line editor", "", &std::io::Error::other(e)),
+            e => Failure::io("start of the line editor", "", &io::Error::other(e)),
         };
         let config = Config::builder()
             .edit_mode(EditMode::Emacs)
@@ -101,7 +114,7 @@ impl Editor {
         let (say, said) = unbounded_channel();
         thread::Builder::new()
             .name("editor".into())
-            .spawn(move || Reader { line, file, say }.work(&taken))
+            .spawn(move || Reader { line, pasted: VecDeque::new(), file, say }.work(&taken))
             .map_err(|e| Failure::io("start of the editor thread", "", &e))?;
         Ok(Self { orders, said, messages })
     }
@@ -114,7 +127,12 @@ impl Editor {
 
     /// Has the rest of a line read.
     pub(super) fn read_on(&self) {
-        let _ = self.orders.send(Order::Read("> "));
+        let _ = self.orders.send(Order::Read(MORE));
+    }
+
+    /// Gives up what was pasted behind the last line.
+    pub(super) fn forget(&self) {
+        let _ = self.orders.send(Order::Forget);
     }
 
     /// Has a question answered.
@@ -144,16 +162,24 @@ impl Editor {
 
 struct Reader {
     line: Line,
+    /// Lines that came with the last one, and are read before the terminal is.
+    pasted: VecDeque<String>,
     file: Option<PathBuf>,
     say: UnboundedSender<Said>,
 }
 
 impl Reader {
     fn work(mut self, orders: &Receiver<Order>) {
+        // Fails for no signal that there is. Ctrl-Z stops the process on this thread.
+        let _ = SigSet::from(Signal::SIGTSTP).thread_unblock();
         for order in orders {
             let said = match order {
                 Order::Read(prompt) => self.read(prompt),
                 Order::Ask(question) => self.ask(&question),
+                Order::Forget => {
+                    self.pasted.clear();
+                    continue;
+                }
                 Order::History(last) => Said::History(self.typed(last)),
             };
             let gone = matches!(said, Said::Gone);
@@ -164,8 +190,20 @@ impl Reader {
     }
 
     fn read(&mut self, prompt: &str) -> Said {
-        let said = result(self.line.readline(prompt));
-        if let Said::Line(line) = &said {
+        let said = match self.pasted.pop_front() {
+            Some(line) => Said::Pasted(line),
+            None => match result(self.line.readline(prompt)) {
+                // Typed, it would have been so many lines.
+                Said::Line(text) if text.contains('\n') => {
+                    let mut lines = text.lines().map(str::to_owned);
+                    let first = lines.next().unwrap_or_default();
+                    self.pasted.extend(lines);
+                    Said::Pasted(first)
+                }
+                said => said,
+            },
+        };
+        if let Said::Line(line) | Said::Pasted(line) = &said {
             // Who asked goes on with the line that they asked about.
             let kept = line.trim().trim_end_matches('?').trim_end();
             if self.line.add_history_entry(kept).unwrap_or(false)
@@ -204,6 +242,8 @@ fn result(line: Result<String, ReadlineError>) -> Said {
         Ok(line) => Said::Line(line),
         Err(ReadlineError::Interrupted) => Said::Interrupted,
         Err(ReadlineError::Eof) => Said::End,
+        // A slip of the keyboard, or a terminal that speaks Latin-1: no reason to leave.
+        Err(ReadlineError::Io(e)) if e.kind() == io::ErrorKind::InvalidData => Said::Garbled,
         Err(_) => Said::Gone,
     }
 }

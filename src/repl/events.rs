@@ -25,7 +25,7 @@ impl Events {
         let Some(before) = self.seen.replace(rows) else { return Vec::new() };
         let Some(rows) = &self.seen else { return Vec::new() };
         if rows.is_empty() && !before.is_empty() {
-            return vec!["the holder has gone, and what it held".to_owned()];
+            return vec!["the holder has gone: there are no interfaces any more".to_owned()];
         }
         // The log forgets from its beginning; another holder has another one.
         let known = before.last().and_then(|last| rows.iter().rposition(|row| row == last));

@@ -13,7 +13,7 @@ use nix::unistd::{Pid, getpid, getppid, pipe2, read, write};
 
 use crate::diag::Failure;
 use crate::sys::process;
-use crate::sys::terminal::Modes;
+use crate::sys::terminal::{self, Modes};
 
 /// Which of the two processes this is.
 pub(super) enum Side {
@@ -52,6 +52,7 @@ pub(super) fn split() -> Result<Side, Failure> {
         Signal::SIGINT,
         Signal::SIGQUIT,
         Signal::SIGTERM,
+        Signal::SIGTSTP,
         Signal::SIGTTOU,
     ]
     .into_iter()
@@ -71,9 +72,15 @@ pub(super) fn split() -> Result<Side, Failure> {
     drop(tie);
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     let signals = SignalFd::with_flags(&taken, flags).map_err(failed("signalfd"))?;
-    let end = wait(child, &signals, &heard).map_err(failed("wait"))?;
-    // Whatever ended the shell, it may have left the terminal as its editor needs it.
-    drop(modes);
+    let mut terminal = Terminal { before: modes, raw: None };
+    let end = wait(child, &signals, &heard, &mut terminal).map_err(failed("wait"))?;
+    // Whatever ended the shell, it may have left the terminal as its editor needs it, behind half a
+    // line.
+    let raw = terminal::is_ours() && Modes::save().are_raw();
+    terminal.before.restore();
+    if raw {
+        terminal::end_line();
+    }
     Ok(Side::Front(match end {
         End::Code(code) => code,
         End::Signal(signal) => {
@@ -90,7 +97,41 @@ enum End {
     Signal(Signal),
 }
 
-fn wait(child: Pid, signals: &SignalFd, heard: &OwnedFd) -> Result<End, Errno> {
+/// The terminal's modes, across a stop of the shell.
+struct Terminal {
+    /// Those of whoever started the shell.
+    before: Modes,
+    /// Those of the shell, where it stopped while keys went to it as they were pressed.
+    raw: Option<Modes>,
+}
+
+impl Terminal {
+    /// The shell has stopped: who has the terminal next finds it as it was.
+    fn give_back(&mut self) {
+        // In the background the terminal is another's.
+        if terminal::is_ours() {
+            let now = Modes::save();
+            self.before.restore();
+            self.raw = now.are_raw().then_some(now);
+        }
+    }
+
+    /// The shell goes on.
+    fn take(&mut self) {
+        if terminal::is_ours()
+            && let Some(modes) = self.raw.take()
+        {
+            modes.restore();
+        }
+    }
+}
+
+fn wait(
+    child: Pid,
+    signals: &SignalFd,
+    heard: &OwnedFd,
+    terminal: &mut Terminal,
+) -> Result<End, Errno> {
     let mut tied = true;
     loop {
         let mut files = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
@@ -112,12 +153,14 @@ fn wait(child: Pid, signals: &SignalFd, heard: &OwnedFd) -> Result<End, Errno> {
             let signal = i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok());
             match signal {
                 Some(Signal::SIGCHLD) => {
-                    if let Some(end) = reap(child)? {
+                    if let Some(end) = reap(child, terminal)? {
                         return Ok(end);
                     }
                 }
-                Some(signal @ (Signal::SIGCONT | Signal::SIGHUP | Signal::SIGTERM)) => {
-                    // It may be ending just now.
+                Some(
+                    signal @ (Signal::SIGCONT | Signal::SIGHUP | Signal::SIGTERM | Signal::SIGTSTP),
+                ) => {
+                    // It may be ending just now. Once it stops, so does this process.
                     let _ = kill(child, signal);
                 }
                 // From the keyboard: the shell hears it too.
@@ -128,7 +171,7 @@ fn wait(child: Pid, signals: &SignalFd, heard: &OwnedFd) -> Result<End, Errno> {
 }
 
 /// How the shell ended; stops where it stops.
-fn reap(child: Pid) -> Result<Option<End>, Errno> {
+fn reap(child: Pid, terminal: &mut Terminal) -> Result<Option<End>, Errno> {
     loop {
         match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
             WaitStatus::Exited(_, code) => {
@@ -136,8 +179,10 @@ fn reap(child: Pid) -> Result<Option<End>, Errno> {
             }
             WaitStatus::Signaled(_, signal, _) => return Ok(Some(End::Signal(signal))),
             WaitStatus::Stopped(..) => {
+                terminal.give_back();
                 raise(Signal::SIGSTOP)?;
                 // Somebody let us go on.
+                terminal.take();
                 let _ = kill(child, Signal::SIGCONT);
             }
             _ => return Ok(None),

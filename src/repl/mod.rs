@@ -24,6 +24,8 @@ mod talk;
 
 use std::fs::OpenOptions;
 
+use nix::sys::signal::{SigSet, Signal};
+
 use crate::cli::{Guide, Names, Printer, Shell, World};
 use crate::diag::Failure;
 use crate::holder::{Door, Place};
@@ -43,8 +45,11 @@ pub fn run<W: World>(world: &W, shell: &Shell) -> Result<u8, Failure> {
         Side::Front(code) => return Ok(code),
         Side::Shell(tie) => tie,
     };
-    // Threads inherit what is blocked.
+    // Threads inherit what is blocked. A stop is for the editor's alone: it gives the terminal back
+    // before it asks for the stop, which must come before its next step.
     signals::block()?;
+    let blocked = SigSet::from(Signal::SIGTSTP).thread_block();
+    blocked.map_err(|e| Failure::sys("block signals", "", e))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

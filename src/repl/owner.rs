@@ -127,8 +127,9 @@ pub(super) async fn run<W: World>(
         tie.let_go();
         life.set(Life::Leaves);
         log("detached from its terminal");
-        // Without the file no signal will ever be heard: better to end than to be deaf.
-        let _ = signals.next().await;
+        // A hang-up is told by the kernel and by the process in front, each in its own time. Without
+        // the file no signal will ever be heard: better to end than to be deaf.
+        while matches!(signals.next().await, Ok(Signal::SIGHUP)) {}
     };
     tokio::select! {
         () = person => {

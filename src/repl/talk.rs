@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::editor::{Editor, PROMPT, Said};
+use super::editor::{Editor, MORE, PROMPT, Said};
 use super::events::{Cause, Events};
 use crate::api::{Reply, Request, ShowRequest, Submit};
 use crate::cli::{Ended, Lines, Names, Printer, Word};
@@ -81,8 +81,8 @@ impl<'a> Talk<'a> {
     pub(super) async fn ask(&mut self, question: &str) -> Result<Option<String>, Left> {
         self.editor.ask(question.to_owned());
         match self.said().await? {
-            Said::Line(line) => Ok(Some(line)),
-            Said::End | Said::Interrupted | Said::History(_) => Ok(None),
+            Said::Line(line) | Said::Pasted(line) => Ok(Some(line)),
+            Said::End | Said::Garbled | Said::Interrupted | Said::History(_) => Ok(None),
             Said::Gone => Err(Left::Gone),
         }
     }
@@ -138,6 +138,15 @@ impl<'a> Talk<'a> {
             };
             let line = match line {
                 Said::Line(line) => line,
+                Said::Pasted(line) => {
+                    let before = if whole.is_empty() { PROMPT } else { MORE };
+                    self.print(&format!("{before}{}\n", render::escape(&line))).await;
+                    line
+                }
+                Said::Garbled => {
+                    self.refuse("", "what was typed is not UTF-8").await;
+                    return Ok(None);
+                }
                 Said::Interrupted | Said::History(_) => return Ok(None),
                 Said::End if whole.is_empty() => return Err(Left::Quit),
                 Said::End => return Ok(Some((whole, None))),
@@ -181,6 +190,7 @@ impl<'a> Talk<'a> {
             Ended::Stopped => {
                 // Behind the terminal's own `^C'.
                 self.print("\n").await;
+                self.editor.forget();
                 Ok(None)
             }
             Ended::Done | Ended::Failed(_) => Ok(None),

@@ -8,7 +8,7 @@ use nix::libc;
 use nix::sys::termios::{
     LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
-use nix::unistd::read;
+use nix::unistd::{getpgrp, read, tcgetpgrp, write};
 use tokio::io::unix::AsyncFd;
 
 use super::readiness;
@@ -24,7 +24,7 @@ pub fn size(terminal: impl AsFd) -> Option<(usize, usize)> {
     known.then_some((size.ws_col.into(), size.ws_row.into()))
 }
 
-/// The modes that the terminal had; dropping this gives them back.
+/// The modes that the terminal had.
 #[derive(Debug)]
 pub struct Modes(Option<Termios>);
 
@@ -33,10 +33,14 @@ impl Modes {
     pub fn save() -> Self {
         Self(tcgetattr(io::stdin()).ok())
     }
-}
 
-impl Drop for Modes {
-    fn drop(&mut self) {
+    /// Whether keys are taken as they are pressed, as a line editor has them.
+    pub fn are_raw(&self) -> bool {
+        self.0.as_ref().is_some_and(|modes| !modes.local_flags.contains(LocalFlags::ICANON))
+    }
+
+    /// Gives them back.
+    pub fn restore(&self) {
         if let Some(modes) = &self.0 {
             // A terminal that has gone needs none.
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, modes);
@@ -44,11 +48,23 @@ impl Drop for Modes {
     }
 }
 
+/// Whether the terminal is with this process group, and not with another job of the login shell.
+pub fn is_ours() -> bool {
+    tcgetpgrp(io::stdin()) == Ok(getpgrp())
+}
+
+/// Ends what an editor was showing: the next line begins, and pasted text comes without brackets
+/// around it.
+pub fn end_line() {
+    // A terminal that has gone, or is open for reading alone, stays as it is.
+    let _ = write(io::stdin(), b"\x1b[?2004l\n");
+}
+
 /// Keys as they are pressed, neither shown nor held back until the end of the line. Ctrl-C stays a
 /// signal. Dropping this gives the terminal its modes back.
 #[derive(Debug)]
 pub struct Keys {
-    _modes: Modes,
+    modes: Modes,
     file: AsyncFd<OwnedFd>,
 }
 
@@ -66,10 +82,10 @@ impl Keys {
         // A read gives what there is and never waits.
         raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
         raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
-        tcsetattr(&stdin, SetArg::TCSANOW, &raw).ok()?;
         let file = stdin.as_fd().try_clone_to_owned().ok()?;
         let file = readiness::readable(file, "terminal").ok()?;
-        Some(Self { _modes: modes, file })
+        tcsetattr(&stdin, SetArg::TCSANOW, &raw).ok()?;
+        Some(Self { modes, file })
     }
 
     /// Waits for a key, or for the terminal to be hung up: whoever reads a line next is told. Never
@@ -90,5 +106,11 @@ impl Keys {
                 Err(_) => return std::future::pending().await,
             }
         }
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        self.modes.restore();
     }
 }

@@ -8,7 +8,10 @@
 
 mod hold;
 mod ledger;
+mod login;
 mod process;
+mod screen;
+mod terminal;
 mod world;
 
 use std::fs;
@@ -25,6 +28,7 @@ use nix::unistd::{Pid, Uid};
 pub use hold::{Ended, Hold};
 pub use ledger::{assert_ledger, at_rest, number, queue, seen_by_host, seen_by_us, sum};
 pub use process::Process;
+pub use terminal::{CTRL_C, CTRL_D, CTRL_R, CTRL_Z, Kind, READS, TAB, TAKEN, Terminal};
 pub use world::{Iperf, MachineState, World};
 
 /// How often a condition is looked at again.

@@ -1,6 +1,8 @@
 //! Programs that a test starts.
 
+use std::fs;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -85,4 +87,19 @@ pub(super) fn ended(child: &mut Child, what: &str, seconds: f64) -> ExitStatus {
         assert!(Instant::now() < end, "still running after {:?}: {what}", patience(seconds));
         thread::sleep(LOOK);
     }
+}
+
+/// The one child of a process.
+pub(super) fn only_child(parent: u32) -> u32 {
+    let stat = |path: PathBuf| fs::read_to_string(path.join("stat")).ok();
+    let child = |stat: String| {
+        // Behind the name, which may hold anything: state and parent.
+        let (before, after) = stat.rsplit_once(") ")?;
+        let is = after.split(' ').nth(1)? == parent.to_string();
+        is.then(|| before.split(' ').next()?.parse().ok())?
+    };
+    let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let children: Vec<u32> = entries.filter_map(stat).filter_map(child).collect();
+    assert_eq!(children.len(), 1, "children of {parent}: {children:?}");
+    children[0]
 }

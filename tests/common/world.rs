@@ -99,23 +99,30 @@ impl World {
         }
     }
 
-    /// Process numbers of the holders that listen, or did, on [`World::socket`].
+    /// Process numbers of the holders that listen, or did, on [`World::socket`]. A shell is none of
+    /// them.
     pub fn holders(&self) -> Vec<u32> {
+        self.processes(|words| has(words, "hold"))
+    }
+
+    /// Process numbers of the taptools that were told of [`World::socket`], holders or not, whose
+    /// command line is as `wanted`.
+    fn processes(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<u32> {
         let mark = format!("TAPTOOL_SOCKET={}", self.socket().display());
-        let holds = |path: &Path| {
+        let ours = |path: &Path| {
             let environ = fs::read(path.join("environ")).unwrap_or_default();
             let words = fs::read(path.join("cmdline")).unwrap_or_default();
-            let has = |all: &[u8], word: &str| all.split(|b| *b == 0).any(|w| w == word.as_bytes());
-            has(&environ, &mark) && has(&words, "hold")
+            let program = words.split(|b| *b == 0).next().unwrap_or_default();
+            has(&environ, &mark) && program.ends_with(b"taptool") && wanted(&words)
         };
         let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
         let pid = |path: &Path| path.file_name()?.to_str()?.parse().ok();
-        entries.filter(|path| holds(path)).filter_map(|path| pid(&path)).collect()
+        entries.filter(|path| ours(path)).filter_map(|path| pid(&path)).collect()
     }
 
-    /// Waits until no holder of this world is left and its socket is gone.
+    /// Waits until no holder of this world is left, nor a shell, and its socket is gone.
     pub fn nothing_left(&self) {
-        eventually("the holder ends", 10.0, || self.holders().is_empty());
+        eventually("the holder ends", 10.0, || self.processes(|_| true).is_empty());
         assert!(!self.socket().exists(), "the socket is left");
     }
 
@@ -344,12 +351,17 @@ impl Iperf {
     }
 }
 
+/// Whether a word is among these, each ended by a NUL.
+fn has(words: &[u8], word: &str) -> bool {
+    words.split(|b| *b == 0).any(|w| w == word.as_bytes())
+}
+
 impl Drop for World {
     fn drop(&mut self) {
-        for pid in self.holders() {
-            if thread::panicking() {
-                println!("{}", fs::read_to_string("/var/log/taptool.log").unwrap_or_default());
-            }
+        if thread::panicking() {
+            println!("{}", fs::read_to_string("/var/log/taptool.log").unwrap_or_default());
+        }
+        for pid in self.processes(|_| true) {
             let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL);
         }
     }
