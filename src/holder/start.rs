@@ -101,7 +101,6 @@ fn log() -> Option<File> {
 /// # Errors
 /// When one of them cannot be had; the process is where it was or half way there.
 pub fn into_background() -> Result<(), Failure> {
-    process::close_inherited();
     let refused = |doing: &str, e: &std::io::Error| Failure::io(doing, "background", e);
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     let null = null.map_err(|e| refused("open /dev/null", &e))?;

@@ -30,6 +30,7 @@ use crate::cli::{Guide, Names, Printer, Shell, World};
 use crate::diag::Failure;
 use crate::holder::{Door, Place};
 use crate::render;
+use crate::sys::process;
 use crate::sys::signals::{self, Signals};
 
 use editor::Editor;
@@ -45,6 +46,9 @@ pub fn run<W: World>(world: &W, shell: &Shell) -> Result<u8, Failure> {
         Side::Front(code) => return Ok(code),
         Side::Shell(tie) => tie,
     };
+    // It may outlive whoever waits for them, and now every one is another's: editors open files that
+    // look alike.
+    process::close_inherited();
     // Threads inherit what is blocked. A stop is for the editor's alone: it gives the terminal back
     // before it asks for the stop, which must come before its next step.
     signals::block()?;

@@ -38,7 +38,8 @@ pub fn fork() -> Result<Option<Pid>, Failure> {
 /// Closes the files that this process was started with, standard input, output and error left alone:
 /// whoever waits for the end of a pipe, or for a lock, must not wait for a process that stays.
 ///
-/// They are those without close-on-exec: every file of ours has it.
+/// They are those without close-on-exec: every file of ours has it, though not of every library, so
+/// this comes before those.
 pub fn close_inherited() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

@@ -107,7 +107,7 @@ fn detach_in_the_dialogue_keeps_the_interfaces() {
 fn a_private_shell_has_no_socket_and_cannot_detach() {
     live(|world| {
         let mut terminal = with_tap(world, "--private");
-        assert!(terminal.raw().contains("no other command reaches them"));
+        assert!(terminal.raw().contains("owner, private, backend "));
         assert!(!world.socket().exists());
         assert_eq!(world.done("show"), "");
         assert_eq!(

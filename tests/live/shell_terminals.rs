@@ -117,8 +117,9 @@ fn forty_columns_are_enough_for_help_and_for_a_longer_line() {
         terminal.send("show --watch 0.1");
         terminal.wait("tap7 ");
         terminal.wait("tap7 ");
-        terminal
-            .screen("one table, however wide", |screen| screen.matches("Interface").count() == 1);
+        terminal.screen("one list, drawn over itself", |screen| {
+            screen.matches("  queue ").count() == 1
+        });
         terminal.keys(" ");
         terminal.wait(READS);
         terminal.silent("delete tap7");
