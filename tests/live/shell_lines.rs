@@ -190,7 +190,7 @@ fn a_pager_that_is_missing_or_ends_early_loses_nothing_but_pages() {
 #[test]
 fn ctrl_c_ends_a_pager_and_not_the_shell() {
     live(|world| {
-        let kind = Kind { env: &[("PAGER", "cat; sleep 3600")], ..Kind::default() };
+        let kind = Kind { env: &[("PAGER", "exec cat - /dev/tty")], ..Kind::default() };
         let mut terminal = Terminal::open(world, "", kind);
         terminal.wait(READS);
         terminal.send("create tap ?");
