@@ -21,7 +21,7 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use assert_cmd::cargo::cargo_bin;
-use common::{World, live, patience};
+use common::{Kind, READS, TAKEN, Terminal, World, live, patience};
 use taptool::cli::{Here, VPP_COMMANDS};
 use taptool::counters::{COUNTERS, DROP_REASONS, Sides, Unit};
 use taptool::diag::Code;
@@ -356,6 +356,42 @@ fn the_tour_prints_what_readme_says() {
         for netns in ["foo", "left", "right"] {
             assert_eq!(world.links(netns), Vec::<String>::new());
         }
+    });
+}
+
+#[test]
+fn the_shell_prints_what_readme_says() {
+    live(|world| {
+        world.quiet_netns("foo");
+        let kind = Kind { size: (50, 100), env: &[("NO_COLOR", "1")], ..Kind::default() };
+        let mut terminal = Terminal::open(world, "--no-pager", kind);
+        terminal.wait(READS);
+        let mut blocks = blocks("shell", "taptool# ");
+        for (command, said) in blocks.iter_mut().flatten() {
+            let text = if command == "quit" {
+                terminal.send(command);
+                let mut text = terminal.wait(READS).trim_start().to_owned();
+                terminal.keys("quit\r");
+                text.push_str(&terminal.wait(TAKEN));
+                assert_eq!(terminal.ended(), 0);
+                text
+            } else {
+                terminal.line(command)
+            };
+            // What is missing here is no news to a reader of README.
+            let told = |line: &&str| !line.contains("open /dev/vhost-net: ");
+            let found: Vec<String> = text.lines().filter(told).map(str::to_owned).collect();
+            if !updating() {
+                let (ours, theirs) = (essences(&found), essences(said));
+                assert_eq!(ours, theirs, "{command}:\n{}", found.join("\n"));
+            }
+            *said = found;
+        }
+        if updating() {
+            write_blocks("shell", "taptool# ", &blocks);
+        }
+        world.nothing_left();
+        assert_eq!(world.links("foo"), Vec::<String>::new());
     });
 }
 
