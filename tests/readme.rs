@@ -363,7 +363,7 @@ fn the_tour_prints_what_readme_says() {
 fn the_shell_prints_what_readme_says() {
     live(|world| {
         world.quiet_netns("foo");
-        let kind = Kind { size: (50, 100), env: &[("NO_COLOR", "1")], ..Kind::default() };
+        let kind = Kind { size: (50, 100), env: &[("NO_COLOR", "1")] };
         let mut terminal = Terminal::open(world, "--no-pager", kind);
         terminal.wait(READS);
         let mut blocks = blocks("shell", "taptool# ");
