@@ -414,26 +414,27 @@ impl Mtu {
     }
 }
 
-/// `txqueuelen` of the host side: 1…524288 packets.
+/// `txqueuelen` of the host side: 1…32767 packets.
 ///
-/// A tun keeps as many places for a queue; its ring of pointers is one allocation of at most 4 MiB
-/// (`__ptr_ring_init_queue_alloc`, `KMALLOC_MAX_SIZE`). With none it receives nothing.
+/// Kernels that check the length answer ERANGE above it (Debian's 6.1.192 and 6.12.117); those that
+/// do not stop at a ring of pointers of 4 MiB (`KMALLOC_MAX_SIZE`). A length that only some take
+/// would make scripts that work on one machine only. With none a tun receives nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct TxQueueLength(u32);
 
 impl TxQueueLength {
     /// Largest length.
-    pub const MAX: u32 = 524_288;
+    pub const MAX: u32 = 32_767;
 
     /// Checks `packets`.
     ///
     /// # Errors
-    /// When it is outside 1…524288.
+    /// When it is outside 1…32767.
     pub fn new(packets: u64) -> Result<Self, Invalid> {
         match u32::try_from(packets) {
             Ok(n) if (1..=Self::MAX).contains(&n) => Ok(Self(n)),
-            _ => invalid("not a number of packets between 1 and 524288"),
+            _ => invalid("not a number of packets between 1 and 32767"),
         }
     }
 

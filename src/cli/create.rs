@@ -121,7 +121,7 @@ struct Options {
     /// MTU, bytes, 68-65521 [default: 1500].
     #[arg(long, visible_alias = "mtu", value_name = "N", help_heading = "Host side")]
     host_mtu_size: Option<Mtu>,
-    /// Transmit queue length, packets, 1-524288 [default: the kernel's].
+    /// Transmit queue length, packets, 1-32767 [default: the kernel's].
     #[arg(long, value_name = "N", help_heading = "Host side")]
     host_txqueuelen: Option<TxQueueLength>,
     /// Leave the Linux device down; excludes gateways.

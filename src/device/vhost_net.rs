@@ -78,7 +78,7 @@ impl VhostNet {
                 Ok(()) => file.get_fork_from_owner().ok(),
                 Err(_) => None,
             };
-            file.set_owner()?;
+            file.set_owner().map_err(owner_failure)?;
             files.push(file);
         }
         let offered = match files.first() {
@@ -117,6 +117,18 @@ fn open_failure(error: &std::io::Error) -> Failure {
         ),
         _ => failure.code(Code::NoBackend),
     }
+}
+
+fn owner_failure(refused: Refused) -> Failure {
+    let errno = refused.errno;
+    let failure = Failure::from(refused);
+    if errno == Errno::ENOTTY {
+        return failure.code(Code::NoBackend).hint(format!(
+            "{PATH} is not the device of vhost_net: remove it and load the module again \
+             (modprobe -r vhost_net; modprobe vhost_net), or use `backend userspace'"
+        ));
+    }
+    failure
 }
 
 impl Backend for VhostNet {
