@@ -75,7 +75,8 @@ fn wrong_values_are_usage_errors_that_name_the_value() {
         ] {
             // The namespace's own values stand alone.
             let netns = if option == "host-ns" { "" } else { "host-ns a " };
-            refused(world, &format!("create tap {netns}{option} {value}"), 2, value);
+            let line = format!("create tap {netns}{option} {value}");
+            refused(world, &line, 2, &format!("create tap: {option} {value}: "));
         }
         world.state().assert_same_as(&before, "after wrong values");
     });
@@ -124,6 +125,7 @@ fn an_address_where_ipv6_is_switched_off_fails_and_names_the_sysctl() {
 fn words_that_are_no_command_option_or_name_are_usage_errors() {
     live(|world| {
         world.quiet_netns("a");
+        let before = world.state();
         for (line, word) in [
             ("create tap tap0 host-ns a gsoo", "unknown input `gsoo'"),
             ("create tap tap0 host-ns a tap1", "tap1"),
@@ -138,6 +140,7 @@ fn words_that_are_no_command_option_or_name_are_usage_errors() {
         ] {
             refused(world, line, 2, word);
         }
+        world.state().assert_same_as(&before, "after words that mean nothing");
     });
 }
 
@@ -145,6 +148,7 @@ fn words_that_are_no_command_option_or_name_are_usage_errors() {
 fn what_this_version_lacks_is_refused_and_not_ignored() {
     live(|world| {
         world.quiet_netns("a");
+        let before = world.state();
         for option in [
             "no-gso",
             "csum-offload",
@@ -162,6 +166,7 @@ fn what_this_version_lacks_is_refused_and_not_ignored() {
             refused(world, &line, 2, "not supported in this version");
         }
         refused(world, "create tun id 4 host-ns a", 2, "not supported in this version");
+        world.state().assert_same_as(&before, "after what this version lacks");
         // One queue each is what there is.
         let mut hold = Hold::start(world);
         hold.run("create tap id 4 host-ns a num-rx-queues 1 num-tx-queues 1");
@@ -180,14 +185,14 @@ fn an_unknown_namespace_bridge_or_interface_is_not_found() {
         refused(world, "create tap0 host-ns /run/netns/nowhere", 3, "nowhere");
         refused(world, "create tap0 host-ns pid:4194305", 3, "4194305");
         refused(world, "create tap0 host-ns a host-bridge br0", 3, "br0");
-        for line in [
-            "delete tap9",
-            "gso tap9 on",
-            "show tap tap9",
-            "set interface state tap9 up",
-            "delete tap sw_if_index 99",
+        for (line, word) in [
+            ("delete tap9", "delete: tap9: no such interface"),
+            ("gso tap9 on", "gso: tap9: no such interface"),
+            ("show tap tap9", "show tap: tap9: no such interface"),
+            ("set interface state tap9 up", "set interface state: tap9: no such interface"),
+            ("delete tap sw_if_index 99", "delete tap: sw_if_index 99: no such interface"),
         ] {
-            refused(world, line, 3, "9");
+            refused(world, line, 3, word);
         }
         world.state().assert_same_as(&before, "after unknown objects");
     });
@@ -201,11 +206,13 @@ fn a_file_that_is_no_network_namespace_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let fifo = directory.path().join("net");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let before = world.state();
         for path in ["/proc/self/ns/mnt", "/dev/null", "/etc", fifo.to_str().unwrap()] {
             let ended = Hold::start(world).refused(&format!("create tap0 host-ns {path}"));
-            assert_ne!(ended.code, 0);
+            assert_eq!(ended.code, 2, "{}", ended.stderr);
             assert!(ended.stderr.contains(path), "{}", ended.stderr);
         }
+        world.state().assert_same_as(&before, "after files that are no network namespace");
     });
 }
 
@@ -341,6 +348,7 @@ fn what_the_kernel_refuses_late_is_undone_whole() {
 fn an_interface_is_not_connected_to_itself_and_switches_are_on_or_off() {
     live(|world| {
         world.quiet_netns("a");
+        let before = world.state();
         for line in [
             "xconnect tap0 tap0",
             "set interface l2 xconnect tap0 tap0",
@@ -356,6 +364,7 @@ fn an_interface_is_not_connected_to_itself_and_switches_are_on_or_off() {
             assert_eq!(ended.code, 2, "{line}: {}", ended.stderr);
             assert_eq!(world.links("a"), Vec::<String>::new(), "after `{line}'");
         }
+        world.state().assert_same_as(&before, "after wires to oneself and half switches");
     });
 }
 
