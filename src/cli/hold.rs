@@ -13,7 +13,6 @@ mod tests;
 
 use std::cell::Cell;
 use std::future::Future;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -132,19 +131,10 @@ async fn enter(reach: &Reach) -> Result<Option<Door>, Failure> {
     if reach.private {
         return Ok(None);
     }
-    if let Some(listener) = activated() {
+    if let Some(listener) = socket::passed() {
         return Door::inherited(listener).map(Some);
     }
     Door::open(&reach.place()?).await.map(Some)
-}
-
-/// The first socket that the service manager passed, if it passed any to this process
-/// (sd_listen_fds(3)).
-fn activated() -> Option<OwnedFd> {
-    const FIRST: i32 = 3;
-    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
-    let ours = number("LISTEN_PID")? == std::process::id() && number("LISTEN_FDS")? > 0;
-    if ours { socket::inherited(FIRST) } else { None }
 }
 
 /// Runs the script and answers clients, then removes everything. `run` is called when the script has

@@ -16,7 +16,7 @@ use crate::device::{
     wanted_features,
 };
 use crate::diag::{Code, Failure};
-use crate::engine::{QueueKey, RxParts, TxParts};
+use crate::engine::{QueueKey, RxParts, StopReason, TxParts};
 use crate::host::{self, Session, Tap, TapSpec};
 use crate::units::{PollerIndex, QueueIndex, RingSize};
 
@@ -137,7 +137,7 @@ impl Building {
             }
             Step::OpenBackend => {
                 let backend = self.backend.take();
-                return thread::run("close", move || drop(backend))
+                return thread::finish("close", move || drop(backend))
                     .await
                     .err()
                     .into_iter()
@@ -146,7 +146,7 @@ impl Building {
             Step::OpenTap => {
                 let (tap, taps) = (self.tap.take(), std::mem::take(&mut self.taps));
                 // Closing the last file removes the device, which takes the kernel some 20 ms.
-                return thread::run("close", move || drop((tap, taps)))
+                return thread::finish("close", move || drop((tap, taps)))
                     .await
                     .err()
                     .into_iter()
@@ -154,10 +154,14 @@ impl Building {
             }
             Step::Memory => {
                 if let Some(queues) = self.queues.take() {
-                    self.resources.engine.release_pool(queues.pool.slot());
-                    for record in queues.records {
+                    let (pool, records) = (queues.pool.slot(), queues.records);
+                    // Freeing punches holes, which takes a moment.
+                    let freed = thread::finish("free", move || drop(queues)).await;
+                    self.resources.engine.release_pool(pool);
+                    for record in records {
                         self.shared.registry().release_record(record);
                     }
+                    return freed.err().into_iter().collect();
                 }
             }
             Step::StartBackend => {
@@ -262,11 +266,19 @@ impl Building {
             BackendKind::Userspace => BufferClass::Large,
         });
         let (credit, lendable) = credit_of(class, rx_size);
+        let slot = engine.reserve_pool()?;
         let records = {
             let mut registry = self.shared.registry();
-            [registry.reserve_record()?, registry.reserve_record()?]
+            let first = registry.reserve_record();
+            first.and_then(|first| match registry.reserve_record() {
+                Ok(second) => Ok([first, second]),
+                Err(failure) => {
+                    registry.release_record(first);
+                    Err(failure)
+                }
+            })
         };
-        let slot = engine.reserve_pool()?;
+        let records = records.inspect_err(|_| engine.release_pool(slot))?;
         let made = (|| {
             let count = u32::from(credit) + lendable;
             let pool = Arc::new(Pool::new(memory, slot, class, count, lendable)?);
@@ -357,17 +369,17 @@ impl Building {
         let Some((rx_key, tx_key)) = queues.keys.take() else { return failures };
         let (pool, resources) = (queues.pool.slot(), Arc::clone(&self.resources));
         let engine = &resources.engine;
-        let rx = engine.take_rx(POLLER, rx_key).await.map_err(|f| failures.push(f));
-        let tx = engine.take_tx(POLLER, tx_key).await.map_err(|f| failures.push(f));
+        for key in [rx_key, tx_key] {
+            failures.extend(engine.stop(POLLER, key, StopReason::Retired).await.err());
+        }
         // The device stops before its buffers are anybody else's.
         failures.extend(self.stop_backend().await);
-        if let Ok(Some(mut tx)) = tx {
-            let frames = tx.drain();
-            failures.extend(engine.settle(frames).await.err());
+        for key in [rx_key, tx_key] {
+            // Placing failed half-way where it is not there.
+            let _ = engine.empty(POLLER, key).await;
         }
-        if let Ok(Some(mut rx)) = rx {
-            rx.drain();
-        }
+        failures.extend(engine.take_rx(POLLER, rx_key).await.err());
+        failures.extend(engine.take_tx(POLLER, tx_key).await.err());
         failures.extend(engine.forget_pool(pool).await.err());
         engine.release_queue(rx_key);
         engine.release_queue(tx_key);
@@ -377,7 +389,7 @@ impl Building {
     /// Stops the backend, which waits for its worker. Stopped before is fine.
     async fn stop_backend(&mut self) -> Vec<Failure> {
         let Some(mut backend) = self.backend.take() else { return Vec::new() };
-        let stopped = thread::run("stop", move || {
+        let stopped = thread::finish("stop", move || {
             let left = backend.stop();
             (backend, left)
         });
@@ -444,6 +456,7 @@ impl Building {
             host_ns: side.namespace,
             host: side.facts,
             unseen: false,
+            fresh: true,
             nsid: side.nsid,
             host_gone: false,
             halted: false,

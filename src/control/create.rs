@@ -13,33 +13,34 @@ use super::building::Building;
 use super::plan::Plan;
 use super::steps::{Step, steps};
 use super::{Control, Shared, show, thread};
-use crate::api::{self, BackendChoice, BackendKind, CreateRequest, Level, Reply};
+use crate::api::{self, BackendChoice, BackendKind, CreateRequest, Level, Outcome, Reply};
 use crate::device::VhostNet;
 use crate::diag::{Code, Failure};
 use crate::host::{self, HostName, Session};
 use crate::units::SwIfIndex;
 
-pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<Reply, Failure> {
+pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<Outcome, Failure> {
     let shared = &control.shared;
+    let mut notices = Vec::new();
     let mut plan = Plan::new(&request, &shared.registry())?;
     let (choice, dry_run) = (request.backend, request.dry_run);
     let namespace = Arc::new(request.host_ns.into_fd()?);
     let own = in_own_namespace(&plan, &namespace).await?;
     let checked = preflight(&plan, &namespace).await;
     if dry_run {
-        excuse(shared, checked)?;
+        excuse(&mut notices, checked)?;
         let tun = thread::run("backend", host::check_tun).await?;
-        excuse(shared, tun.map_err(|failure| named(failure, &plan)))?;
+        excuse(&mut notices, tun.map_err(|failure| named(failure, &plan)))?;
         if choice != BackendChoice::Userspace {
             let probe = thread::run("backend", || VhostNet::open(1).map(drop)).await?;
             match probe {
                 Err(failure) if choice == BackendChoice::Auto => fall_back(&mut plan, &failure),
-                probe => excuse(shared, probe.map_err(|failure| named(failure, &plan)))?,
+                probe => excuse(&mut notices, probe.map_err(|failure| named(failure, &plan)))?,
             }
         }
-        tell(shared, plan.backend_reason.as_deref());
+        notices.extend(told_first(shared, plan.backend_reason.as_deref()));
         let planned = steps(&plan, own).iter().map(|step| step.planned(&plan)).collect();
-        return Ok(Reply::Planned(planned));
+        return Ok(Outcome { reply: Reply::Planned(planned), notices });
     }
     checked?;
     control.start_watch().await.map_err(|failure| named(failure, &plan))?;
@@ -64,15 +65,15 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
     let text = format!("created on {}, host side {}", shown.backend.word(), place_of(&shown));
     registry.log.add(Level::Notice, &shown.name, text);
     drop(registry);
-    tell(shared, shown.backend_reason.as_deref());
-    Ok(Reply::Created(Box::new(shown)))
+    notices.extend(told_first(shared, shown.backend_reason.as_deref()));
+    Ok(Outcome { reply: Reply::Created(Box::new(shown)), notices })
 }
 
 /// Who has no right to something may still ask what would be done with it: said, and no failure.
-fn excuse(shared: &Shared, checked: Result<(), Failure>) -> Result<(), Failure> {
+fn excuse(notices: &mut Vec<String>, checked: Result<(), Failure>) -> Result<(), Failure> {
     match checked {
         Err(failure) if failure.code == Code::NotPermitted => {
-            shared.registry().notices.push(format!("would not be permitted: {failure}"));
+            notices.push(format!("would not be permitted: {failure}"));
             Ok(())
         }
         checked => checked,
@@ -123,14 +124,12 @@ fn fall_back(plan: &mut Plan, failure: &Failure) {
     plan.backend_reason = Some(reason.trim_start_matches(": ").to_owned());
 }
 
-/// Says why `auto` fell back, once per process. A create that failed for another reason has said
+/// Why `auto` fell back, once per process. A create that failed for another reason has said
 /// enough.
-fn tell(shared: &Shared, reason: Option<&str>) {
-    let mut registry = shared.registry();
-    if let (Some(reason), false) = (reason, registry.fallback_told) {
-        registry.fallback_told = true;
-        registry.notices.push(format!("backend userspace: {reason}"));
-    }
+fn told_first(shared: &Shared, reason: Option<&str>) -> Option<String> {
+    let reason = reason?;
+    let told = std::mem::replace(&mut shared.registry().fallback_told, true);
+    (!told).then(|| format!("backend userspace: {reason}"))
 }
 
 /// A failure that names no object is about the new interface.

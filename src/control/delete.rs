@@ -1,11 +1,11 @@
 //! `delete`: off the data path at once, out of the machine when the kernel lets go.
 //!
 //! # Theory of operation
-//! First every interface leaves the data path: others stop sending to it, its queues are taken from
-//! their poller, and it is shown as `deleting`. Then host threads stop its backend, send home the
-//! buffers that lay in its rings and close its device, several interfaces side by side. What could
-//! not be undone is in the reply. Its own buffers that lie in rings of others come home later; the
-//! memory under them is freed then.
+//! First every interface leaves the data path: others stop sending to it, its queues stop, and it is
+//! shown as `deleting`. Then its backend stops, its rings are emptied, which sends home what lay in
+//! them, its queues leave their poller and its device is closed, several interfaces side by side.
+//! What could not be undone is in the reply, and what was lost in the log. Its own buffers that lie
+//! in rings of others come home later; the memory under them is freed then.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -13,9 +13,10 @@ use std::sync::Arc;
 use super::interface::Interface;
 use super::{Resources, Shared, changes, thread};
 use crate::api::{DeleteRequest, Deleted, Level, Reply};
+use crate::counters::DropReason;
 use crate::diag::{Code, Failure};
-use crate::engine::{RxQueue, TxQueue};
-use crate::units::{IfName, SwIfIndex};
+use crate::engine::{QueueKey, StopReason};
+use crate::units::{IfName, PollerIndex, SwIfIndex};
 
 /// Interfaces that are torn down side by side: closing waits for the kernel, not for a core.
 const SIDE_BY_SIDE: usize = 8;
@@ -79,32 +80,22 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
 struct Torn {
     index: SwIfIndex,
     name: IfName,
-    rx: Vec<RxQueue>,
-    tx: Vec<TxQueue>,
+    /// Receive queues, then transmit queues.
+    queues: [Vec<(PollerIndex, QueueKey)>; 2],
     failures: Vec<Failure>,
 }
 
 async fn take_off(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex) -> Option<Torn> {
-    let (name, rx_at, tx_at) = {
+    let mut torn = {
         let registry = shared.registry();
         let interface = registry.get(index)?;
-        let places = |queues: &[super::interface::Queue]| {
-            queues.iter().map(|q| (q.poller, q.key)).collect::<Vec<_>>()
-        };
-        (interface.name.clone(), places(&interface.rx), places(&interface.tx))
+        let queues = [&interface.rx, &interface.tx]
+            .map(|queues| queues.iter().map(|q| (q.poller, q.key)).collect());
+        Torn { index, name: interface.name.clone(), queues, failures: Vec::new() }
     };
-    let mut torn = Torn { index, name, rx: Vec::new(), tx: Vec::new(), failures: Vec::new() };
-    for (poller, key) in rx_at {
-        match resources.engine.take_rx(poller, key).await {
-            Ok(queue) => torn.rx.extend(queue.map(|q| *q)),
-            Err(failure) => torn.failures.push(failure),
-        }
-    }
-    for (poller, key) in tx_at {
-        match resources.engine.take_tx(poller, key).await {
-            Ok(queue) => torn.tx.extend(queue.map(|q| *q)),
-            Err(failure) => torn.failures.push(failure),
-        }
+    for (poller, key) in torn.queues.concat() {
+        let stopped = resources.engine.stop(poller, key, StopReason::Retired).await;
+        torn.failures.extend(stopped.err());
     }
     Some(torn)
 }
@@ -118,43 +109,65 @@ impl Torn {
             None => None,
         };
         let backend = shared.registry().get_mut(self.index).and_then(|i| i.backend.take());
-        let name = self.name;
-        let mut failures = std::mem::take(&mut self.failures);
-        let (mut rx, mut tx) = (self.rx, self.tx);
-        let stopped = thread::run("stop", move || {
-            let left = backend.map(|mut b| b.stop()).unwrap_or_default();
-            // The device has stopped: what lay in its rings is ours again.
-            let frames: Vec<_> = tx.iter_mut().flat_map(|q| q.drain()).collect();
-            for queue in &mut rx {
-                queue.drain();
+        let before = self.lost(shared);
+        let stopped = thread::finish("stop", move || {
+            backend.map(|mut backend| backend.stop()).unwrap_or_default()
+        });
+        match stopped.await {
+            Ok(left) => self.failures.extend(left),
+            Err(failure) => self.failures.push(failure),
+        }
+        let engine = &resources.engine;
+        let [rx_at, tx_at] = std::mem::take(&mut self.queues);
+        for (poller, key) in rx_at.iter().chain(&tx_at) {
+            self.failures.extend(engine.empty(*poller, *key).await.err());
+        }
+        let lost = self.lost(shared).saturating_sub(before);
+        let (mut rx, mut tx) = (Vec::new(), Vec::new());
+        for (poller, key) in rx_at {
+            match engine.take_rx(poller, key).await {
+                Ok(queue) => rx.extend(queue),
+                Err(failure) => self.failures.push(failure),
             }
-            drop((rx, tx));
-            (left, frames)
-        })
-        .await;
-        match stopped {
-            Ok((left, frames)) => {
-                failures.extend(left);
-                failures.extend(resources.engine.settle(frames).await.err());
+        }
+        for (poller, key) in tx_at {
+            match engine.take_tx(poller, key).await {
+                Ok(queue) => tx.extend(queue),
+                Err(failure) => self.failures.push(failure),
             }
-            Err(failure) => failures.push(failure),
         }
         let taps = shared.registry().get_mut(self.index).map(|i| std::mem::take(&mut i.taps));
-        let closed = thread::run("close", move || close(taps.unwrap_or_default())).await;
-        match closed {
-            Ok(left) => failures.extend(left),
-            Err(failure) => failures.push(failure),
+        let closed = thread::finish("close", move || {
+            // Their devices have the tap's files too.
+            drop((rx, tx));
+            close(taps.unwrap_or_default())
+        });
+        match closed.await {
+            Ok(left) => self.failures.extend(left),
+            Err(failure) => self.failures.push(failure),
         }
         let removed = shared.registry().remove(self.index);
         if let Some(interface) = removed {
-            failures.extend(forget(shared, resources, interface).await);
+            self.failures.extend(forget(shared, resources, interface).await);
         }
-        let (level, text) = match failures.len() {
-            0 => (Level::Notice, "deleted".to_owned()),
-            n => (Level::Warn, format!("deleted; {n} steps not undone")),
-        };
+        let Self { name, failures, .. } = self;
+        let mut text = "deleted".to_owned();
+        if lost > 0 {
+            text = format!("{text}; {lost} frames in its rings were lost (torn)");
+        }
+        if !failures.is_empty() {
+            text = format!("{text}; {} steps not undone", failures.len());
+        }
+        let level = if failures.is_empty() { Level::Notice } else { Level::Warn };
         shared.registry().log.add(level, &name, text);
         Deleted { name, not_undone: failures.iter().map(ToString::to_string).collect() }
+    }
+
+    /// Frames that were lost in its rings so far.
+    fn lost(&self, shared: &Shared) -> u64 {
+        let registry = shared.registry();
+        let queues = registry.get(self.index).map(|i| i.rx.iter().chain(&i.tx));
+        queues.into_iter().flatten().map(|queue| queue.snapshot().lost(DropReason::Torn)).sum()
     }
 }
 
@@ -174,7 +187,7 @@ async fn forget(
     let (keys, records) = (interface.queues(), interface.records);
     let (owner, pool) = (interface.rx.first().map(|q| q.poller), interface.pool);
     // Its rings go with it, and each erases its record: only then is the number another's.
-    let dropped = thread::run("free", move || drop(interface)).await;
+    let dropped = thread::finish("free", move || drop(interface)).await;
     for record in records {
         shared.registry().release_record(record);
     }

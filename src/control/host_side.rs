@@ -8,6 +8,9 @@ use crate::diag::{Code, Failure};
 use crate::host::namespace::{self, NamespaceId};
 use crate::host::{self, Absent, HostFacts, Nursery};
 
+/// How often a device that is moved while it is looked at is looked for.
+const CHASES: u32 = 8;
+
 /// A namespace in the creator's words, and the one that they meant then. The words may come to mean
 /// another, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,21 +70,31 @@ impl HostSide {
                 Absent::Gone => Ok(None),
                 Absent::Failed(failure) => Err(failure),
             };
-            // The number first: what changes after the look is then heard.
-            let nsid = match host::locate(tap.as_fd()) {
-                Ok(located) => match &located.namespace {
-                    Some(namespace) => Some(host::nsid_of(&nursery, namespace.as_fd())?),
-                    None => None,
-                },
-                Err(e) => return absent(e),
-            };
-            match host::facts(tap.as_fd()) {
-                Ok(facts) => {
+            for _ in 0..CHASES {
+                // The number first: what changes after the look is then heard.
+                let numbered = match host::locate(tap.as_fd()) {
+                    Ok(located) => match &located.namespace {
+                        Some(namespace) => {
+                            let id = namespace::identity(namespace.as_fd())?;
+                            Some((id, host::nsid_of(&nursery, namespace.as_fd())?))
+                        }
+                        None => None,
+                    },
+                    Err(e) => return absent(e),
+                };
+                let facts = match host::facts(tap.as_fd()) {
+                    Ok(facts) => facts,
+                    Err(e) => return absent(e),
+                };
+                // Moved between the two, it has the number of a namespace that it left.
+                if numbered.is_none_or(|(id, _)| id == facts.namespace) {
                     let namespace = Label::of(label.as_ref(), facts.namespace);
-                    Ok(Some(Self { facts, namespace, nsid }))
+                    let nsid = numbered.map(|(_, nsid)| nsid);
+                    return Ok(Some(Self { facts, namespace, nsid }));
                 }
-                Err(e) => absent(e),
             }
+            let cause = "the device was moved each time it was looked at";
+            Err(Failure::new(Code::Failed, "", cause))
         })
         .await?
     }

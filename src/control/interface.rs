@@ -83,6 +83,9 @@ pub(super) struct Interface {
     pub(super) host: HostFacts,
     /// The last look at it failed; what is known is older.
     pub(super) unseen: bool,
+    /// Not looked at since it is in the registry: events between its create's look and that moment
+    /// met nobody.
+    pub(super) fresh: bool,
     /// Number of its namespace in the nursery, for events.
     pub(super) nsid: Option<i32>,
     pub(super) host_gone: bool,

@@ -29,6 +29,7 @@ mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
@@ -37,7 +38,7 @@ use crate::api::{InterfaceRef, LogRow, Outcome, Request, Submit};
 use crate::device::{BufferClass, Memory};
 use crate::diag::{Code, Failure};
 use crate::engine::{self, Engine};
-use crate::host::Nursery;
+use crate::host::{Nursery, Watch};
 use crate::units::MemorySize;
 
 use interface::Interface;
@@ -110,7 +111,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Control {
     shared: Arc<Shared>,
-    watch: Mutex<Option<JoinHandle<()>>>,
+    watch: tokio::sync::OnceCell<JoinHandle<()>>,
 }
 
 impl Control {
@@ -121,7 +122,7 @@ impl Control {
             registry: Mutex::new(Registry::default()),
             resources: tokio::sync::OnceCell::new(),
         };
-        Self { shared: Arc::new(shared), watch: Mutex::new(None) }
+        Self { shared: Arc::new(shared), watch: tokio::sync::OnceCell::new() }
     }
 
     /// How many interfaces there are.
@@ -138,15 +139,30 @@ impl Control {
     /// Starts to listen to pollers and kernel, once.
     async fn start_watch(&self) -> Result<(), Failure> {
         let resources = self.shared.resources().await?;
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        if watch.is_none() {
-            let host = crate::host::Watch::new(&resources.nursery)?;
+        let start = || async move {
+            let (nursery, runtime) = (Arc::clone(&resources.nursery), Handle::current());
+            let host = thread::run("watch", move || {
+                let _here = runtime.enter();
+                Watch::new(&nursery)
+            })
+            .await??;
             let events = resources.events.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(events) = events {
-                *watch = Some(tokio::spawn(watch::run(Arc::clone(&self.shared), host, events)));
-            }
-        }
-        Ok(())
+            let events = events.ok_or_else(|| {
+                Failure::new(Code::Failed, "", "the pollers' events are taken; this is a bug")
+            })?;
+            Ok(tokio::spawn(watch::run(Arc::clone(&self.shared), host, events)))
+        };
+        self.watch.get_or_try_init(start).await.map(drop)
+    }
+}
+
+impl Control {
+    /// Adds what happened meanwhile and no request asked for.
+    fn told(&self, done: Result<Outcome, Failure>) -> Result<Outcome, Failure> {
+        done.map(|mut outcome| {
+            outcome.notices.append(&mut self.shared.registry().notices);
+            outcome
+        })
     }
 }
 
@@ -154,27 +170,22 @@ impl Submit for Control {
     async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
         let shared = &self.shared;
         request.check()?;
-        match request {
-            Request::Create(request) => create::create(self, *request).await,
+        let done = match request {
+            Request::Create(request) => return self.told(create::create(self, *request).await),
             Request::Delete(request) => delete::delete(shared, request).await,
             Request::Gso(request) => changes::gso(shared, &request).await,
             Request::Xconnect(request) => changes::xconnect(shared, &request).await,
             Request::Set(request) => changes::set(shared, &request).await,
             Request::Show(request) => show::show(shared, &request).await,
             Request::Clear(request) => show::clear(shared, &request),
-        }
-        .map(Outcome::from)
-        .map(|mut outcome| {
-            outcome.notices.append(&mut shared.registry().notices);
-            outcome
-        })
+        };
+        self.told(done.map(Outcome::from))
     }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = watch {
+        if let Some(task) = self.watch.take() {
             task.abort();
         }
     }

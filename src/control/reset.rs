@@ -52,7 +52,7 @@ pub(super) async fn halt(
     index: SwIfIndex,
     _held: &OwnedMutexGuard<()>,
 ) -> Result<(), Failure> {
-    let (mut backend, queues) = {
+    let queues = {
         let mut registry = shared.registry();
         let interface = match registry.get_mut(index) {
             Some(i) if i.host_gone || i.deleting || i.halted || !i.is_broken() => return Ok(()),
@@ -60,19 +60,20 @@ pub(super) async fn halt(
             None => return Ok(()),
         };
         let (name, broken) = (interface.name.clone(), interface.broken_queues());
-        let taken = (interface.backend.take(), interface.queues());
+        let queues = interface.queues();
         for (queue, reason) in broken {
             let text =
                 format!("{queue} broken: {reason}; `set interface state {name} up' resets it");
             registry.log.add(Level::Error, &name, text);
         }
-        taken
+        queues
     };
     for (poller, key) in &queues {
         let reason = StopReason::Broken(BrokenReason::OtherQueue);
         resources.engine.stop(*poller, *key, reason).await?;
     }
-    let (backend, left) = thread::run("stop", move || {
+    let mut backend = shared.registry().get_mut(index).and_then(|i| i.backend.take());
+    let (backend, left) = thread::finish("stop", move || {
         let left = backend.as_mut().map(|b| b.stop()).unwrap_or_default();
         (backend, left)
     })
@@ -112,7 +113,7 @@ pub(super) async fn revive(
         }
         _ => return Ok(()),
     };
-    let (backend, started) = thread::run("backend", move || {
+    let (backend, started) = thread::finish("backend", move || {
         // The files are let go before this thread answers.
         let taps = taps;
         let started = rings

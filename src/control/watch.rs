@@ -15,7 +15,7 @@
 //! all, every one.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
@@ -179,6 +179,7 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
             interface.host_ns = side.namespace;
             interface.nsid = side.nsid;
             interface.unseen = false;
+            interface.fresh = false;
             let news = news(&before, &interface.host, interface.host_ns.as_deref());
             for text in news {
                 registry.log.add(Level::Warn, &name, text);
@@ -241,8 +242,8 @@ async fn check(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfInde
 async fn unnoticed(shared: Arc<Shared>, all: bool) -> Vec<(SwIfIndex, Job)> {
     struct Asked {
         index: SwIfIndex,
-        tap: Arc<OwnedFd>,
-        files: OwnedMutexGuard<()>,
+        tap: Weak<OwnedFd>,
+        files: Arc<tokio::sync::Mutex<()>>,
         name: String,
         namespace: NamespaceId,
         look: bool,
@@ -251,24 +252,27 @@ async fn unnoticed(shared: Arc<Shared>, all: bool) -> Vec<(SwIfIndex, Job)> {
         let living = living(&shared, |_| true);
         let registry = shared.registry();
         let interfaces = living.into_iter().filter_map(|index| registry.get(index));
-        // Who has the files now finds out by itself.
-        let free = |i: &Interface| {
+        let asked = |i: &Interface| {
             Some(Asked {
                 index: i.sw_if_index,
-                files: Arc::clone(&i.files).try_lock_owned().ok()?,
-                tap: Arc::clone(i.taps.first()?),
+                files: Arc::clone(&i.files),
+                tap: Arc::downgrade(i.taps.first()?),
                 name: i.host.name.clone(),
                 namespace: i.host.namespace,
-                look: all || i.unseen,
+                look: all || i.unseen || i.fresh,
             })
         };
-        interfaces.filter_map(free).collect()
+        interfaces.filter_map(asked).collect()
     };
     if asked.is_empty() {
         return Vec::new();
     }
     let found = thread::run("look", move || {
         let ask = |Asked { index, tap, files, name, namespace, look }: Asked| {
+            // Who has the files now finds out by itself. One at a time: asking may wait for the
+            // kernel's rtnl lock, and nobody else's interface waits with it.
+            let files = files.try_lock().ok()?;
+            let tap = tap.upgrade()?;
             let difference = host::difference(tap.as_fd(), &name, namespace);
             // The file is let go before the right to it.
             drop(tap);
@@ -303,7 +307,7 @@ async fn free(resources: &Resources, pool: Arc<Pool>) {
     let slot = pool.slot();
     let _ = resources.engine.forget_pool(slot).await;
     // Freeing punches a hole, which takes a moment.
-    let _ = thread::run("free", move || drop(pool)).await;
+    let _ = thread::finish("free", move || drop(pool)).await;
     resources.engine.release_pool(slot);
 }
 
@@ -330,7 +334,7 @@ async fn host_is_gone(
     for (poller, key) in &queues {
         let _ = resources.engine.stop(*poller, *key, StopReason::HostSuspect).await;
     }
-    let stopped = thread::run("stop", move || {
+    let stopped = thread::finish("stop", move || {
         // What a backend of a device that is gone cannot undo is no news.
         backend.as_mut().map(|b| b.stop());
         backend

@@ -60,7 +60,7 @@ pub struct DropRow {
     pub name: &'static str,
     /// Which queues can have it.
     pub sides: Sides,
-    /// Whether a tx frame was in the ring already when it was lost.
+    /// Whether a tx frame was in the ring already when it was lost. Rx frames always were.
     pub after_enqueue: bool,
     /// One sentence for people; `show errors` prints it.
     pub sentence: &'static str,
@@ -85,6 +85,7 @@ counters! {
     Bytes "bytes" Bytes Both "bytes of the frames in `packets', virtio header not counted";
     Forwarded "forwarded" Frames Rx "frames handed to another interface";
     Consumed "consumed" Frames Rx "frames that ended in the action";
+    Unreadable "unreadable" Frames Rx "frames that the host side could not hand over (EINVAL); lost, and not in `packets'";
     Held "held" Gauge Rx "frames taken from the ring and not yet decided: none between two visits";
     Offered "offered" Frames Tx "frames that actions and peers asked to send";
     Originated "originated" Frames Tx "offered frames that were made here (replies)";
@@ -92,7 +93,7 @@ counters! {
     InFlight "in_flight" Gauge Tx "frames in the ring that the backend has not used";
     Kicks "kicks" Events Both "available-buffer notifications sent to the device";
     Calls "calls" Events Both "used-buffer notifications received from the device";
-    Bursts "bursts" Events Both "visits of the poller that moved something";
+    Bursts "bursts" Events Both "visits of the poller: those that received (rx), those with frames to send (tx)";
     AvailIdx "avail_idx" Gauge Both "idx of the available ring";
     UsedIdx "used_idx" Gauge Both "idx of the used ring";
     LastUsedIdx "last_used_idx" Gauge Both "used entries that the driver has taken";
@@ -127,13 +128,13 @@ drops! {
     HandoffFull "handoff_full" Rx false "handoff ring to the peer's poller is full";
     NoFreeTxSlots "no_free_tx_slots" Tx false "no free tx slots";
     QueueBroken "queue_broken" Tx false "queue is broken: set its state up";
-    NoHost "no_host" Tx false "host side is gone; the frame was not put into the ring";
+    NoHost "no_host" Tx false "host side is gone, or about to be; the frame was not put into the ring";
     WriteEinval "write_einval" Tx true "host side refused the frame (EINVAL)";
     WriteEio "write_eio" Tx true "host side is down (EIO)";
     WriteEnomem "write_enomem" Tx true "kernel had no memory for the frame (ENOMEM, ENOBUFS)";
     WriteOther "write_other" Tx true "host side refused the frame (another errno)";
-    HostGone "host_gone" Tx true "host side is gone";
-    Torn "torn" Tx true "frame was in the ring when the queue was taken down";
+    HostGone "host_gone" Both true "host side is gone";
+    Torn "torn" Both true "frame was in the ring when the queue was taken down";
 }
 
 impl Counter {

@@ -96,6 +96,8 @@ pub struct Served {
     pub host_suspect: bool,
     /// The tap is there but refuses to be read.
     pub refused: bool,
+    /// Frames that the tap had and could not hand over: the kernel has thrown them away.
+    pub unreadable: u16,
     /// A call is due: used buffers were published and the driver asked to hear of it.
     pub call: bool,
     /// It stopped at the end of its budget, not of its work.

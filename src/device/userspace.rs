@@ -8,7 +8,8 @@
 //! *from_tap*: for each posted chain one non-blocking `read` straight into it, up to
 //! [`FRAMES`] frames or [`BYTES`] bytes a visit. Where one chain cannot hold a maximal frame, the
 //! frame is read aside and spread over as many chains as it needs (MRG_RXBUF); nothing is read
-//! unless enough of them are posted.
+//! unless enough of them are posted. A frame that a virtio_net_hdr cannot describe (a driver's
+//! offload that reached the tap over a bridge) is lost with its read, and the next is tried.
 //! *to_tap*: for each available chain one non-blocking `write`; a chain of several segments is
 //! made contiguous first, which is cheaper than `writev`. What the host side refuses is used up
 //! and its errno kept for the driver ([`QueueDevice::refusal`]); on `EAGAIN` the chain stays.
@@ -151,6 +152,8 @@ struct FromTap {
     map: MemoryMap,
     ring: DeviceRing,
     tap: Arc<OwnedFd>,
+    segments: [DeviceSegment; MAX_SEGMENTS],
+    /// Room for a maximal frame and a byte more.
     aside: Vec<u8>,
     watched: Watched,
 }
@@ -163,6 +166,8 @@ enum Read {
     NoRoom,
     /// The driver posted something that no frame can be read into.
     Unusable,
+    /// There was a frame, and it is lost.
+    Unreadable,
     Suspect,
     /// The tap is there and will not be read.
     Refused,
@@ -170,14 +175,19 @@ enum Read {
 
 impl FromTap {
     fn new(map: &MemoryMap, ring: DeviceRing, tap: &Arc<OwnedFd>) -> Self {
-        let (map, tap) = (map.clone(), Arc::clone(tap));
-        Self { map, ring, tap, aside: Vec::new(), watched: Watched::default() }
+        Self {
+            map: map.clone(),
+            ring,
+            tap: Arc::clone(tap),
+            segments: [NO_SEGMENT; MAX_SEGMENTS],
+            aside: vec![0; FRAME_BYTES + 1],
+            watched: Watched::default(),
+        }
     }
 
     fn read_frame(&mut self, available: u16) -> Read {
-        let mut segments = [NO_SEGMENT; MAX_SEGMENTS];
-        let chain = self.ring.peek(0, &mut segments);
-        let first = segments[0];
+        let chain = self.ring.peek(0, &mut self.segments);
+        let first = self.segments[0];
         if chain.malformed || chain.segments == 0 || !first.writable {
             self.ring.advance(1);
             self.ring.push_used(chain.head, 0);
@@ -211,23 +221,23 @@ impl FromTap {
             Errno::EAGAIN | Errno::EINTR => Read::NothingThere,
             // What a device that goes away answers, now and then.
             Errno::EBADFD | Errno::EIO | Errno::EFAULT => Read::Suspect,
+            // `tun_put_user`: no virtio_net_hdr can say what the frame is.
+            Errno::EINVAL => Read::Unreadable,
             _ => Read::Refused,
         }
     }
 
     /// Reads a frame aside and spreads it over chains of one small segment each.
     fn read_spread(&mut self, available: u16) -> Read {
-        let mut segments = [NO_SEGMENT; MAX_SEGMENTS];
         let (mut room, mut chains) = (0, 0);
         while room < FRAME_BYTES && chains < available {
-            self.ring.peek(chains, &mut segments);
-            room += segments[0].len as usize;
+            self.ring.peek(chains, &mut self.segments);
+            room += self.segments[0].len as usize;
             chains += 1;
         }
         if room < FRAME_BYTES {
             return Read::NoRoom;
         }
-        self.aside.resize(FRAME_BYTES + 1, 0);
         let n = match nix::unistd::read(self.tap.as_fd(), &mut self.aside) {
             Ok(n) => n,
             Err(errno) => return Self::not_read(errno),
@@ -236,9 +246,10 @@ impl FromTap {
         let mut used: u16 = 0;
         let mut header = None;
         while !rest.is_empty() && used < chains {
-            let chain = self.ring.peek(0, &mut segments);
-            let taken = rest.len().min(segments[0].len as usize);
-            let slice = slice_at(&self.map, &segments[0]).filter(|_| segments[0].writable);
+            let chain = self.ring.peek(0, &mut self.segments);
+            let segment = self.segments[0];
+            let taken = rest.len().min(segment.len as usize);
+            let slice = slice_at(&self.map, &segment).filter(|_| segment.writable);
             if let Some(slice) = slice {
                 slice.copy_from(&rest[..taken]);
                 header = header.or_else(|| slice.subslice(10, 2).ok());
@@ -283,6 +294,10 @@ impl QueueDevice for FromTap {
                     frames += 1;
                 }
                 Read::Unusable => frames += 1,
+                Read::Unreadable => {
+                    frames += 1;
+                    served.unreadable += 1;
+                }
                 Read::NothingThere | Read::NoRoom => break,
                 Read::Suspect => {
                     served.host_suspect = true;
@@ -323,6 +338,7 @@ struct ToTap {
     /// A descriptor of its own: the epoll instance knows the receive queue's by the other.
     tap: OwnedFd,
     refused: Vec<Option<Errno>>,
+    /// Room for a maximal frame.
     aside: Vec<u8>,
     blocked: bool,
     watched: Watched,
@@ -340,7 +356,7 @@ impl ToTap {
             ring,
             tap: tap.try_clone()?,
             refused: vec![None; entries],
-            aside: Vec::new(),
+            aside: vec![0; FRAME_BYTES],
             blocked: false,
             watched: Watched::default(),
         })
@@ -356,20 +372,19 @@ impl ToTap {
                 None => Err(Errno::EFAULT),
             },
             many => {
-                self.aside.clear();
+                let mut bytes = 0;
                 for segment in many {
                     let slice = slice_at(&self.map, segment).ok_or(Errno::EFAULT)?;
-                    let at = self.aside.len();
-                    if at + slice.len() > FRAME_BYTES {
+                    let room = self.aside.get_mut(bytes..).unwrap_or_default();
+                    if slice.len() > room.len() {
                         return Err(Errno::EINVAL);
                     }
-                    self.aside.resize(at + slice.len(), 0);
-                    slice.copy_to(&mut self.aside[at..]);
+                    bytes += slice.copy_to(room);
                 }
-                nix::unistd::write(self.tap.as_fd(), &self.aside).map(drop)
+                nix::unistd::write(self.tap.as_fd(), &self.aside[..bytes]).map(drop)
             }
         };
-        // The kernel's own backend would use the frame up and try the next.
+        // Nothing was written: the next visit writes it again.
         written.map_err(|errno| if errno == Errno::EINTR { Errno::EAGAIN } else { errno })
     }
 }

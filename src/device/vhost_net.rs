@@ -101,7 +101,7 @@ impl VhostNet {
 
     /// Says which queue and file a request failed on.
     fn named(&self, queue: QueueId, refused: Refused) -> Failure {
-        let fd = self.files.get(usize::from(queue.index.0)).map_or(-1, |f| f.as_fd().as_raw_fd());
+        let fd = self.files.get(usize::from(queue.index.0)).map_or(-1, VhostFile::number);
         refused.failure(format!("{queue} (vhost fd {fd})"))
     }
 }
@@ -222,7 +222,7 @@ impl Backend for VhostNet {
     }
 
     fn fds(&self) -> Vec<i32> {
-        self.files.iter().map(|f| f.as_fd().as_raw_fd()).collect()
+        self.files.iter().map(VhostFile::number).collect()
     }
 
     fn worker_mode(&self) -> Option<&'static str> {

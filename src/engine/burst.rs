@@ -25,6 +25,7 @@ impl Poller {
             queue.common.stop(StopReason::HostSuspect);
             self.tell(Event::HostSuspect { interface: queue.common.interface });
         }
+        queue.common.counters.add(Counter::Unreadable, served.unreadable.into());
         if served.refused {
             self.break_queue(&mut queue.common, BrokenReason::ReadFailed);
             queue.common.publish_counters();
@@ -34,10 +35,11 @@ impl Poller {
             // Buffers that came home since the last visit are posted even if nothing was received.
             Ok(0) => {
                 let posted = queue.refill();
-                if posted || served.call {
+                let unreadable = served.unreadable > 0;
+                if posted || unreadable || served.call {
                     queue.common.publish_counters();
                 }
-                return posted | served.more;
+                return posted | unreadable | served.more;
             }
             Ok(ready) => ready,
             Err(reason) => {
@@ -210,9 +212,12 @@ impl Poller {
         moved
     }
 
-    /// The host side is gone: what the device still holds of a transmit queue is lost. The backend
-    /// has been stopped.
-    pub(super) fn lose_in_flight(&mut self, key: QueueKey) {
+    /// The host side is gone: what lies in the queue's ring is lost. The backend has been stopped.
+    pub(super) fn lose_all(&mut self, key: QueueKey) {
+        if let Some(mut queue) = take_slot(&mut self.rx, key) {
+            queue.abandon(DropReason::HostGone);
+            self.rx[key.slot as usize] = Some(queue);
+        }
         let Some(mut queue) = take_slot(&mut self.tx, key) else { return };
         for frame in queue.abandon(DropReason::HostGone) {
             self.release(&frame);

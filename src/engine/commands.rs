@@ -63,7 +63,7 @@ impl Poller {
                 let _ = answer.send(queue);
             }
             Command::TakeTx(key, answer) => {
-                // Nobody offers it frames any more; those that are on their way already are its.
+                // Nobody offers it frames any more; those on their way already are counted as its.
                 self.exchange(SLOTS);
                 let queue = take_slot(&mut self.tx, key).map(|mut queue| {
                     self.queues -= 1;
@@ -101,7 +101,7 @@ impl Poller {
                     common.publish_counters();
                 });
                 if reason == StopReason::HostGone {
-                    self.lose_in_flight(key);
+                    self.lose_all(key);
                 }
             }
             Command::Resume(key) => {
@@ -116,7 +116,7 @@ impl Poller {
             Command::Revive(key, device, answer) => {
                 let _ = answer.send(self.revive(key, device));
             }
-            Command::Settle(frames) => frames.iter().for_each(|frame| self.release(frame)),
+            Command::CatchUp => {}
             Command::Shutdown => self.stopping = true,
         }
     }

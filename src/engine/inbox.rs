@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::QueueKey;
 use super::queue::{RxQueue, StopReason, TxQueue};
 use crate::action::Action;
-use crate::device::{Frame, Pool, PoolSlot, QueueDevice};
+use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::units::PollerIndex;
 
 /// Where a transmit queue is.
@@ -40,7 +40,8 @@ pub(super) enum Command {
     Resume(QueueKey),
     Empty(QueueKey, oneshot::Sender<bool>),
     Revive(QueueKey, Box<dyn QueueDevice>, oneshot::Sender<bool>),
-    Settle(Vec<Frame>),
+    /// Nothing: it is answered when all before it is done.
+    CatchUp,
     Shutdown,
 }
 
@@ -112,9 +113,15 @@ impl Inbox {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// What was left there; nothing while somebody is leaving more, whom the poller does not wait
+    /// for: it looks again in its next round.
     pub(super) fn take(&self) -> Commands {
+        let mut commands = match self.commands.try_lock() {
+            Ok(commands) => commands,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Commands::new(),
+        };
         self.waiting.store(false, Ordering::Relaxed);
-        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         commands.as_mut().map(std::mem::take).unwrap_or_default()
     }
 }
@@ -122,6 +129,7 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Frame;
     use crate::engine::handoff::{Handoff, Message};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 

@@ -32,7 +32,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::action::{Action, PeerKey};
-use crate::device::{Frame, Pool, PoolSlot, QueueDevice};
+use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
 use crate::units::{PollerIndex, SwIfIndex};
 
@@ -234,7 +234,7 @@ impl Engine {
         self.ask_all(|| Command::SetRoute(Route { key, poller })).await
     }
 
-    /// Places a receive queue on a poller; it starts as a sink. Replies go to `own_tx`.
+    /// Places a receive queue on a poller. Replies go to `own_tx`.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -253,7 +253,7 @@ impl Engine {
         self.ask(poller, Command::AddRx(queue)).await
     }
 
-    /// Takes a receive queue off the data path. Posted buffers are still the device's.
+    /// Takes a receive queue, which was emptied, off its poller.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -267,7 +267,7 @@ impl Engine {
         queue.await.map_err(|_| gone())
     }
 
-    /// Takes a transmit queue off the data path: no poller offers it a frame any more.
+    /// Takes a transmit queue, which was emptied, off its poller: nobody offers it a frame any more.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -282,21 +282,13 @@ impl Engine {
         queue.await.map_err(|_| gone())
     }
 
-    /// Sends the buffers of a retired transmit queue home. Its device has stopped.
-    ///
-    /// # Errors
-    /// When a poller has ended.
-    pub async fn settle(&self, frames: Vec<Frame>) -> Result<(), Failure> {
-        self.ask(PollerIndex(0), Command::Settle(frames)).await
-    }
-
     /// Waits until a poller has ended the round that it is in, and so published what it has told
     /// of.
     ///
     /// # Errors
     /// When the poller has ended.
     pub async fn catch_up(&self, poller: PollerIndex) -> Result<(), Failure> {
-        self.ask(poller, Command::Settle(Vec::new())).await
+        self.ask(poller, Command::CatchUp).await
     }
 
     /// Lets the pollers forget a pool; [`Event::PoolHome`] comes when nothing of it is lent.
@@ -341,9 +333,9 @@ impl Engine {
         self.ask(poller, Command::SetAdmin(key, up)).await
     }
 
-    /// Stops a queue. With [`StopReason::HostGone`] its backend has been stopped before. A queue
-    /// that is broken stays so for its first reason; one that is told of a device's error which
-    /// was its last device's goes on.
+    /// Stops a queue. With [`StopReason::HostGone`] its backend has been stopped before. Of what
+    /// breaks a queue the first stays the reason; one that is told of a device's error which was
+    /// its last device's goes on.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -356,8 +348,9 @@ impl Engine {
         self.ask(poller, Command::Stop(key, reason)).await
     }
 
-    /// Empties a stopped queue whose backend has stopped, and makes its ring as new. Frames that
-    /// were in it are lost as [`DropReason::Torn`](crate::counters::DropReason::Torn).
+    /// Empties a stopped queue whose backend has stopped, and makes its ring as new. Received frames
+    /// that nobody had looked at, and those that were not sent, are lost as
+    /// [`DropReason::Torn`](crate::counters::DropReason::Torn).
     ///
     /// # Errors
     /// When it has no such queue, or a poller has ended.

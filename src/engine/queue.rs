@@ -26,6 +26,8 @@ pub enum StopReason {
     HostSuspect,
     /// The host side is gone.
     HostGone,
+    /// The interface is being deleted.
+    Retired,
 }
 
 impl StopReason {
@@ -33,7 +35,7 @@ impl StopReason {
     const fn code(self) -> u64 {
         match self {
             Self::Broken(reason) => reason as u64,
-            Self::HostSuspect | Self::HostGone => 0,
+            Self::HostSuspect | Self::HostGone | Self::Retired => 0,
         }
     }
 }
@@ -49,6 +51,8 @@ pub(super) struct Common {
     pub(super) counters: QueueCounters,
     pub(super) admin_up: bool,
     pub(super) stopped: Option<StopReason>,
+    /// Its device broke a rule: nothing that stands in the ring is believed.
+    distrusted: bool,
     /// The device has signalled an error.
     pub(super) device_error: bool,
     /// On the ready list.
@@ -78,6 +82,7 @@ impl Common {
             counters,
             admin_up,
             stopped: None,
+            distrusted: false,
             device_error: false,
             ready: false,
             active_ns: 0,
@@ -85,13 +90,25 @@ impl Common {
         }
     }
 
-    /// Stops the queue for `reason`; what broke it first stays the reason.
+    /// Stops the queue for `reason`. Of what broke it, the first stays the reason.
     pub(super) fn stop(&mut self, reason: StopReason) {
-        if let (StopReason::Broken(_), Some(StopReason::Broken(_))) = (reason, self.stopped) {
-            return;
+        if let StopReason::Broken(why) = reason {
+            if matches!(self.stopped, Some(StopReason::Broken(_))) {
+                return;
+            }
+            self.distrusted |= why != BrokenReason::OtherQueue;
         }
         self.stopped = Some(reason);
         self.counters.set(Counter::BrokenReason, reason.code());
+    }
+
+    /// Lets the queue run on a device that has just started, its ring emptied and as new.
+    pub(super) fn start(&mut self, device: Box<dyn QueueDevice>) {
+        self.device = device;
+        self.stopped = None;
+        self.distrusted = false;
+        self.device_error = false;
+        self.counters.set(Counter::BrokenReason, 0);
     }
 
     /// Publishes the counters with the ring's state as it is now.
@@ -258,14 +275,26 @@ impl RxQueue {
         Next::Frame(frame, hdr)
     }
 
-    /// Takes every posted buffer back. The device must have stopped.
-    pub fn drain(&mut self) {
+    /// Takes every buffer back. Frames that the device had received, and nobody had looked at, are
+    /// lost for `reason`. The device must have stopped.
+    pub(super) fn abandon(&mut self, reason: DropReason) {
+        // What breaks a rule here was not received, and nothing behind it is believed.
+        let ready = if self.common.distrusted { Ok(0) } else { self.common.ring.look() };
+        let mut ready = ready.unwrap_or(0);
+        while let Next::Frame(frame, _) = self.next_frame(&mut ready) {
+            let counters = &mut self.common.counters;
+            counters.add(Counter::Packets, 1);
+            counters.add(Counter::Bytes, (frame.bytes - HDR_BYTES).into());
+            counters.lose(reason);
+            self.pool.give_frame(&frame);
+        }
         let pool = &self.pool;
         self.common.ring.drain(|token| {
             if let Some(buffer) = buffer_of(token) {
                 pool.give(buffer);
             }
         });
+        self.common.publish_counters();
     }
 }
 
@@ -322,6 +351,7 @@ impl TxQueue {
         match self.common.stopped {
             Some(StopReason::Broken(_)) => Err(DropReason::QueueBroken),
             Some(StopReason::HostGone | StopReason::HostSuspect) => Err(DropReason::NoHost),
+            Some(StopReason::Retired) => Err(DropReason::AdminDown),
             None if !self.common.admin_up => Err(DropReason::AdminDown),
             None => Ok(()),
         }
@@ -383,9 +413,8 @@ impl TxQueue {
     /// for `reason`. The device must have stopped.
     pub(super) fn abandon(&mut self, reason: DropReason) -> Vec<Frame> {
         let mut frames = Vec::new();
-        let broken = |r| matches!(r, StopReason::Broken(r) if r != BrokenReason::OtherQueue);
-        if !self.common.stopped.is_some_and(broken) {
-            // What breaks a rule here was not sent, and nothing of the ring is used any more.
+        if !self.common.distrusted {
+            // What breaks a rule here was not sent, and nothing behind it is believed.
             let _ = self.reclaim(|frame| frames.push(frame));
         }
         let Common { ring, counters, .. } = &mut self.common;
@@ -396,11 +425,5 @@ impl TxQueue {
         counters.set(Counter::InFlight, 0);
         self.common.publish_counters();
         frames
-    }
-
-    /// Takes every frame out of a queue that is off the data path; settle them with the engine. The
-    /// device must have stopped.
-    pub fn drain(&mut self) -> Vec<Frame> {
-        self.abandon(DropReason::Torn)
     }
 }

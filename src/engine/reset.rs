@@ -2,18 +2,17 @@
 
 use super::QueueKey;
 use super::poller::{Poller, take_slot};
-use super::queue::Common;
-use crate::counters::{Counter, DropReason};
+use crate::counters::DropReason;
 use crate::device::QueueDevice;
 
 impl Poller {
     /// Takes everything out of a queue whose device has stopped: posted buffers are free again,
-    /// frames in the ring are lost and on their way home. The ring is as new; the queue stays
-    /// stopped. `false` when there is no such queue.
+    /// frames that the device had received and nobody had looked at are lost, those that it had not
+    /// sent are too and on their way home. The ring is as new; the queue stays stopped. `false` when there is no such queue.
     pub(super) fn empty(&mut self, key: QueueKey) -> bool {
         if let Some(mut queue) = take_slot(&mut self.rx, key) {
             queue.common.device.unregister(&self.epoll);
-            queue.drain();
+            queue.abandon(DropReason::Torn);
             queue.common.ring.reset();
             queue.common.publish_counters();
             self.rx[key.slot as usize] = Some(queue);
@@ -35,7 +34,8 @@ impl Poller {
     /// queue.
     pub(super) fn revive(&mut self, key: QueueKey, device: Box<dyn QueueDevice>) -> bool {
         if let Some(mut queue) = take_slot(&mut self.rx, key) {
-            self.start(&mut queue.common, device);
+            queue.common.start(device);
+            self.watch(&mut queue.common);
             queue.refill();
             queue.common.publish_counters();
             self.rx[key.slot as usize] = Some(queue);
@@ -43,18 +43,11 @@ impl Poller {
             return true;
         }
         let Some(mut queue) = take_slot(&mut self.tx, key) else { return false };
-        self.start(&mut queue.common, device);
+        queue.common.start(device);
+        self.watch(&mut queue.common);
         queue.common.ring.disarm();
         queue.publish_counters();
         self.tx[key.slot as usize] = Some(queue);
         true
-    }
-
-    fn start(&self, common: &mut Common, device: Box<dyn QueueDevice>) {
-        common.device = device;
-        common.stopped = None;
-        common.device_error = false;
-        common.counters.set(Counter::BrokenReason, 0);
-        self.watch(common);
     }
 }

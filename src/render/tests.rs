@@ -438,7 +438,7 @@ fn json_keys() {
     assert_eq!(
         keys(&tap["rx_queues"][0]).join(" "),
         "avail_flags avail_idx bursts bytes callfd calls consumed desc_in_use drops forwarded \
-         held id kickfd kicks last_used_idx packets poller size state used_flags used_idx"
+         held id kickfd kicks last_used_idx packets poller size state unreadable used_flags used_idx"
     );
     assert_eq!(
         keys(&tap["tx_queues"][0]).join(" "),

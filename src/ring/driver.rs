@@ -445,8 +445,8 @@ impl DriverRing {
         u16::from_le(self.used[1].load(Ordering::Acquire)) != last
     }
 
-    /// Asks for no calls for now. With EVENT_IDX this lasts for one lap of the ring, so call it
-    /// once per visit.
+    /// Asks for no calls for now. With EVENT_IDX this lasts for the next 65535 used entries, so call
+    /// it once per visit.
     pub fn disarm(&mut self) {
         if self.event_idx {
             let behind = self.word(LAST_USED_IDX).wrapping_sub(1);

@@ -5,6 +5,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -129,15 +130,22 @@ pub fn listener(path: &Path) -> Result<OwnedFd, Failure> {
     Ok(made)
 }
 
-/// Takes over a descriptor that the starter of this process left open for it. None when there is no
-/// such descriptor.
-pub fn inherited(number: RawFd) -> Option<OwnedFd> {
+/// The first socket that the service manager passed, if it passed any to this process
+/// (sd_listen_fds(3)). None when it was taken before.
+pub fn passed() -> Option<OwnedFd> {
+    const FIRST: RawFd = 3;
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    let ours = number("LISTEN_PID")? == std::process::id() && number("LISTEN_FDS")? > 0;
+    if !ours || TAKEN.swap(true, Ordering::Relaxed) {
+        return None;
+    }
     // SAFETY: the number is only looked at; a closed one makes an error.
-    let there = unsafe { BorrowedFd::borrow_raw(number) };
+    let there = unsafe { BorrowedFd::borrow_raw(FIRST) };
     let flags = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
     nix::fcntl::fcntl(there, flags).ok()?;
-    // SAFETY: it is open, and by the protocol of inheritance nobody else in this process uses it.
-    Some(unsafe { OwnedFd::from_raw_fd(number) })
+    // SAFETY: it is open, by sd_listen_fds(3) it is this process's own, and it is taken once.
+    Some(unsafe { OwnedFd::from_raw_fd(FIRST) })
 }
 
 #[cfg(test)]

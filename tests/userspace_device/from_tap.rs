@@ -144,6 +144,21 @@ fn a_tap_that_is_there_and_refuses_to_be_read_is_reported_as_that() {
 }
 
 #[test]
+fn a_frame_that_the_tap_cannot_hand_over_is_counted_and_breaks_nothing() {
+    for class in [BufferClass::Small, BufferClass::Large] {
+        // An epoll instance answers a read as a tap does for a frame that no header describes.
+        let mut bench = Bench::new(Epoll::new(EpollCreateFlags::empty()).unwrap().0, class);
+        bench.post(40);
+        let served = bench.from_tap.serve();
+        assert!(!served.refused && !served.host_suspect);
+        // As many as a visit may take: more may wait.
+        assert_eq!((served.unreadable, served.more), (32, true));
+        assert_eq!(bench.receive(), None);
+        assert_eq!(bench.rx.in_flight(), 40);
+    }
+}
+
+#[test]
 fn a_buffer_outside_the_memory_is_used_up_unread_and_the_next_takes_the_frame() {
     let (tap, host) = socket_tap(SockType::Datagram);
     let mut bench = Bench::new(tap, BufferClass::Large);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Case, Finding, place};
 use crate::api::{Action, BackendKind, Interface, Queue, QueueState, State};
-use crate::counters::{Direction, DropReason};
+use crate::counters::{Counter, Direction, DropReason};
 use crate::doctor::commands::{self, word};
 use crate::doctor::look::Look;
 use crate::doctor::reasons;
@@ -118,12 +118,27 @@ pub(super) fn counted(case: &Case<'_>, findings: &mut Vec<Finding>) {
             });
         }
     }
+    findings.extend(unreadable(interface));
     if let Look::Seen(seen) = case.look {
         findings.extend(by_the_host(interface, seen));
     }
     if findings.len() == before {
         findings.push(Finding::ok("lost", "no frame was lost so far"));
     }
+}
+
+/// Frames that the tap had and could not hand us.
+fn unreadable(interface: &Interface) -> Option<Finding> {
+    let counted = |queue: &Queue| queue.counters.get(Counter::Unreadable);
+    let count: u64 = interface.rx_queues.iter().map(counted).sum();
+    let frames = if count == 1 { "frame" } else { "frames" };
+    let value =
+        format!("rx has lost {count} {frames} that no virtio header describes (unreadable)");
+    (count > 0).then(|| {
+        Finding::note("lost", value)
+            .cost("a network card's own offload made them, and a bridge brought them to the tap")
+            .remedy("ethtool -K CARD lro off gro off   # of the card that is a port of the bridge")
+    })
 }
 
 /// What the kernel counts: frames that it could not hand us, and on vhost-net those of ours that it

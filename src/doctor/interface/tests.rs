@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicU64;
 use super::*;
 use crate::api::{Action, BackendKind, Queue, QueueState, State};
 use crate::counters::{
-    CellBlock, DROP_REASONS, Direction, DropReason, GROUP_WORDS, QueueCounters, QueueSnapshot,
+    CellBlock, Counter, DROP_REASONS, Direction, DropReason, GROUP_WORDS, QueueCounters,
+    QueueSnapshot,
 };
 use crate::diag::Failure;
 use crate::doctor::reasons;
@@ -16,10 +17,14 @@ use crate::units::{IfName, Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
 use nix::errno::Errno;
 
 fn queue(direction: Direction, lost: &[DropReason]) -> Queue {
+    queue_that(direction, |counters| lost.iter().for_each(|reason| counters.lose(*reason)))
+}
+
+fn queue_that(direction: Direction, counted: impl FnOnce(&mut QueueCounters)) -> Queue {
     let words: Vec<AtomicU64> = (0..GROUP_WORDS).map(|_| AtomicU64::new(0)).collect();
     let cells: CellBlock = Arc::new(words);
     let mut counters = QueueCounters::resume(Arc::clone(&cells));
-    lost.iter().for_each(|reason| counters.lose(*reason));
+    counted(&mut counters);
     counters.publish();
     Queue {
         id: QueueIndex(0),
@@ -833,6 +838,22 @@ fn what_was_lost_is_told_by_reason_with_its_cause_and_fails_nothing() {
             "its queue was full (bursts longer than it, or a poller without time), or it was without \
          carrier",
             "ip -n foo link set tap0 txqueuelen 4000",
+        ),
+    );
+}
+
+#[test]
+fn frames_that_the_host_could_not_hand_over_are_told_with_what_makes_them() {
+    let unreadable = |counters: &mut QueueCounters| counters.add(Counter::Unreadable, 7);
+    let tap = Interface { rx_queues: vec![queue_that(Direction::Rx, unreadable)], ..tap0() };
+    noted(
+        &judged(&[tap], &look(seen())),
+        (
+            "lost",
+            "note",
+            "rx has lost 7 frames that no virtio header describes (unreadable)",
+            "a network card's own offload made them, and a bridge brought them to the tap",
+            "ethtool -K CARD lro off gro off   # of the card that is a port of the bridge",
         ),
     );
 }

@@ -73,6 +73,8 @@ pub(super) struct Wire {
     pub(super) tear: AtomicU32,
     /// So many of the next received frames have nothing in their last buffer.
     pub(super) hollow: AtomicU32,
+    /// So many frames that cannot be handed over are met in the next visit.
+    pub(super) unreadable: AtomicU32,
     /// What comes out goes in again.
     pub(super) echo: AtomicBool,
     /// Rules that the driver broke.
@@ -110,6 +112,7 @@ impl Wire {
             repeat: AtomicU32::new(0),
             tear: AtomicU32::new(0),
             hollow: AtomicU32::new(0),
+            unreadable: AtomicU32::new(0),
             echo: AtomicBool::new(false),
             complaints: Mutex::default(),
             poller_tid: AtomicI32::new(0),
@@ -299,14 +302,15 @@ impl QueueDevice for Port {
         if self.wire.style == Style::Threaded {
             return Served::default();
         }
-        let (_, call) = match self.direction {
+        let ((_, call), unreadable) = match self.direction {
             Direction::Rx => {
                 self.wire.pass_gate();
-                self.wire.receive()
+                (self.wire.receive(), self.wire.unreadable.swap(0, Ordering::Relaxed))
             }
-            Direction::Tx => self.wire.send(),
+            Direction::Tx => (self.wire.send(), 0),
         };
-        Served { call, ..Served::default() }
+        let unreadable = u16::try_from(unreadable).unwrap();
+        Served { call, unreadable, ..Served::default() }
     }
 
     fn sleep(&mut self, _epoll: &Epoll, _key: u64) -> Result<Wait, Errno> {

@@ -1,5 +1,7 @@
 //! Frames that do not get to the other side, and what they are counted as.
 
+use std::sync::atomic::Ordering;
+
 use super::doubles::Style;
 use super::frames::{assert_lost, check_content, frame};
 use super::rig::{Rig, Shape, until};
@@ -33,6 +35,23 @@ fn an_interface_that_is_down_drops_what_it_receives_and_what_it_is_offered() {
     from.wire.inject((0..5).map(|i| frame(i, 60)));
     rig.settle();
     assert_eq!(to.out(), 5);
+}
+
+#[test]
+fn frames_that_the_host_side_cannot_hand_over_are_counted_beside_those_received() {
+    let mut rig = Rig::new(1);
+    let a = rig.add(0, Shape { style: Style::Inline, ..Shape::SMALL });
+    let from = &rig.interfaces[a];
+    for (times, frames) in [(1, 0), (2, 5)] {
+        from.wire.unreadable.store(3, Ordering::Relaxed);
+        from.wire.inject((0..frames).map(|i| frame(i, 60)));
+        until("they are counted", || from.received().get(Counter::Unreadable) == times * 3);
+    }
+    rig.settle();
+    let from = &rig.interfaces[a];
+    assert_eq!(from.received().get(Counter::Packets), 5);
+    assert_lost(&from.received(), &[]);
+    assert_eq!(from.received().get(Counter::BrokenReason), 0);
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn revive(rig: &mut Rig, at: usize) {
     let interface = &mut rig.interfaces[at];
     let [rx, tx] = [0, 1].map(|i| *interface.memory[i].layout());
     let wire = Arc::new(Wire::new(interface.shape.style, &map, &rx, &tx));
-    wire.put.store(interface.received().get(Counter::Packets), Ordering::Release);
+    wire.put.store(interface.wire.put.load(Ordering::Acquire), Ordering::Release);
     interface.thread = wire.start();
     interface.wire = wire;
     let interface = &rig.interfaces[at];
@@ -98,6 +98,26 @@ fn every_buffer_of_a_frame_that_broke_its_queue_in_the_middle_comes_back() {
         halt(&mut rig, a);
         assert_eq!(rig.interfaces[a].pool.free(), Shape::SMALL.buffers);
     }
+}
+
+#[test]
+fn what_a_healthy_queue_had_received_when_another_broke_is_counted_and_lost() {
+    let mut rig = Rig::new(1);
+    let a = rig.add(0, Shape::SMALL);
+    let (poller, rx) = (rig.interfaces[a].poller, rig.interfaces[a].rx);
+    rig.ask(|e| e.stop(poller, rx, StopReason::Broken(BrokenReason::OtherQueue)));
+    let from = &rig.interfaces[a];
+    from.wire.inject((0..20).map(|i| frame(i, 100)));
+    until("the device used them", || from.memory[0].positions().used_idx == 20);
+    halt(&mut rig, a);
+    let from = &rig.interfaces[a];
+    assert_eq!(from.received().get(Counter::Packets), 20);
+    assert_eq!(from.received().lost(DropReason::Torn), 20);
+    assert_eq!(from.pool.free(), Shape::SMALL.buffers);
+    revive(&mut rig, a);
+    rig.interfaces[a].wire.inject((0..5).map(|i| frame(i, 100)));
+    rig.settle();
+    assert_eq!(rig.interfaces[a].received().get(Counter::Packets), 25);
 }
 
 #[test]

@@ -14,14 +14,22 @@ use crate::engine::{Event, StopReason};
 use crate::ring::BrokenReason;
 
 /// Takes the transmit queue of an interface away as `delete` does: off the data path, the device
-/// stopped, the ring emptied, its buffers sent home.
+/// stopped, the ring emptied and its buffers sent home, then off its poller.
 fn take_tx(rig: &mut Rig, of: usize) {
     let Interface { poller, tx, .. } = rig.interfaces[of];
-    let mut queue = rig.ask(|engine| engine.take_tx(poller, tx)).expect("it was there");
+    rig.ask(|engine| engine.stop(poller, tx, StopReason::Retired));
     rig.interfaces[of].stop_device();
-    let frames = queue.drain();
-    drop(queue);
-    rig.ask(|engine| engine.settle(frames));
+    rig.ask(|engine| engine.empty(poller, tx));
+    rig.ask(|engine| engine.take_tx(poller, tx)).expect("it was there");
+}
+
+/// And the receive queue.
+fn take_rx(rig: &mut Rig, of: usize) {
+    let Interface { poller, rx, .. } = rig.interfaces[of];
+    rig.ask(|engine| engine.stop(poller, rx, StopReason::Retired));
+    rig.interfaces[of].stop_device();
+    rig.ask(|engine| engine.empty(poller, rx));
+    rig.ask(|engine| engine.take_rx(poller, rx)).expect("it was there");
 }
 
 /// Takes a transmit queue away while frames for it are everywhere; nothing is lost unaccounted.
@@ -42,7 +50,8 @@ fn peer_goes_under_traffic(pollers: u16, stalled: bool) {
     until("all buffers are home", || from.is_home());
     assert_eq!(rig.at_rest(), Ok(()));
     let (received, sent) = (from.received(), to.sent());
-    assert!(received.lost(DropReason::PeerGone) > 0, "{:?}", lost(&received));
+    let refused = received.lost(DropReason::PeerGone) + sent.lost(DropReason::AdminDown);
+    assert!(refused > 0, "{:?} {:?}", lost(&received), lost(&sent));
     assert_eq!(
         sent.get(Counter::Packets) + sent.lost(DropReason::Torn),
         sent.get(Counter::Enqueued)
@@ -76,16 +85,14 @@ fn frames_on_their_way_between_two_pollers_belong_to_the_queue_that_is_taken_awa
     rig.ask(|engine| engine.ask(other, Command::RemoveRoute(tx)));
     let (answer, taken) = tokio::sync::oneshot::channel();
     let inbox = rig.engine.inbox(poller).unwrap();
+    inbox.send(Command::Stop(tx, StopReason::Retired), None);
     inbox.send(Command::RemoveRoute(tx), None);
     inbox.send(Command::TakeTx(tx, answer), None);
     drop(gate);
-    let mut queue = taken.blocking_recv().unwrap().expect("it was there");
-    rig.interfaces[b].stop_device();
-    let frames = queue.drain();
-    drop(queue);
-    rig.ask(|engine| engine.settle(frames));
+    taken.blocking_recv().unwrap().expect("it was there");
     rig.settle();
     assert_eq!(rig.interfaces[b].sent().get(Counter::Offered), 500);
+    assert_lost(&rig.interfaces[b].sent(), &[(DropReason::AdminDown, 500)]);
 }
 
 #[test]
@@ -104,11 +111,9 @@ fn a_peer_taken_away_under_traffic_on_another_poller_loses_nothing_unaccounted()
 
 /// Takes both queues and the pool away; what is left of the interface is returned.
 fn remove(rig: &mut Rig, of: usize) -> Arc<Pool> {
-    let Interface { poller, rx, .. } = rig.interfaces[of];
-    let mut queue = rig.ask(|engine| engine.take_rx(poller, rx)).expect("it was there");
+    let poller = rig.interfaces[of].poller;
+    take_rx(rig, of);
     take_tx(rig, of);
-    queue.drain();
-    drop(queue);
     let slot = rig.interfaces[of].pool.slot();
     rig.ask(|engine| engine.retire_pool(poller, slot));
     let Event::PoolHome(pool) = rig.event() else { panic!("another event") };
@@ -133,8 +138,9 @@ fn interfaces_taken_away_under_traffic_come_home_and_free_their_memory() {
     }
     until("frames are under way", || rig.interfaces[b].out() >= 100);
     let first = remove(&mut rig, a);
+    rig.interfaces[b].wire.inject((0..10).map(|n| frame(n, 1_000)));
     until("the other has dropped what it had for it", || rig.interfaces[b].has_received_all());
-    assert!(rig.interfaces[b].received().lost(DropReason::PeerGone) > 0);
+    assert!(rig.interfaces[b].received().lost(DropReason::PeerGone) >= 10);
     let second = remove(&mut rig, b);
     assert_eq!(rig.at_rest(), Ok(()));
     assert_eq!(QueueRecord::read_all(memory.private()).len(), 4);
@@ -155,10 +161,8 @@ fn a_pool_is_not_home_before_its_last_buffer_is() {
     rig.interfaces[b].wire.tx_stalled.store(true, Ordering::Release);
     rig.interfaces[a].wire.inject((0..10).map(|n| frame(n, 1_000)));
     until("all are in flight", || rig.interfaces[b].sent().get(Counter::InFlight) == 10);
-    let Interface { poller, rx, .. } = rig.interfaces[a];
-    let mut queue = rig.ask(|engine| engine.take_rx(poller, rx)).expect("it was there");
-    rig.interfaces[a].stop_device();
-    queue.drain();
+    let poller = rig.interfaces[a].poller;
+    take_rx(&mut rig, a);
     let slot = rig.interfaces[a].pool.slot();
     rig.ask(|engine| engine.retire_pool(poller, slot));
     assert!(rig.events.try_recv().is_err());
@@ -210,6 +214,25 @@ fn what_the_backend_used_before_the_host_side_went_was_sent() {
     rig.settle();
     assert_lost(&rig.interfaces[b].sent(), &[]);
     assert_eq!(rig.interfaces[b].sent().get(Counter::Packets), 50);
+}
+
+#[test]
+fn what_was_received_before_the_host_side_went_is_counted_and_lost() {
+    let mut rig = Rig::new(1);
+    let a = rig.add(0, Shape::SMALL);
+    let Interface { poller, rx, .. } = rig.interfaces[a];
+    rig.ask(|engine| engine.stop(poller, rx, StopReason::HostSuspect));
+    // Used by the device after the suspicion; frames of three buffers each.
+    let from = &rig.interfaces[a];
+    from.wire.inject((0..10).map(|n| frame(n, 5_000)));
+    until("the device used them", || from.memory[0].positions().used_idx == 30);
+    rig.interfaces[a].stop_device();
+    rig.ask(|engine| engine.stop(poller, rx, StopReason::HostGone));
+    rig.settle();
+    let from = &rig.interfaces[a];
+    assert_eq!(from.received().get(Counter::Packets), 10);
+    assert_lost(&from.received(), &[(DropReason::HostGone, 10)]);
+    assert_eq!(from.pool.free(), Shape::SMALL.buffers);
 }
 
 #[test]

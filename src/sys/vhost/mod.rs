@@ -3,7 +3,7 @@
 
 mod abi;
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -72,12 +72,6 @@ struct Ring {
     placed: bool,
 }
 
-impl AsFd for VhostFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 impl From<OwnedFd> for VhostFile {
     /// Takes over an open /dev/vhost-net that has no memory table yet.
     fn from(fd: OwnedFd) -> Self {
@@ -86,6 +80,12 @@ impl From<OwnedFd> for VhostFile {
 }
 
 impl VhostFile {
+    /// Its number, for people. The file itself is not lent: a duplicate would outlive the memory that
+    /// the kernel was told of.
+    pub fn number(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
     /// Chooses the worker. Before [`VhostFile::set_owner`].
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl VhostFile {
     pub fn set_fork_from_owner(&self, worker: Worker) -> Result<(), Refused> {
         let byte = u8::from(worker == Worker::Task);
         // SAFETY: VHOST_SET_FORK_FROM_OWNER reads one byte.
-        unsafe { ioctl::read_by_kernel(self.as_fd(), VHOST_SET_FORK_FROM_OWNER, &byte) }
+        unsafe { ioctl::read_by_kernel(self.fd.as_fd(), VHOST_SET_FORK_FROM_OWNER, &byte) }
     }
 
     /// Which worker is chosen.
@@ -103,7 +103,7 @@ impl VhostFile {
     pub fn get_fork_from_owner(&self) -> Result<Worker, Refused> {
         let mut byte = 0u8;
         // SAFETY: VHOST_GET_FORK_FROM_OWNER writes one byte.
-        unsafe { ioctl::written_by_kernel(self.as_fd(), VHOST_GET_FORK_FROM_OWNER, &mut byte)? };
+        unsafe { ioctl::written_by_kernel(self.fd.as_fd(), VHOST_GET_FORK_FROM_OWNER, &mut byte)? };
         Ok(if byte == 0 { Worker::Kthread } else { Worker::Task })
     }
 
@@ -114,7 +114,7 @@ impl VhostFile {
     /// `EBUSY`: it has an owner.
     pub fn set_owner(&self) -> Result<(), Refused> {
         // SAFETY: VHOST_SET_OWNER takes no argument.
-        unsafe { ioctl::plain(self.as_fd(), VHOST_SET_OWNER) }.map(drop)
+        unsafe { ioctl::plain(self.fd.as_fd(), VHOST_SET_OWNER) }.map(drop)
     }
 
     /// Feature bits 0…63 that the kernel offers. Needs no owner.
@@ -124,7 +124,7 @@ impl VhostFile {
     pub fn get_features(&self) -> Result<u64, Refused> {
         let mut bits = 0u64;
         // SAFETY: VHOST_GET_FEATURES writes one u64.
-        unsafe { ioctl::written_by_kernel(self.as_fd(), VHOST_GET_FEATURES, &mut bits)? };
+        unsafe { ioctl::written_by_kernel(self.fd.as_fd(), VHOST_GET_FEATURES, &mut bits)? };
         Ok(bits)
     }
 
@@ -134,7 +134,7 @@ impl VhostFile {
     /// `EOPNOTSUPP`: a bit that was not offered.
     pub fn set_features(&self, bits: u64) -> Result<(), Refused> {
         // SAFETY: VHOST_SET_FEATURES reads one u64.
-        unsafe { ioctl::read_by_kernel(self.as_fd(), VHOST_SET_FEATURES, &bits) }
+        unsafe { ioctl::read_by_kernel(self.fd.as_fd(), VHOST_SET_FEATURES, &bits) }
     }
 
     /// Makes `memory`, every region of it, the memory that descriptors may name, and keeps it until
@@ -169,7 +169,7 @@ impl VhostFile {
         // SAFETY: VHOST_SET_MEM_TABLE reads a vhost_memory with `nregions` regions, all within
         // MemoryTable. The addresses in it stay mapped until the file is closed: `self.memory`
         // holds them and is dropped after `self.fd`.
-        unsafe { ioctl::read_by_kernel(self.as_fd(), VHOST_SET_MEM_TABLE, &table) }
+        unsafe { ioctl::read_by_kernel(self.fd.as_fd(), VHOST_SET_MEM_TABLE, &table) }
     }
 
     /// Sets the number of entries of a ring. Before [`VhostFile::set_vring_addr`], whose bounds
@@ -185,7 +185,7 @@ impl VhostFile {
         ring.size = Some(size);
         let state = VringState { index: index.get(), num: size.get().into() };
         // SAFETY: VHOST_SET_VRING_NUM reads one vhost_vring_state.
-        unsafe { ioctl::read_by_kernel(self.as_fd(), VHOST_SET_VRING_NUM, &state) }
+        unsafe { ioctl::read_by_kernel(self.fd.as_fd(), VHOST_SET_VRING_NUM, &state) }
     }
 
     /// Sets the available index that the kernel reads next.
@@ -195,7 +195,7 @@ impl VhostFile {
     pub fn set_vring_base(&self, index: VringIndex, next: u16) -> Result<(), Refused> {
         let state = VringState { index: index.get(), num: next.into() };
         // SAFETY: VHOST_SET_VRING_BASE reads one vhost_vring_state.
-        unsafe { ioctl::read_by_kernel(self.as_fd(), VHOST_SET_VRING_BASE, &state) }
+        unsafe { ioctl::read_by_kernel(self.fd.as_fd(), VHOST_SET_VRING_BASE, &state) }
     }
 
     /// Says where a ring lies, each part whole within one region of the memory of
@@ -231,7 +231,7 @@ impl VhostFile {
         // SAFETY: VHOST_SET_VRING_ADDR reads one vhost_vring_addr. Its addresses lie in memory
         // that `self.memory` keeps mapped until the file is closed, checked above for the number
         // of entries, which `set_vring_num` does not let change any more.
-        unsafe { ioctl::read_by_kernel(self.as_fd(), VHOST_SET_VRING_ADDR, &addresses) }
+        unsafe { ioctl::read_by_kernel(self.fd.as_fd(), VHOST_SET_VRING_ADDR, &addresses) }
     }
 
     fn ring(&mut self, index: VringIndex) -> &mut Ring {
@@ -299,7 +299,7 @@ impl VhostFile {
     ) -> Result<(), Refused> {
         let file = VringFile { index: index.get(), fd: file.map_or(-1, |f| f.as_raw_fd()) };
         // SAFETY: the four requests that come here read one vhost_vring_file.
-        unsafe { ioctl::read_by_kernel(self.as_fd(), request, &file) }
+        unsafe { ioctl::read_by_kernel(self.fd.as_fd(), request, &file) }
     }
 }
 
