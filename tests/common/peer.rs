@@ -1,10 +1,11 @@
 //! The control socket as a foreign program speaks on it: varlink, byte by byte.
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 use serde_json::{Value, json};
 
@@ -15,13 +16,13 @@ pub fn connect(world: &World) -> UnixStream {
     UnixStream::connect(world.socket()).unwrap()
 }
 
-/// Sends a call.
-pub fn call(stream: &mut UnixStream, call: &Value) {
-    stream.write_all(format!("{call}\0").as_bytes()).unwrap();
+/// Sends a message.
+pub fn send(stream: &mut UnixStream, message: &Value) {
+    stream.write_all(format!("{message}\0").as_bytes()).unwrap();
 }
 
 /// The next message; none at the end.
-pub fn answer(stream: &mut UnixStream) -> Option<Value> {
+pub fn message(stream: &mut UnixStream) -> Option<Value> {
     let mut text = Vec::new();
     let mut byte = [0];
     while stream.read(&mut byte).unwrap_or(0) == 1 {
@@ -35,8 +36,8 @@ pub fn answer(stream: &mut UnixStream) -> Option<Value> {
 
 /// Sends a call and reads its answer.
 pub fn ask(stream: &mut UnixStream, question: &Value) -> Value {
-    call(stream, question);
-    answer(stream).unwrap()
+    send(stream, question);
+    message(stream).unwrap()
 }
 
 /// `show`.
@@ -50,21 +51,21 @@ pub fn show_descriptors() -> Value {
     json!({ "method": "io.taptool.Show", "parameters": { "tap": tap } })
 }
 
-/// How many bytes wait to be read; none when the other end has closed and nothing waits.
-fn waiting(stream: &UnixStream) -> Option<usize> {
+/// How many bytes wait to be read.
+fn waiting(stream: &UnixStream) -> usize {
     let mut room = vec![0; 1 << 20];
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     match recv(stream.as_raw_fd(), &mut room, flags) {
-        Ok(0) => None,
-        Ok(bytes) => Some(bytes),
-        Err(Errno::EAGAIN) => Some(0),
+        Ok(bytes) => bytes,
+        Err(Errno::EAGAIN) => 0,
         Err(error) => panic!("recv: {error}"),
     }
 }
 
-/// Whether the holder has closed the connection of somebody who was told nothing.
-pub fn is_sent_away(stream: &UnixStream) -> bool {
-    waiting(stream).is_none()
+/// Whether the holder has closed a connection, read or not.
+pub fn is_closed(stream: &UnixStream) -> bool {
+    let mut asked = [PollFd::new(stream.as_fd(), PollFlags::POLLHUP)];
+    poll(&mut asked, PollTimeout::ZERO).unwrap() > 0
 }
 
 /// Somebody who asks for more than a socket has room for and reads nothing: the holder is stuck
@@ -80,19 +81,20 @@ impl Mute {
     pub fn new(world: &World) -> Self {
         let mut stream = connect(world);
         for _ in 0..Self::ASKED {
-            call(&mut stream, &show_descriptors());
+            send(&mut stream, &show_descriptors());
         }
         Self(stream)
     }
 
     /// Waits until the holder has said as much as it can.
     pub fn is_stuck(&self) {
-        eventually("the socket is full", 20.0, || waiting(&self.0).unwrap() > 100_000);
+        eventually("the socket is full", 20.0, || waiting(&self.0) > 100_000);
     }
 
-    /// Waits until the holder closes the connection, and reads what it said: less than was asked
-    /// for.
-    pub fn was_cut_off(mut self) {
+    /// Waits until the holder closes the connection, and only then reads what it said: less than
+    /// was asked for.
+    pub fn ends_cut_off(mut self) {
+        eventually("it is cut off", 20.0, || is_closed(&self.0));
         let mut said = Vec::new();
         if let Err(error) = self.0.read_to_end(&mut said) {
             // What the holder has not read any more.

@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::peer::{Mute, ask, call, connect, show};
+use crate::common::peer::{Mute, ask, connect, send, show};
 use crate::common::{World, eventually, exists, live, live_alone, patience, text};
 use crate::race;
 
@@ -71,7 +71,7 @@ fn hostile(world: &World, i: usize) -> UnixStream {
         3 => drop(client.write_all(&vec![b'x'; 3 << 20])),
         // Asks and vanishes.
         4 => {
-            call(&mut client, &show());
+            send(&mut client, &show());
             client.shutdown(Shutdown::Both).unwrap();
         }
         // Brings files that nobody asked for.
@@ -155,7 +155,7 @@ fn two_hundred_hostile_clients_hold_up_neither_the_last_delete_nor_sigterm() {
         let (mutes, others) = hostile_crowd(world);
         kill(Pid::from_raw(i32::try_from(second).unwrap()), Signal::SIGTERM).unwrap();
         eventually("SIGTERM ends it", 5.0, || !exists(second));
-        mutes.into_iter().for_each(Mute::was_cut_off);
+        mutes.into_iter().for_each(Mute::ends_cut_off);
         drop(others);
         assert!(world.links("a").is_empty());
         world.nothing_left();

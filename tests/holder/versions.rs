@@ -1,7 +1,7 @@
 //! Who listens where a holder is expected: another version, another program, nobody who speaks.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::common::peer::answer;
+use crate::common::peer::{message, send};
 use crate::common::{World, eventually, live, taptool, text};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
@@ -87,9 +87,9 @@ fn whoever_listens_but_is_no_holder_is_exit_6_and_named() {
             let listener = listener.try_clone().unwrap();
             thread::spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
-                assert_eq!(answer(&mut stream).unwrap()["method"], "org.varlink.service.GetInfo");
+                assert_eq!(message(&mut stream).unwrap()["method"], "org.varlink.service.GetInfo");
                 if let Some(reply) = reply {
-                    stream.write_all(format!("{reply}\0").as_bytes()).unwrap();
+                    send(&mut stream, &reply);
                 }
                 // Nothing else is asked of it, until the client is through.
                 assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
