@@ -325,6 +325,34 @@ fn root_reaches_the_holder_of_another_user_at_the_socket_that_it_names() {
 }
 
 #[test]
+fn a_user_with_three_capabilities_makes_taps_anywhere_and_with_two_is_told_of_the_third() {
+    live(|world| {
+        world.quiet_netns("a");
+        let program = ground(world, 0o666);
+        let user = User::new(world, &program, 64_001, None);
+        let named = format!("--socket {}", user.home.join("ctl.sock").display());
+        let with = |capabilities: &str, args: &str| {
+            let caps = format!("--inh-caps {capabilities} --ambient-caps {capabilities}");
+            let line = user.line(&format!("{} {named} {args}", user.taptool));
+            ran(world, &line.replacen("setpriv", &format!("setpriv {caps}"), 1))
+        };
+        let create = "create tap0 --netns a --backend userspace";
+        let (code, stdout, stderr) = with("+net_admin,+sys_admin", create);
+        assert_eq!((code, stdout.as_str()), (5, ""), "{stderr}");
+        assert!(stderr.contains("needs CAP_NET_BROADCAST"), "{stderr}");
+        world.nothing_left();
+        let all = "+net_admin,+sys_admin,+net_broadcast";
+        assert_eq!(with(all, create), (0, "tap0\n".into(), String::new()));
+        assert_eq!(world.links("a"), ["tap0"]);
+        // Its user needs none of them to ask.
+        assert_eq!(only(&user.run(&format!("-j {named} show")).1).0, "tap0");
+        assert_eq!(user.run(&format!("{named} delete tap0")).0, 0);
+        world.nothing_left();
+        assert!(world.links("a").is_empty());
+    });
+}
+
+#[test]
 fn a_create_that_is_not_permitted_says_at_once_what_to_do_and_starts_one_holder() {
     live(|world| {
         world.quiet_netns("a");
@@ -333,8 +361,8 @@ fn a_create_that_is_not_permitted_says_at_once_what_to_do_and_starts_one_holder(
         let socket = user.home.join("ctl.sock");
         let log = user.home.join(".local/state/taptool/holder.log");
         let rights = "unshare(CLONE_NEWNET): Operation not permitted (EPERM)\n  \
-            interfaces need CAP_NET_ADMIN and CAP_SYS_ADMIN: run it with sudo, or inside \
-            `unshare -Urn'\n";
+            interfaces need CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_BROADCAST: run it with sudo, \
+            or inside `unshare -Urn'\n";
         let device = "open /dev/net/tun: Permission denied (EACCES)\n  let every user open it, which \
             gives no other right: `chmod 0666 /dev/net/tun'; or run it with sudo\n";
         let inside = user.unshared();
