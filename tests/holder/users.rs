@@ -79,33 +79,52 @@ impl<'w> User<'w> {
         ran(self.world, &self.line(&format!("{} {args}", self.taptool)))
     }
 
-    /// `unshare -Urn', for as long as it is kept.
-    fn unshared(&self) -> Inside<'_> {
+    /// As [`User::line`], with these capabilities (setpriv(1)).
+    fn line_with(&self, capabilities: &str, line: &str) -> String {
+        let caps = format!("setpriv --inh-caps {capabilities} --ambient-caps {capabilities}");
+        self.line(line).replacen("setpriv", &caps, 1)
+    }
+
+    /// Takes this user to where it may make taps.
+    fn able(&self) -> Able<'_> {
+        let allowed = self.world.start(&self.line("unshare -Urn true")).output(10.0).status;
+        if !allowed.success() {
+            return Able { user: self, process: self.world.unnamed_netns(), unshared: false };
+        }
         let process = self.world.start(&self.line("unshare -Urn sleep 1000"));
         let map = format!("/proc/{}/uid_map", process.pid());
         eventually("it is root in a namespace of its own", 10.0, || {
             let map = fs::read_to_string(&map).unwrap();
             map.split_whitespace().eq(["0", &self.uid.to_string(), "1"])
         });
-        Inside { user: self, process }
+        Able { user: self, process, unshared: true }
     }
 }
 
-/// A user as root of a user namespace.
-struct Inside<'u> {
+/// All that taps need.
+const CAPABILITIES: &str = "+net_admin,+sys_admin,+net_broadcast";
+
+/// A user who may make taps in a network namespace of its own: as root of a user namespace or,
+/// where this machine forbids those, with capabilities.
+struct Able<'u> {
     user: &'u User<'u>,
     process: Process,
+    unshared: bool,
 }
 
-impl Inside<'_> {
+impl Able<'_> {
     fn run(&self, args: &str) -> Ran {
-        let pid = self.process.pid();
-        let taptool = &self.user.taptool;
-        let enter = format!("nsenter -t {pid} -U -n --preserve-credentials {taptool} {args}");
-        ran(self.user.world, &self.user.line(&enter))
+        let (user, pid) = (self.user, self.process.pid());
+        let taptool = format!("{} {args}", user.taptool);
+        let line = if self.unshared {
+            user.line(&format!("nsenter -t {pid} -U -n --preserve-credentials {taptool}"))
+        } else {
+            format!("nsenter -t {pid} -n {}", user.line_with(CAPABILITIES, &taptool))
+        };
+        ran(user.world, &line)
     }
 
-    /// As [`Inside::run`], which must succeed without a word.
+    /// As [`Able::run`], which must succeed without a word.
     fn done(&self, args: &str) -> String {
         let (code, stdout, stderr) = self.run(args);
         assert_eq!((code, stderr.as_str()), (0, ""), "{args}");
@@ -138,21 +157,21 @@ fn root_and_two_users_have_a_holder_each_and_none_sees_the_interfaces_of_the_oth
             User::new(world, &program, two, None),
             User::new(world, &program, three, None),
         ];
-        let inside = [users[0].unshared(), users[1].unshared()];
+        let able = [users[0].able(), users[1].able()];
         let root =
             |args: &str| ran(world, &format!("env -u TAPTOOL_SOCKET {} {args}", program.display()));
         // The same name for each: one holder would refuse the second.
         let create = "create tap0 --backend userspace --hw-addr 02:fe:00:00:00:0";
         assert_eq!(root(&format!("{create}0 --netns a")), (0, "tap0\n".into(), String::new()));
-        assert_eq!(inside[0].done(&format!("{create}1")), "tap0\n");
-        assert_eq!(inside[1].done(&format!("{create}2")), "tap0\n");
+        assert_eq!(able[0].done(&format!("{create}1")), "tap0\n");
+        assert_eq!(able[1].done(&format!("{create}2")), "tap0\n");
         let sees = |shown: &str, last: u32| {
             assert_eq!(only(shown), ("tap0".into(), format!("02:fe:00:00:00:0{last}")));
         };
         let all_see_their_own = || {
             sees(&root("-j show").1, 0);
-            sees(&inside[0].done("-j show"), 1);
-            sees(&inside[1].done("-j show"), 2);
+            sees(&able[0].done("-j show"), 1);
+            sees(&able[1].done("-j show"), 2);
         };
         all_see_their_own();
         let holder_of = |pid: u32| fs::metadata(format!("/proc/{pid}")).unwrap().uid();
@@ -191,13 +210,13 @@ fn root_and_two_users_have_a_holder_each_and_none_sees_the_interfaces_of_the_oth
         assert_eq!((code, stderr), (3, format!("delete: tap0: no such interface\n  {ask}\n")));
         all_see_their_own();
         // One that goes takes nothing of the others along.
-        assert_eq!(inside[0].done("delete --all"), "");
-        assert_eq!(inside[0].run("-j show").1, "[]\n");
+        assert_eq!(able[0].done("delete --all"), "");
+        assert_eq!(able[0].run("-j show").1, "[]\n");
         sees(&root("-j show").1, 0);
-        sees(&inside[1].done("-j show"), 2);
+        sees(&able[1].done("-j show"), 2);
         assert_eq!(root("delete tap0").0, 0);
-        sees(&inside[1].done("-j show"), 2);
-        inside[1].done("delete tap0");
+        sees(&able[1].done("-j show"), 2);
+        able[1].done("delete tap0");
         world.nothing_left();
         let left = places.iter().filter(|(dir, _)| dir.join("ctl.sock").exists());
         assert_eq!(left.count(), 0);
@@ -262,17 +281,17 @@ fn a_holder_is_neither_made_nor_found_in_a_directory_that_is_a_link() {
         let runtime = world.dir().join("runtime");
         private(&runtime, uid);
         let user = User::new(world, &program, uid, Some(&runtime));
-        let inside = user.unshared();
+        let able = user.able();
         // Another user's link to this one's own directory, in which this one's holder listens.
         let own = user.home.join("own");
         private(&own, uid);
         let socket = own.join("ctl.sock");
         let named = format!("--socket {}", socket.display());
-        inside.done(&format!("{named} create tap0 --backend userspace"));
+        able.done(&format!("{named} create tap0 --backend userspace"));
         let link = runtime.join("taptool");
         symlink(&own, &link).unwrap();
         for args in ["show", "delete --all", "create tap1", "hold", "monitor"] {
-            let (code, stdout, stderr) = inside.run(args);
+            let (code, stdout, stderr) = able.run(args);
             assert_eq!((code, stdout.as_str()), (5, ""), "{args}: {stderr}");
             let verb = args.split(' ').next().unwrap();
             let why = format!(
@@ -282,8 +301,8 @@ fn a_holder_is_neither_made_nor_found_in_a_directory_that_is_a_link() {
             );
             assert_eq!(stderr, why, "{args}");
         }
-        assert_eq!(only(&inside.done(&format!("-j {named} show"))).0, "tap0");
-        inside.done(&format!("{named} delete tap0"));
+        assert_eq!(only(&able.done(&format!("-j {named} show"))).0, "tap0");
+        able.done(&format!("{named} delete tap0"));
         world.nothing_left();
         // Nothing was put where the link leads.
         let left: Vec<_> =
@@ -312,8 +331,8 @@ fn root_reaches_the_holder_of_another_user_at_the_socket_that_it_names() {
         hold.signal(nix::sys::signal::Signal::SIGTERM);
         assert!(hold.output(10.0).status.success());
         // One in a user namespace, where root is nobody that it knows.
-        let inside = user.unshared();
-        inside.done(&format!("{named} create tap0 --backend userspace"));
+        let able = user.able();
+        able.done(&format!("{named} create tap0 --backend userspace"));
         let (code, shown, stderr) = root("-j show");
         assert_eq!((code, stderr.as_str()), (0, ""));
         assert_eq!(only(&shown).0, "tap0");
@@ -332,17 +351,15 @@ fn a_user_with_three_capabilities_makes_taps_anywhere_and_with_two_is_told_of_th
         let user = User::new(world, &program, 64_001, None);
         let named = format!("--socket {}", user.home.join("ctl.sock").display());
         let with = |capabilities: &str, args: &str| {
-            let caps = format!("--inh-caps {capabilities} --ambient-caps {capabilities}");
-            let line = user.line(&format!("{} {named} {args}", user.taptool));
-            ran(world, &line.replacen("setpriv", &format!("setpriv {caps}"), 1))
+            let taptool = format!("{} {named} {args}", user.taptool);
+            ran(world, &user.line_with(capabilities, &taptool))
         };
         let create = "create tap0 --netns a --backend userspace";
         let (code, stdout, stderr) = with("+net_admin,+sys_admin", create);
         assert_eq!((code, stdout.as_str()), (5, ""), "{stderr}");
         assert!(stderr.contains("needs CAP_NET_BROADCAST"), "{stderr}");
         world.nothing_left();
-        let all = "+net_admin,+sys_admin,+net_broadcast";
-        assert_eq!(with(all, create), (0, "tap0\n".into(), String::new()));
+        assert_eq!(with(CAPABILITIES, create), (0, "tap0\n".into(), String::new()));
         assert_eq!(world.links("a"), ["tap0"]);
         // Its user needs none of them to ask.
         assert_eq!(only(&user.run(&format!("-j {named} show")).1).0, "tap0");
@@ -365,15 +382,15 @@ fn a_create_that_is_not_permitted_says_at_once_what_to_do_and_starts_one_holder(
             or inside `unshare -Urn'\n";
         let device = "open /dev/net/tun: Permission denied (EACCES)\n  let every user open it, which \
             gives no other right: `chmod 0666 /dev/net/tun'; or run it with sudo\n";
-        let inside = user.unshared();
-        for (unshared, args, says) in [
+        let able = user.able();
+        for (is_able, args, says) in [
             (false, "create tap0", rights),
             (false, "create tap0 --netns a", rights),
             (true, "create tap0", device),
         ] {
             let args = format!("--socket {} {args} --backend userspace", socket.display());
             let begin = Instant::now();
-            let (code, stdout, stderr) = if unshared { inside.run(&args) } else { user.run(&args) };
+            let (code, stdout, stderr) = if is_able { able.run(&args) } else { user.run(&args) };
             assert!(begin.elapsed() < patience(2.0), "{args}: {:?}", begin.elapsed());
             assert_eq!((code, stdout.as_str()), (5, ""), "{args}: {stderr}");
             assert!(stderr.ends_with(says), "{args}: {stderr}");
