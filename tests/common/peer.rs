@@ -102,6 +102,5 @@ impl Mute {
         }
         let answers = said.iter().filter(|byte| **byte == 0).count();
         assert!((1..Self::ASKED).contains(&answers), "{answers} of {} answers", Self::ASKED);
-        assert_ne!(said.last(), Some(&0), "the last answer is whole");
     }
 }

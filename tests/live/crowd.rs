@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 
 use crate::common::peer::{Mute, connect, is_closed};
-use crate::common::{World, eventually, exists, live, patience};
+use crate::common::{World, eventually, live, patience};
 
 /// Makes a responding tap, and gives the holder that has it.
 fn with_tap(world: &World) -> u32 {
@@ -32,7 +32,7 @@ fn sigterm_is_quick_though_a_client_reads_nothing() {
         let holder = with_tap(world);
         let (mute, silent) = silent(world);
         kill(Pid::from_raw(i32::try_from(holder).unwrap()), Signal::SIGTERM).unwrap();
-        eventually("it ends", 3.0, || !exists(holder));
+        eventually("it ends", 3.0, || world.holders().is_empty());
         mute.ends_cut_off();
         assert!(is_closed(&silent));
         world.nothing_left();
@@ -53,9 +53,9 @@ fn the_last_delete_and_the_next_create_are_quick_though_a_client_reads_nothing()
         world.ping_answered("a", "10.9.0.2");
         // Who reads nothing is cut off in the end; the last to go lets the holder end.
         mute.ends_cut_off();
-        assert!(exists(first) && !is_closed(&silent));
+        assert!(world.holders().contains(&first) && !is_closed(&silent));
         drop(silent);
-        eventually("it ends", 5.0, || !exists(first));
+        eventually("it ends", 5.0, || !world.holders().contains(&first));
         assert_eq!(world.holders().len(), 1);
         world.ping_answered("a", "10.9.0.2");
         world.done("delete tap0");

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::common::{World, eventually, exists, live, one_shot, peer, sum, taptool, text};
+use crate::common::{World, eventually, live, one_shot, peer, sum, taptool, text};
 
 fn signal(pid: u32, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), signal)
@@ -250,7 +250,7 @@ fn a_holder_killed_under_traffic_is_exit_6_for_who_asks_it_and_the_next_takes_it
             between.display()
         );
         assert_eq!((told.status.code(), text(&told.stderr)), (Some(6), why));
-        eventually("it ends", 5.0, || !exists(holder));
+        eventually("it ends", 5.0, || world.holders().is_empty());
         eventually("the kernel takes the taps back", 10.0, || {
             ["a", "b"].iter().all(|netns| world.links(netns).is_empty())
         });
