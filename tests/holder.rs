@@ -1,4 +1,5 @@
-//! The holder under races, crowds and hostile clients.
+//! The holder under races and sudden deaths, many clients and hostile ones, beside those of other
+//! users and other versions.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,46 +9,25 @@
 
 mod common;
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::Barrier;
+mod holder {
+    mod crowd;
+    mod users;
+    mod versions;
+}
+
+use std::fs;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::process::ExitStatusExt;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{World, eventually, live, live_alone, patience};
-use nix::fcntl::OFlag;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use serde_json::{Value, json};
-
-/// Sends a call and reads its answer.
-fn ask(stream: &mut UnixStream, call: &Value) -> Value {
-    stream.write_all(format!("{call}\0").as_bytes()).unwrap();
-    answer(stream).expect("an answer")
-}
-
-fn answer(stream: &mut UnixStream) -> Option<Value> {
-    let mut text = Vec::new();
-    let mut byte = [0];
-    while stream.read(&mut byte).unwrap_or(0) == 1 {
-        if byte[0] == 0 {
-            return Some(serde_json::from_slice(&text).unwrap());
-        }
-        text.push(byte[0]);
-    }
-    None
-}
-
-fn show() -> Value {
-    json!({ "method": "io.taptool.Show", "parameters": { "overview": [] } })
-}
+use common::{World, eventually, live, patience, text};
+use nix::sys::signal::Signal;
+use serde_json::Value;
 
 /// Runs programs side by side, begun as close together as can be; their exit codes and outputs.
 fn race(world: &World, lines: &[String]) -> Vec<(i32, String, String)> {
     let running: Vec<_> = lines.iter().map(|line| world.start(line)).collect();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let end = |process: common::Process| {
         let out = process.output(60.0);
         (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
@@ -107,261 +87,48 @@ fn a_create_while_the_holder_leaves_is_never_lost_200_times() {
 }
 
 #[test]
-fn a_thousand_taps_in_a_hundred_namespaces_by_eight_clients_come_and_go() {
-    live(|world| {
-        const NAMESPACES: usize = 100;
-        const CLIENTS: usize = 8;
-        const TAPS: usize = 1000;
-        for i in 0..NAMESPACES {
-            world.ip(&format!("netns add n{i}"));
-        }
-        let before = world.state();
-        let script = |client: usize, verb: &str| {
-            let path = world.dir().join(format!("{verb}{client}"));
-            let line = |i: usize| match verb {
-                "create" => format!("create t{i} --netns n{} backend userspace\n", i % NAMESPACES),
-                _ => format!("delete t{i}\n"),
-            };
-            let lines: String = (client..TAPS).step_by(CLIENTS).map(line).collect();
-            std::fs::write(&path, lines).unwrap();
-            format!("{} exec {}", world.taptool(), path.display())
-        };
-        for verb in ["create", "delete"] {
-            let lines: Vec<String> = (0..CLIENTS).map(|client| script(client, verb)).collect();
-            let running: Vec<_> = lines.iter().map(|line| world.start(line)).collect();
-            for process in running {
-                let out = process.output(280.0);
-                assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-            }
-            if verb == "create" {
-                let all = world.objects("show");
-                assert_eq!(all.len(), TAPS);
-                assert!(all.iter().all(|tap| tap["state"] == "up"));
-                assert_eq!(world.links("n7").len(), TAPS / NAMESPACES);
-            }
-        }
-        world.nothing_left();
-        world.state().assert_same_as(&before, "after a thousand taps");
-    });
-}
-
-#[test]
-fn two_hundred_hostile_clients_cost_the_others_nothing() {
-    live(|world| {
-        world.quiet_netns("a");
-        world.done("-q create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
-        let holder = world.holders()[0];
-        let files = || std::fs::read_dir(format!("/proc/{holder}/fd")).unwrap().count();
-        let rest = files();
-        let connect = || UnixStream::connect(world.socket()).unwrap();
-        let null = File::open("/dev/null").unwrap();
-        let mut crowd: Vec<UnixStream> = Vec::new();
-        for i in 0..200 {
-            let mut client = connect();
-            match i % 8 {
-                // Says nothing.
-                0 => {}
-                // Never ends a message.
-                1 => client.write_all(br#"{"method":"io.taptool.Show""#).unwrap(),
-                // Is no JSON.
-                2 => client.write_all(b"\xff\xfe{{{{\0").unwrap(),
-                // Is too long; the holder may cut it off in between.
-                3 => drop(client.write_all(&vec![b'x'; 3 << 20])),
-                // Asks and never reads.
-                4 => {
-                    for _ in 0..50 {
-                        client.write_all(format!("{}\0", show()).as_bytes()).unwrap();
-                    }
-                }
-                // Asks and vanishes.
-                5 => {
-                    client.write_all(format!("{}\0", show()).as_bytes()).unwrap();
-                    client.shutdown(Shutdown::Both).unwrap();
-                }
-                // Brings files that nobody asked for.
-                6 => {
-                    let many: Vec<_> = (0..100).map(|_| null.as_fd()).collect();
-                    taptool::sys::socket::send(client.as_fd(), b"{", &many).unwrap();
-                }
-                // Deeply nested.
-                _ => {
-                    let deep = format!("{}{}\0", "[".repeat(100_000), "]".repeat(100_000));
-                    drop(client.write_all(deep.as_bytes()));
-                }
-            }
-            crowd.push(client);
-        }
-        let begin = Instant::now();
-        for _ in 0..20 {
-            assert_eq!(world.objects("show").len(), 1);
-        }
-        assert!(begin.elapsed() < patience(10.0), "{:?}", begin.elapsed());
-        world.ping_answered("a", "10.9.0.2");
-        drop(crowd);
-        eventually("their files are closed", 30.0, || files() <= rest);
-        assert_eq!(world.holders(), [holder]);
-        world.done("delete tap0");
-        world.nothing_left();
-    });
-}
-
-#[test]
-fn files_for_which_a_process_has_no_room_are_closed_and_none_is_lost() {
-    let name = "files_for_which_a_process_has_no_room_are_closed_and_none_is_lost";
-    live_alone(name, |_| {
-        let (from, to) = UnixStream::pair().unwrap();
-        let (end, file) = nix::unistd::pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
-        let many: Vec<_> = (0..100).map(|_| file.as_fd()).collect();
-        taptool::sys::socket::send(from.as_fd(), b"x", &many).unwrap();
-        // Five more are to be had; each table begins with the lowest free number.
-        let next = File::open("/dev/null").unwrap().as_raw_fd();
-        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(next).unwrap() + 5, hard).unwrap();
-        let mut files = Vec::new();
-        let got = taptool::sys::socket::receive(to.as_fd(), &mut [0; 4], &mut files);
-        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-        assert_eq!(got.unwrap(), 1);
-        assert!((1..=5).contains(&files.len()), "{files:?}");
-        // The other end hears it when the last one is closed.
-        drop((files, file));
-        assert_eq!(File::from(end).read(&mut [0]).unwrap(), 0);
-    });
-}
-
-#[test]
 fn a_client_that_dies_in_the_middle_of_a_create_leaves_a_whole_interface_or_none() {
     live(|world| {
         world.quiet_netns("a");
         world.done("-q create keep --netns a");
-        for round in 0..20 {
-            let process = world.start(&format!("{} -q create tap0 --netns a", world.taptool()));
-            thread::sleep(Duration::from_millis(round));
-            process.signal(nix::sys::signal::Signal::SIGKILL);
-            drop(process);
+        // Each address is a step of its own, after the one that brings the device into `a'.
+        let addresses: String = (1..=32).map(|i| format!(" --ip4 10.{i}.0.1/24")).collect();
+        let create = format!("{} -q create tap0 --netns a{addresses}", world.taptool());
+        let is_there = || {
+            let devices = fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+            devices.lines().any(|line| line.trim_start().starts_with("tap0:"))
+        };
+        let mut in_the_middle = 0;
+        for round in 0..20_u64 {
+            let mut process = world.start(&create);
+            // At its beginning, at some moment later, or when the device is in its place but the
+            // addresses are not there yet.
+            match round % 2 {
+                0 => thread::sleep(Duration::from_millis(round)),
+                _ => world.inside("a", || while !is_there() && process.running() {}),
+            }
+            process.signal(Signal::SIGKILL);
+            let out = process.output(10.0);
+            let was_killed = out.status.signal() == Some(9) && out.stdout.is_empty();
             // What has begun is carried to its end, and found whole by whoever comes next.
             eventually("it is whole or gone", 10.0, || {
                 world.objects("show").len() == world.links("a").len()
             });
+            let (code, ..) = world.run("show tap0");
+            if code == 0 {
+                let tap = &world.objects("show tap0")[0];
+                assert_eq!(tap["state"], "up", "{tap:#}");
+                assert_eq!(tap["host_addresses"].as_array().unwrap().len(), 32, "{tap:#}");
+                in_the_middle += u32::from(was_killed);
+            }
             assert!(matches!(world.run("delete tap0").0, 0 | 3));
         }
+        assert!(in_the_middle > 0, "no client died between its request and the answer");
         // The last one may begin only now.
         eventually("nothing is left", 10.0, || {
             world.done("delete --all");
             world.links("a").is_empty() && world.holders().is_empty()
         });
-        world.nothing_left();
-    });
-}
-
-#[test]
-fn whoever_listens_but_is_no_holder_of_this_version_is_exit_6_and_named() {
-    live(|world| {
-        let listener = UnixListener::bind(world.socket()).unwrap();
-        let serve = |reply: Option<Value>| {
-            let listener = listener.try_clone().unwrap();
-            thread::spawn(move || {
-                let (mut stream, _) = listener.accept().unwrap();
-                assert_eq!(answer(&mut stream).unwrap()["method"], "org.varlink.service.GetInfo");
-                if let Some(reply) = reply {
-                    stream.write_all(format!("{reply}\0").as_bytes()).unwrap();
-                }
-                // Until the client is through.
-                let _ = stream.read(&mut [0]);
-            })
-        };
-        let info = |product: &str, version: &str| {
-            Some(json!({ "parameters": { "vendor": "v", "product": product, "version": version,
-                "url": "u", "interfaces": [] } }))
-        };
-        let ours = env!("CARGO_PKG_VERSION");
-        for (reply, says) in [
-            (info("taptool", "0.0.1"), vec!["0.0.1", ours]),
-            (info("other", ours), vec!["other listens there"]),
-            (None, vec!["it says nothing"]),
-        ] {
-            let served = serve(reply);
-            let (code, stdout, stderr) = world.run("show");
-            assert_eq!((code, stdout.as_str()), (6, ""), "{stderr}");
-            for word in says {
-                assert!(stderr.contains(word), "{stderr}");
-            }
-            served.join().unwrap();
-        }
-    });
-}
-
-#[test]
-fn another_users_holder_is_not_reached_and_ones_own_is_not_found_through_a_link() {
-    live(|world| {
-        world.quiet_netns("a");
-        world.done("-q create tap0 --netns a");
-        let dir = world.dir().display();
-        world.must(&format!("chmod 755 {dir}"));
-        let bin = world.dir().join("taptool");
-        std::fs::copy(common::taptool(), &bin).unwrap();
-        let nobody = |args: &str| {
-            let line = format!(
-                "setpriv --reuid 65534 --regid 65534 --clear-groups \
-                 env TAPTOOL_SOCKET={} {} {args}",
-                world.socket().display(),
-                bin.display()
-            );
-            let out = world.start(&line).output(20.0);
-            (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
-        };
-        let (code, stderr) = nobody("show");
-        assert_eq!(code, Some(5), "{stderr}");
-        assert!(stderr.contains("EACCES"), "{stderr}");
-        // Even a socket that is open to all answers its owner and root alone.
-        world.must(&format!("chmod 666 {}", world.socket().display()));
-        let (code, stderr) = nobody("show");
-        assert_eq!(code, Some(5), "{stderr}");
-        assert!(!stderr.contains("EACCES"), "the holder itself refuses: {stderr}");
-        world.done("delete tap0");
-        world.nothing_left();
-        // A directory that is another's link is nobody's own, wherever it leads.
-        world.must(&format!("install -d -o 65534 -m 700 {dir}/runtime {dir}/elsewhere"));
-        world.must(&format!("ln -s {dir}/elsewhere {dir}/runtime/taptool"));
-        let line = format!(
-            "setpriv --reuid 65534 --regid 65534 --clear-groups env -u TAPTOOL_SOCKET \
-             XDG_RUNTIME_DIR={dir}/runtime {} create tap0",
-            bin.display()
-        );
-        let out = world.start(&line).output(20.0);
-        let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
-        assert_eq!(out.status.code(), Some(5), "{stderr}");
-        assert!(stderr.contains("not a directory of this user alone"), "{stderr}");
-        assert!(std::fs::read_dir(world.dir().join("elsewhere")).unwrap().next().is_none());
-    });
-}
-
-#[test]
-fn requests_of_several_clients_run_beside_each_other() {
-    live(|world| {
-        for i in 0..8 {
-            world.quiet_netns(&format!("n{i}"));
-        }
-        let barrier = Barrier::new(8);
-        let words = world.taptool();
-        let socket = world.socket();
-        let lines: Vec<String> =
-            (0..8).map(|i| format!("{words} -q create t{i} --netns n{i}")).collect();
-        for (code, stdout, stderr) in race(world, &lines) {
-            assert_eq!(code, 0, "{stdout}{stderr}");
-        }
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    barrier.wait();
-                    let mut stream = UnixStream::connect(&socket).unwrap();
-                    for _ in 0..50 {
-                        let shown = ask(&mut stream, &show());
-                        assert_eq!(shown["parameters"]["interfaces"].as_array().unwrap().len(), 8);
-                    }
-                });
-            }
-        });
-        world.done("delete --all");
         world.nothing_left();
     });
 }
@@ -379,10 +146,10 @@ fn a_holder_killed_in_the_middle_of_a_request_is_exit_6_and_the_next_one_starts_
             for pid in world.holders() {
                 let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
                 // It may have ended.
-                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+                let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
             }
             let out = process.output(30.0);
-            let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+            let stderr = text(&out.stderr);
             match out.status.code() {
                 Some(0) => {}
                 Some(6) => {
@@ -401,18 +168,25 @@ fn a_holder_killed_in_the_middle_of_a_request_is_exit_6_and_the_next_one_starts_
     });
 }
 
+/// Where a holder says what a service manager wants to hear.
+fn manager(world: &World) -> UnixDatagram {
+    let notify = UnixDatagram::bind(world.dir().join("notify")).unwrap();
+    notify.set_read_timeout(Some(patience(10.0))).unwrap();
+    notify
+}
+
+/// The next word; none within the deadline of the socket.
+fn said(notify: &UnixDatagram) -> Option<String> {
+    let mut words = [0; 256];
+    let length = notify.recv(&mut words).ok()?;
+    Some(text(&words[..length]).trim().to_owned())
+}
+
 #[test]
 fn a_service_manager_is_told_and_its_socket_is_taken() {
     live(|world| {
-        use std::os::unix::net::UnixDatagram;
         world.quiet_netns("a");
-        let notify = UnixDatagram::bind(world.dir().join("notify")).unwrap();
-        notify.set_read_timeout(Some(patience(10.0))).unwrap();
-        let said = || {
-            let mut text = [0; 256];
-            let length = notify.recv(&mut text).unwrap();
-            String::from_utf8_lossy(&text[..length]).trim().to_owned()
-        };
+        let notify = manager(world);
         let listener = UnixListener::bind(world.socket()).unwrap();
         // The socket is descriptor 3 of the process that the variables name.
         let mut holder = std::process::Command::new("sh")
@@ -423,16 +197,67 @@ fn a_service_manager_is_told_and_its_socket_is_taken() {
             .stdin(std::os::fd::OwnedFd::from(listener))
             .spawn()
             .unwrap();
-        assert_eq!(said(), "READY=1");
+        assert_eq!(said(&notify).as_deref(), Some("READY=1"));
         world.done("-q create tap0 --netns a");
         assert_eq!(world.holders(), [holder.id()]);
         let pid = nix::unistd::Pid::from_raw(i32::try_from(holder.id()).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-        assert_eq!(said(), "STOPPING=1");
+        nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+        assert_eq!(said(&notify).as_deref(), Some("STOPPING=1"));
         assert!(holder.wait().unwrap().success());
         // The manager's socket stays: the manager will start the next holder with it.
         assert!(world.socket().exists());
         assert!(world.links("a").is_empty());
+    });
+}
+
+/// `hold --exec` of a file with these lines, under a service manager.
+fn hold_with(world: &World, lines: &str) -> common::Process {
+    let script = world.dir().join("script");
+    fs::write(&script, lines).unwrap();
+    let notify = world.dir().join("notify");
+    let (notify, script) = (notify.display(), script.display());
+    world.start(&format!("env NOTIFY_SOCKET={notify} {} hold --exec {script}", world.taptool()))
+}
+
+#[test]
+fn a_service_manager_is_told_once_the_script_of_a_hold_has_run_and_not_before() {
+    live(|world| {
+        world.quiet_netns("a");
+        let notify = manager(world);
+        // The second line runs for as long as the test likes.
+        let rest = world.dir().join("rest");
+        nix::unistd::mkfifo(&rest, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let create = |name: &str| format!("create {name} --netns a --backend userspace\n");
+        let lines = format!("{}exec {}\n", create("tap0"), rest.display());
+        let hold = hold_with(world, &lines);
+        eventually("the first line has run", 10.0, || {
+            world.socket().exists() && world.objects("show").len() == 1
+        });
+        notify.set_nonblocking(true).unwrap();
+        assert_eq!(said(&notify), None, "before the script has run");
+        fs::write(&rest, create("tap1")).unwrap();
+        notify.set_nonblocking(false).unwrap();
+        assert_eq!(said(&notify).as_deref(), Some("READY=1"));
+        assert_eq!(world.links("a"), ["tap0", "tap1"]);
+        hold.signal(Signal::SIGTERM);
+        assert_eq!(said(&notify).as_deref(), Some("STOPPING=1"));
+        assert!(hold.output(10.0).status.success());
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn a_service_manager_never_hears_that_a_hold_whose_script_fails_is_ready() {
+    live(|world| {
+        world.quiet_netns("a");
+        let notify = manager(world);
+        let hold = hold_with(world, "create tap0 --netns a\nshow tap9\n");
+        let out = hold.output(10.0);
+        assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+        notify.set_nonblocking(true).unwrap();
+        let all: Vec<_> = std::iter::from_fn(|| said(&notify)).collect();
+        assert_eq!(all, ["STOPPING=1"]);
+        world.nothing_left();
     });
 }
 
@@ -452,7 +277,7 @@ fn monitor_prints_events_as_they_happen_and_ends_with_the_holder() {
             let (from, to) = if round % 2 == 1 { ("tap0", "eth9") } else { ("eth9", "tap0") };
             world.ip(&format!("-n a link set {from} down"));
             world.ip(&format!("-n a link set {from} name {to}"));
-            std::fs::read_to_string(&log).unwrap().contains("eth9")
+            fs::read_to_string(&log).unwrap().contains("eth9")
         });
         world.done("delete tap0");
         let out = monitor.output(10.0);

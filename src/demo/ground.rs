@@ -9,7 +9,8 @@ use crate::host;
 use crate::sys::{capability, userns};
 
 /// The capabilities that the demo needs.
-const NEEDED: u64 = capability::NET_ADMIN | capability::NET_RAW | capability::SYS_ADMIN;
+const NEEDED: u64 =
+    capability::NET_ADMIN | capability::NET_BROADCAST | capability::NET_RAW | capability::SYS_ADMIN;
 
 /// Where the demo stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,8 @@ pub(super) fn find() -> Result<Ground, Failure> {
         Err(failure) if geteuid().is_root() => {
             let hint = failure.hint.clone().map_or_else(String::new, |hint| format!("{hint}\n"));
             Err(failure.hint(format!(
-                "{hint}this root has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN: \
-                 in a container pass --cap-add for them"
+                "{hint}this root has not CAP_NET_ADMIN, CAP_NET_BROADCAST, CAP_NET_RAW and \
+                 CAP_SYS_ADMIN: in a container pass --cap-add for them"
             )))
         }
         Err(failure) => Err(failure),

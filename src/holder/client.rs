@@ -2,10 +2,11 @@
 //!
 //! # Theory of operation
 //! The first exchange on a connection is `GetInfo`: it proves that somebody answers, and in the
-//! same version. A connection that is cut off before that answer, or a request that is answered
-//! with `Leaving`, has begun nothing, so it is tried again with whoever is there now: another
-//! holder, a new one, or nobody. Anything that breaks later is reported, because the request may
-//! have been carried out.
+//! same version. A connection that is cut off before that answer or before the whole request has
+//! gone, or a request that is answered with `Leaving`, has begun nothing, so it is tried again with
+//! whoever is there now: the same holder, which sends idle clients away when there are too many,
+//! another one, a new one, or nobody. Anything that breaks later is reported, because the request
+//! may have been carried out.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -100,8 +101,11 @@ impl Client {
                 },
             };
             let call = message::call(&request);
-            let answer = exchange(&mut connection, &call, &request.files()).await;
-            let answer = answer.map_err(|error| self.broken(&error))?;
+            let answer = match exchange(&mut connection, &call, &request.files()).await {
+                Ok(answer) => answer,
+                Err(Unanswered::NotBegun) => continue,
+                Err(Unanswered::Broken(error)) => return Err(self.broken(&error)),
+            };
             match message::read(answer, request.reader()) {
                 Meaning::Leaving => {}
                 Meaning::Result(result) => {
@@ -133,7 +137,16 @@ impl Client {
     /// none.
     async fn connect(&self, starts: Option<&mut u32>) -> Result<Option<Connection>, Missed> {
         let socket = match (self.place.connect()?, starts) {
-            (Found::Listener(socket), _) => socket,
+            (Found::Listener(socket), _) => {
+                return match self.greet(socket).await {
+                    Err(Missed::Failed(refused)) if refused.code == Code::NotPermitted => {
+                        let socket = self.place.connect_as_its_user().ok_or(refused)?;
+                        self.greet(socket).await
+                    }
+                    greeted => greeted,
+                }
+                .map(Some);
+            }
             (Found::Nothing | Found::Stale, None) => return Ok(None),
             (Found::Nothing | Found::Stale, Some(starts)) if *starts < STARTS_MAX => {
                 *starts += 1;
@@ -158,8 +171,9 @@ impl Client {
         let greeting = exchange(&mut connection, &who, &[]);
         let answer = match timeout(GREETING, greeting).await {
             Err(_) => return Err(self.silent("it says nothing").into()),
-            Ok(Err(error)) if is_cut(&error) => return Err(Missed::Cut),
-            Ok(Err(error)) => return Err(self.broken(&error).into()),
+            Ok(Err(Unanswered::NotBegun)) => return Err(Missed::Cut),
+            Ok(Err(Unanswered::Broken(error))) if is_cut(&error) => return Err(Missed::Cut),
+            Ok(Err(Unanswered::Broken(error))) => return Err(self.broken(&error).into()),
             Ok(Ok(answer)) => answer,
         };
         if answer.error.is_some() {
@@ -207,15 +221,32 @@ fn is_cut(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
+/// Why there is no answer.
+enum Unanswered {
+    /// The holder closed the connection before it had the whole call.
+    NotBegun,
+    /// It may have begun.
+    Broken(io::Error),
+}
+
 /// Sends a call and waits for its answer.
 async fn exchange(
     connection: &mut Connection,
     call: &[u8],
     files: &[std::os::fd::BorrowedFd<'_>],
-) -> io::Result<Answer> {
-    connection.send(call, files).await?;
-    let message = connection.receive(ANSWER_MAX).await?;
-    let message = message.ok_or(io::ErrorKind::UnexpectedEof)?;
+) -> Result<Answer, Unanswered> {
+    let cut = match connection.send(call, files).await {
+        Ok(()) => false,
+        Err(error) if is_cut(&error) => true,
+        Err(error) => return Err(Unanswered::Broken(error)),
+    };
+    // Also then: whoever is refused is told so before it has asked.
+    let message = match connection.receive(ANSWER_MAX).await {
+        Ok(Some(message)) => message,
+        Ok(None) | Err(_) if cut => return Err(Unanswered::NotBegun),
+        Ok(None) => return Err(Unanswered::Broken(io::ErrorKind::UnexpectedEof.into())),
+        Err(error) => return Err(Unanswered::Broken(error)),
+    };
     serde_json::from_slice(&message.text)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        .map_err(|error| Unanswered::Broken(io::Error::new(io::ErrorKind::InvalidData, error)))
 }

@@ -89,9 +89,13 @@ impl Place {
     /// Connects, unless nobody listens.
     ///
     /// # Errors
-    /// Exit code 4 when it is no socket, 5 when it belongs to another user, 6 when it cannot be
-    /// connected to.
+    /// Exit code 4 when it is no socket, 5 when it, or the directory that should be ours, belongs
+    /// to another user, 6 when it cannot be connected to.
     pub(super) fn connect(&self) -> Result<Found, Failure> {
+        // Of one that is not there the attempt below tells.
+        if let Some(dir) = self.dir_of_ours().filter(|dir| fs::symlink_metadata(dir).is_ok()) {
+            checked(dir)?;
+        }
         let refused = |e: &io::Error| {
             let failure = Failure::io("connect", self.shown(), e);
             if failure.code == Code::NotPermitted { failure } else { failure.code(Code::NoAnswer) }
@@ -118,6 +122,23 @@ impl Place {
         Ok(Found::Listener(socket))
     }
 
+    /// Connects once more, as the user who listens there, where root named a socket of another
+    /// user's; none elsewhere. A holder in a user namespace that root has no number in cannot tell
+    /// root from a stranger.
+    pub(super) fn connect_as_its_user(&self) -> Option<OwnedFd> {
+        if self.own_dir || !geteuid().is_root() {
+            return None;
+        }
+        let found = UnixStream::connect(&self.socket).ok()?;
+        let uid = socket::peer(std::os::fd::AsFd::as_fd(&found)).ok()?.uid;
+        if uid == 0 { None } else { socket::connect_as(uid, &self.socket).ok() }
+    }
+
+    /// The directory that only we may be able to write in.
+    fn dir_of_ours(&self) -> Option<&Path> {
+        self.socket.parent().filter(|_| self.own_dir)
+    }
+
     /// A file that nobody listens on: a socket that was left behind, or something precious.
     fn stale(&self) -> Result<Found, Failure> {
         match fs::symlink_metadata(&self.socket) {
@@ -134,21 +155,13 @@ impl Place {
     /// Exit code 5 when it belongs to another user or others may write in it, 6 when it cannot be
     /// made.
     pub(super) fn prepare(&self) -> Result<(), Failure> {
-        let Some(dir) = self.socket.parent().filter(|_| self.own_dir) else { return Ok(()) };
-        let on = dir.display().to_string();
+        let Some(dir) = self.dir_of_ours() else { return Ok(()) };
         match DirBuilder::new().mode(0o700).create(dir) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(no_place("mkdir", &on, &e));
+                Err(no_place("mkdir", &dir.display().to_string(), &e))
             }
-            _ => {}
+            _ => checked(dir),
         }
-        let there = fs::symlink_metadata(dir).map_err(|e| Failure::io("lstat", &*on, &e))?;
-        if there.is_dir() && there.uid() == geteuid().as_raw() && there.mode() & 0o022 == 0 {
-            return Ok(());
-        }
-        let why = "not a directory of this user alone";
-        Err(Failure::new(Code::NotPermitted, on, why)
-            .hint("name a socket in a directory of your own with --socket or TAPTOOL_SOCKET"))
     }
 
     /// Takes the lock under which a holder starts and leaves; waits for it, so call it where that
@@ -170,6 +183,18 @@ impl Place {
             .map_err(|e| no_place("open", &on, &e))?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| Failure::sys("flock", on, e))
     }
+}
+
+/// Refuses a directory that is another's, that others may write in, or that is a link.
+fn checked(dir: &Path) -> Result<(), Failure> {
+    let on = dir.display().to_string();
+    let there = fs::symlink_metadata(dir).map_err(|e| Failure::io("lstat", &*on, &e))?;
+    if there.is_dir() && there.uid() == geteuid().as_raw() && there.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    let why = "not a directory of this user alone";
+    Err(Failure::new(Code::NotPermitted, on, why)
+        .hint("name a socket in a directory of your own with --socket or TAPTOOL_SOCKET"))
 }
 
 /// A holder cannot be where it should be.

@@ -184,6 +184,6 @@ fn leave_namespace() -> Result<(), Failure> {
     // The machine's is not ours to enter: an empty one serves as well.
     unshare(CloneFlags::CLONE_NEWNET).map_err(|e| {
         Failure::sys("unshare(CLONE_NEWNET)", "start of a holder", e)
-            .hint("interfaces need CAP_NET_ADMIN and CAP_SYS_ADMIN: run it with sudo, or inside `unshare -Urn'")
+            .hint("interfaces need CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_BROADCAST: run it with sudo, or inside `unshare -Urn'")
     })
 }

@@ -151,8 +151,9 @@ fn open_file(name: &str) -> Result<OwnedFd, Failure> {
 fn permitted(failure: Failure) -> Failure {
     match failure.code {
         Code::NotPermitted => failure.hint(
-            "needs CAP_NET_ADMIN: run it with sudo, `setcap cap_net_admin,cap_sys_admin+ep' on the \
-             program, or inside `unshare -Urn'",
+            "needs CAP_NET_ADMIN: run it with sudo, \
+             `setcap cap_net_admin,cap_sys_admin,cap_net_broadcast+ep' on the program, \
+             or inside `unshare -Urn'",
         ),
         _ => failure,
     }

@@ -25,7 +25,7 @@ use tokio::io::unix::AsyncFd;
 use super::namespace;
 use super::nursery::Nursery;
 use super::session::Session;
-use crate::diag::Failure;
+use crate::diag::{Code, Failure};
 use crate::sys::readiness;
 
 /// Room for events that were not read yet, bytes; a link event takes some 2 KiB of it.
@@ -91,7 +91,17 @@ impl Watch {
     /// The nursery cannot be entered, or there is no runtime here.
     pub fn new(nursery: &Nursery) -> Result<Self, Failure> {
         let socket = namespace::in_namespace(nursery.as_fd(), || {
-            subscribed().map_err(|e| Failure::io("open a netlink socket for events", "", &e))
+            subscribed().map_err(|e| {
+                let failure = Failure::io("open a netlink socket for events", "", &e);
+                match failure.code {
+                    Code::NotPermitted => failure.hint(
+                        "needs CAP_NET_BROADCAST to hear of all namespaces: run it with sudo, \
+                         `setcap cap_net_admin,cap_sys_admin,cap_net_broadcast+ep' on the program, \
+                         or inside `unshare -Urn'",
+                    ),
+                    _ => failure,
+                }
+            })
         })?;
         // As much as we are allowed; the first needs CAP_NET_ADMIN in the initial namespace.
         if setsockopt(&socket, RcvBufForce, &BUFFER_BYTES).is_err() {

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-/// `CAP_NET_ADMIN` (`linux/capability.h`), as a bit of a mask.
+/// `CAP_NET_BROADCAST` (`linux/capability.h`), as a bit of a mask.
+pub const NET_BROADCAST: u64 = 1 << 11;
+/// `CAP_NET_ADMIN`.
 pub const NET_ADMIN: u64 = 1 << 12;
 /// `CAP_NET_RAW`.
 pub const NET_RAW: u64 = 1 << 13;

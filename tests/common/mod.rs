@@ -9,6 +9,7 @@
 mod hold;
 mod ledger;
 mod login;
+pub mod peer;
 mod process;
 mod screen;
 mod terminal;

@@ -12,6 +12,9 @@ use nix::unistd::Pid;
 
 use super::{LOOK, patience};
 
+/// Names the world that a process stems from, whatever else it does to itself.
+pub(super) const MARK: &str = "TAPTOOL_TEST_WORLD";
+
 /// A program under way. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -22,10 +25,11 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn spawn(line: &str, input: &str) -> Self {
+    pub(super) fn spawn(line: &str, input: &str, mark: &str) -> Self {
         let words = shlex::split(line).unwrap();
         let mut child = Command::new(&words[0])
             .args(&words[1..])
+            .env(MARK, mark)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use super::process::MARK;
 use super::{Process, backend, eventually, patience, taptool, text};
 
 /// Network and mount namespaces of this thread alone.
@@ -99,21 +100,26 @@ impl World {
         }
     }
 
-    /// Process numbers of the holders that listen, or did, on [`World::socket`]. A shell is none of
-    /// them.
+    /// Process numbers of the holders of this world, wherever they listen. A shell is none of them.
     pub fn holders(&self) -> Vec<u32> {
         self.processes(|words| has(words, "hold"))
     }
 
-    /// Process numbers of the taptools that were told of [`World::socket`], holders or not, whose
-    /// command line is as `wanted`.
+    fn mark(&self) -> String {
+        self.dir().display().to_string()
+    }
+
+    /// Process numbers of the taptools that this world started or that were told of
+    /// [`World::socket`], holders or not, whose command line is as `wanted`.
     fn processes(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<u32> {
-        let mark = format!("TAPTOOL_SOCKET={}", self.socket().display());
+        let told = format!("TAPTOOL_SOCKET={}", self.socket().display());
+        let started = format!("{MARK}={}", self.mark());
         let ours = |path: &Path| {
             let environ = fs::read(path.join("environ")).unwrap_or_default();
             let words = fs::read(path.join("cmdline")).unwrap_or_default();
             let program = words.split(|b| *b == 0).next().unwrap_or_default();
-            has(&environ, &mark) && program.ends_with(b"taptool") && wanted(&words)
+            let ours = has(&environ, &told) || has(&environ, &started);
+            ours && program.ends_with(b"taptool") && wanted(&words)
         };
         let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
         let pid = |path: &Path| path.file_name()?.to_str()?.parse().ok();
@@ -193,7 +199,7 @@ impl World {
 
     /// Starts a program: words as a shell would split them, without a shell.
     pub fn start(&self, line: &str) -> Process {
-        Process::spawn(line, "")
+        Process::spawn(line, "", &self.mark())
     }
 
     /// Runs a program, which must succeed, and gives its stdout.
@@ -252,7 +258,7 @@ impl World {
                 ("-6", "addr\nroute show table all\n"),
             ] {
                 let line = format!("ip {option}{family} -j -d -batch -");
-                let out = Process::spawn(&line, questions).output(30.0);
+                let out = Process::spawn(&line, questions, &self.mark()).output(30.0);
                 assert!(out.status.success(), "{line}: {}", text(&out.stderr));
                 let answers = serde_json::Deserializer::from_slice(&out.stdout).into_iter();
                 for (question, answer) in questions.lines().zip(answers) {

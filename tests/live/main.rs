@@ -16,6 +16,7 @@
 mod common;
 
 mod create;
+mod crowd;
 mod delete;
 mod doctor;
 mod fate;

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::common::{World, eventually, exists, live, one_shot, sum};
+use crate::common::{World, eventually, live, one_shot, peer, sum, taptool, text};
 
 fn signal(pid: u32, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), signal)
@@ -170,10 +172,7 @@ fn the_holder_outlives_the_shell_that_started_it_and_keeps_nothing_of_it() {
         );
         assert_eq!(world.must(&format!("setsid sh -c '{script}'")), "tap0\n");
         let holder = only_holder(world);
-        assert_eq!(
-            fs::read_link(format!("/proc/{holder}/cwd")).unwrap(),
-            std::path::Path::new("/")
-        );
+        assert_eq!(fs::read_link(format!("/proc/{holder}/cwd")).unwrap(), Path::new("/"));
         let stat = fs::read_to_string(format!("/proc/{holder}/stat")).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
         assert_eq!(fields[3], holder.to_string(), "it leads no session of its own");
@@ -206,21 +205,97 @@ fn sigterm_under_traffic_removes_everything() {
 }
 
 #[test]
-fn a_killed_holder_takes_its_taps_along_and_its_stale_socket_is_replaced() {
+fn a_holder_killed_under_traffic_is_exit_6_for_who_asks_it_and_the_next_takes_its_place() {
     live(|world| {
         world.quiet_netns("a");
-        world.done("create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
+        world.quiet_netns("b");
+        let create = "create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24";
+        world.done(create);
+        world.done("create tap1 --netns b --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
         let holder = only_holder(world);
+        let floods = ["a", "b"]
+            .map(|netns| world.start(&format!("ip netns exec {netns} ping -n -q -f 10.9.0.2")));
+        eventually("both move", 10.0, || {
+            let taps = world.objects("show");
+            taps.iter().all(|tap| sum(tap, "rx_queues", "packets") > 200)
+        });
+        // A client whose request has arrived, because the test hands it on, and is under way when
+        // the holder, which is stopped for that, dies.
+        let between = world.dir().join("between");
+        let listener = UnixListener::bind(&between).unwrap();
+        let client = world.start(&format!(
+            "{} --socket {} show tap tap0",
+            taptool().display(),
+            between.display()
+        ));
+        let (mut asks, _) = listener.accept().unwrap();
+        let mut answers = peer::connect(world);
+        let greeting = peer::message(&mut asks).unwrap();
+        let greeted = peer::ask(&mut answers, &greeting);
+        peer::send(&mut asks, &greeted);
+        let request = peer::message(&mut asks).unwrap();
+        signal(holder, Signal::SIGSTOP);
+        eventually("it is stopped", 5.0, || {
+            let stat = fs::read_to_string(format!("/proc/{holder}/stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('T')
+        });
+        peer::send(&mut answers, &request);
         signal(holder, Signal::SIGKILL);
-        eventually("it ends", 5.0, || !exists(holder));
-        eventually("the kernel takes the tap back", 5.0, || world.links("a").is_empty());
+        assert_eq!(peer::message(&mut answers), None);
+        drop((asks, listener));
+        let told = client.output(10.0);
+        let why = format!(
+            "show tap: holder at {}: it ended without an answer\n  \
+             `taptool show' tells what is there now\n",
+            between.display()
+        );
+        assert_eq!((told.status.code(), text(&told.stderr)), (Some(6), why));
+        eventually("it ends", 5.0, || world.holders().is_empty());
+        eventually("the kernel takes the taps back", 10.0, || {
+            ["a", "b"].iter().all(|netns| world.links(netns).is_empty())
+        });
+        drop(floods);
         assert!(world.socket().exists());
         assert_eq!(world.done("show"), "", "nobody holds anything");
         assert_eq!(world.run("delete tap0").0, 3);
-        assert_eq!(world.done("create tap0 --netns a"), "tap0\n");
+        assert_eq!(world.done(create), "tap0\n");
         assert_ne!(only_holder(world), holder);
+        world.ping_answered("a", "10.9.0.2");
         world.done("delete tap0");
         world.nothing_left();
+    });
+}
+
+#[test]
+fn a_socket_whose_path_is_as_long_as_can_be_works_and_a_longer_one_is_a_usage_error() {
+    live(|world| {
+        world.quiet_netns("a");
+        let path = |bytes: usize| {
+            let dir = world.dir().display().to_string();
+            format!("{dir}/{}", "s".repeat(bytes - dir.len() - 1))
+        };
+        let (longest, longer) = (path(107), path(108));
+        let backend = crate::common::backend();
+        let create = format!("create tap0 --netns a --backend {backend}");
+        assert_eq!(
+            one_shot(world, &format!("--socket {longest} {create}")),
+            (0, "tap0\n".into(), String::new())
+        );
+        assert_eq!(one_shot(world, &format!("--socket {longest} delete tap0")).0, 0);
+        for args in ["show", &create, "hold", "monitor"] {
+            let named = one_shot(world, &format!("--socket {longer} {args}"));
+            let told =
+                world.start(&format!("env TAPTOOL_SOCKET={longer} {} {args}", taptool().display()));
+            let told = told.output(10.0);
+            let told = (told.status.code().unwrap(), text(&told.stdout), text(&told.stderr));
+            for (code, stdout, stderr) in [named, told] {
+                assert_eq!((code, stdout.as_str()), (2, ""), "{args}: {stderr}");
+                let why = "...: a path of 108 bytes; a socket's has 107 at most\n";
+                assert!(stderr.ends_with(why), "{args}: {stderr}");
+            }
+        }
+        world.nothing_left();
+        assert_eq!(world.links("a"), Vec::<String>::new());
     });
 }
 

@@ -244,8 +244,16 @@ fn vhost_worker(facts: &Facts) -> Option<Finding> {
 
 fn capabilities(facts: &Facts) -> Finding {
     let has = |bit| facts.capabilities & bit != 0;
-    let both = [(capability::NET_ADMIN, "CAP_NET_ADMIN"), (capability::SYS_ADMIN, "CAP_SYS_ADMIN")];
-    let missing: Vec<&str> = both.iter().filter(|row| !has(row.0)).map(|row| row.1).collect();
+    let needed = [
+        (capability::NET_ADMIN, "CAP_NET_ADMIN"),
+        (capability::SYS_ADMIN, "CAP_SYS_ADMIN"),
+        (capability::NET_BROADCAST, "CAP_NET_BROADCAST"),
+    ];
+    let listed = |wanted: &dyn Fn(u64) -> bool| {
+        let names = needed.iter().filter(|row| wanted(row.0)).map(|row| row.1);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let missing = listed(&|bit| !has(bit));
     let whose = match (facts.uid, facts.in_user_namespace) {
         (0, false) => "root".to_owned(),
         (uid, false) => format!("user {uid}"),
@@ -253,19 +261,16 @@ fn capabilities(facts: &Facts) -> Finding {
         (uid, true) => format!("user {uid} of a user namespace"),
     };
     if missing.is_empty() {
-        return Finding::ok(
-            "capabilities",
-            format!("{whose}, with CAP_NET_ADMIN and CAP_SYS_ADMIN"),
-        );
+        return Finding::ok("capabilities", format!("{whose}, with {}", listed(&|_| true)));
     }
-    Finding::missing("capabilities", format!("{whose}, without {}", missing.join(" and ")))
+    Finding::missing("capabilities", format!("{whose}, without {missing}"))
         .cost(NO_TAP)
         .remedy(more_rights(facts))
 }
 
 fn more_rights(facts: &Facts) -> &'static str {
     match facts.uid {
-        0 => "# in a container: --cap-add NET_ADMIN --cap-add SYS_ADMIN",
+        0 => "# in a container: --cap-add NET_ADMIN --cap-add SYS_ADMIN --cap-add NET_BROADCAST",
         _ => "sudo taptool ...   # or, for namespaces made in there: unshare -Urn",
     }
 }

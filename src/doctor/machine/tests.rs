@@ -288,13 +288,21 @@ fn modules() {
 fn rights() {
     let eperm = || Err(Failure::sys("unshare(CLONE_NEWNET)", "", Errno::EPERM).hint("sudo"));
     let sudo = "sudo taptool ...   # or, for namespaces made in there: unshare -Urn";
-    let container = "# in a container: --cap-add NET_ADMIN --cap-add SYS_ADMIN";
-    let neither = "without CAP_NET_ADMIN and CAP_SYS_ADMIN";
+    let container =
+        "# in a container: --cap-add NET_ADMIN --cap-add SYS_ADMIN --cap-add NET_BROADCAST";
+    let none = "without CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_NET_BROADCAST";
     let rows = [
-        (1000, false, 0, format!("user 1000, {neither}"), sudo),
-        (1000, true, 0, format!("user 1000 of a user namespace, {neither}"), sudo),
-        (0, false, 1 << 12, "root, without CAP_SYS_ADMIN".to_owned(), container),
-        (0, true, 1 << 21, "root of a user namespace, without CAP_NET_ADMIN".to_owned(), container),
+        (1000, false, 0, format!("user 1000, {none}"), sudo),
+        (1000, true, 0, format!("user 1000 of a user namespace, {none}"), sudo),
+        (0, false, 3 << 11, "root, without CAP_SYS_ADMIN".to_owned(), container),
+        (0, false, 1 << 12 | 1 << 21, "root, without CAP_NET_BROADCAST".to_owned(), container),
+        (
+            0,
+            true,
+            1 << 21 | 1 << 11,
+            "root of a user namespace, without CAP_NET_ADMIN".to_owned(),
+            container,
+        ),
     ];
     for (uid, inside, capabilities, value, remedy) in rows {
         let report = judged(|f| {

@@ -1,0 +1,216 @@
+//! The holder and many clients, among them hostile ones.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Instant;
+
+use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::common::peer::{Mute, ask, connect, send, show};
+use crate::common::{World, eventually, live, live_alone, patience, text};
+use crate::race;
+
+#[test]
+fn a_thousand_taps_in_a_hundred_namespaces_by_eight_clients_come_and_go() {
+    live(|world| {
+        const NAMESPACES: usize = 100;
+        const CLIENTS: usize = 8;
+        const TAPS: usize = 1000;
+        for i in 0..NAMESPACES {
+            world.ip(&format!("netns add n{i}"));
+        }
+        let before = world.state();
+        let script = |client: usize, verb: &str| {
+            let path = world.dir().join(format!("{verb}{client}"));
+            let line = |i: usize| match verb {
+                "create" => format!("create t{i} --netns n{} backend userspace\n", i % NAMESPACES),
+                _ => format!("delete t{i}\n"),
+            };
+            let lines: String = (client..TAPS).step_by(CLIENTS).map(line).collect();
+            std::fs::write(&path, lines).unwrap();
+            format!("{} exec {}", world.taptool(), path.display())
+        };
+        for verb in ["create", "delete"] {
+            let lines: Vec<String> = (0..CLIENTS).map(|client| script(client, verb)).collect();
+            let running: Vec<_> = lines.iter().map(|line| world.start(line)).collect();
+            for process in running {
+                let out = process.output(280.0);
+                assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            }
+            if verb == "create" {
+                let all = world.objects("show");
+                assert_eq!(all.len(), TAPS);
+                assert!(all.iter().all(|tap| tap["state"] == "up"));
+                assert_eq!(world.links("n7").len(), TAPS / NAMESPACES);
+            }
+        }
+        world.nothing_left();
+        world.state().assert_same_as(&before, "after a thousand taps");
+    });
+}
+
+/// A client of the kind that `i` says.
+fn hostile(world: &World, i: usize) -> UnixStream {
+    let mut client = connect(world);
+    match i % 7 {
+        // Says nothing.
+        0 => {}
+        // Never ends a message.
+        1 => client.write_all(br#"{"method":"io.taptool.Show""#).unwrap(),
+        // Is no JSON.
+        2 => client.write_all(b"\xff\xfe{{{{\0").unwrap(),
+        // Is too long; the holder may cut it off in between.
+        3 => drop(client.write_all(&vec![b'x'; 3 << 20])),
+        // Asks and vanishes.
+        4 => {
+            send(&mut client, &show());
+            client.shutdown(Shutdown::Both).unwrap();
+        }
+        // Brings files that nobody asked for.
+        5 => {
+            let null = File::open("/dev/null").unwrap();
+            let many: Vec<_> = (0..100).map(|_| null.as_fd()).collect();
+            taptool::sys::socket::send(client.as_fd(), b"{", &many).unwrap();
+        }
+        // Deeply nested.
+        _ => {
+            let deep = format!("{}{}\0", "[".repeat(100_000), "]".repeat(100_000));
+            drop(client.write_all(deep.as_bytes()));
+        }
+    }
+    client
+}
+
+/// A hundred who read nothing of what they ask for, and a hundred of other kinds.
+fn hostile_crowd(world: &World) -> (Vec<Mute>, Vec<UnixStream>) {
+    let mutes: Vec<Mute> = (0..100).map(|_| Mute::new(world)).collect();
+    let others = (0..100).map(|i| hostile(world, i)).collect();
+    mutes.iter().for_each(Mute::is_stuck);
+    (mutes, others)
+}
+
+#[test]
+fn two_hundred_hostile_clients_cost_the_others_nothing() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("-q create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
+        world.ping_answered("a", "10.9.0.2");
+        let holder = world.holders()[0];
+        let files = || std::fs::read_dir(format!("/proc/{holder}/fd")).unwrap().count();
+        let rest = files();
+        let ping = world.start("ip netns exec a ping -n -q -i 0.01 -W 2 10.9.0.2");
+        let crowd = hostile_crowd(world);
+        let begin = Instant::now();
+        for _ in 0..20 {
+            assert_eq!(world.objects("show").len(), 1);
+        }
+        assert!(begin.elapsed() < patience(10.0), "{:?}", begin.elapsed());
+        ping.signal(Signal::SIGINT);
+        let pinged = text(&ping.output(10.0).stdout);
+        let counts = pinged.lines().find_map(|line| {
+            let (sent, rest) = line.split_once(" packets transmitted, ")?;
+            Some([sent, rest.split(' ').next()?].map(|number| number.parse::<u32>().unwrap()))
+        });
+        let [sent, answered] = counts.unwrap_or_else(|| panic!("{pinged}"));
+        // The answer to the last one may be under way.
+        assert!(sent > 50 && sent - answered <= 1, "{pinged}");
+        // Whoever gets no answer is not in the way of those who come and go.
+        let begin = Instant::now();
+        world.done("-q create tap1 --netns a");
+        world.done("delete tap1");
+        assert!(begin.elapsed() < patience(3.0), "{:?}", begin.elapsed());
+        drop(crowd);
+        eventually("their files are closed", 30.0, || files() <= rest);
+        assert_eq!(world.holders(), [holder]);
+        world.done("delete tap0");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn two_hundred_hostile_clients_hold_up_neither_the_last_delete_nor_sigterm() {
+    live(|world| {
+        world.quiet_netns("a");
+        let create = "-q create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24";
+        world.done(create);
+        let crowd = hostile_crowd(world);
+        let begin = Instant::now();
+        world.done("delete tap0");
+        assert!(begin.elapsed() < patience(3.0), "delete: {:?}", begin.elapsed());
+        assert!(!world.socket().exists(), "the socket of a holder that leaves");
+        drop(crowd);
+        eventually("it ends when they have gone", 10.0, || world.holders().is_empty());
+        world.done(create);
+        world.ping_answered("a", "10.9.0.2");
+        let second = world.holders()[0];
+        let (mutes, others) = hostile_crowd(world);
+        kill(Pid::from_raw(i32::try_from(second).unwrap()), Signal::SIGTERM).unwrap();
+        eventually("SIGTERM ends it", 4.0, || world.holders().is_empty());
+        mutes.into_iter().for_each(Mute::ends_cut_off);
+        drop(others);
+        assert!(world.links("a").is_empty());
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn files_for_which_a_process_has_no_room_are_closed_and_none_is_lost() {
+    let name = "holder::crowd::files_for_which_a_process_has_no_room_are_closed_and_none_is_lost";
+    live_alone(name, |_| {
+        let (from, to) = UnixStream::pair().unwrap();
+        let (end, file) = nix::unistd::pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).unwrap();
+        let many: Vec<_> = (0..100).map(|_| file.as_fd()).collect();
+        taptool::sys::socket::send(from.as_fd(), b"x", &many).unwrap();
+        // Five more are to be had; each table begins with the lowest free number.
+        let next = File::open("/dev/null").unwrap().as_raw_fd();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(next).unwrap() + 5, hard).unwrap();
+        let mut files = Vec::new();
+        let got = taptool::sys::socket::receive(to.as_fd(), &mut [0; 4], &mut files);
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        assert_eq!(got.unwrap(), 1);
+        assert!((1..=5).contains(&files.len()), "{files:?}");
+        // The other end hears it when the last one is closed.
+        drop((files, file));
+        assert_eq!(File::from(end).read(&mut [0]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn requests_of_several_clients_run_beside_each_other() {
+    live(|world| {
+        for i in 0..8 {
+            world.quiet_netns(&format!("n{i}"));
+        }
+        let barrier = Barrier::new(8);
+        let words = world.taptool();
+        let socket = world.socket();
+        let lines: Vec<String> =
+            (0..8).map(|i| format!("{words} -q create t{i} --netns n{i}")).collect();
+        for (code, stdout, stderr) in race(world, &lines) {
+            assert_eq!(code, 0, "{stdout}{stderr}");
+        }
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let mut stream = UnixStream::connect(&socket).unwrap();
+                    for _ in 0..50 {
+                        let shown = ask(&mut stream, &show());
+                        assert_eq!(shown["parameters"]["interfaces"].as_array().unwrap().len(), 8);
+                    }
+                });
+            }
+        });
+        world.done("delete --all");
+        world.nothing_left();
+    });
+}

@@ -1,0 +1,114 @@
+//! Who listens where a holder is expected: another version, another program, nobody who speaks.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::common::peer::{message, send};
+use crate::common::{World, eventually, live, taptool, text};
+
+const OURS: &str = env!("CARGO_PKG_VERSION");
+
+/// This program in another version, as long a word as ours: a copy in which the one stands for the
+/// other.
+fn of_version(world: &World, version: &str) -> PathBuf {
+    assert_eq!(version.len(), OURS.len());
+    let mut program = fs::read(taptool()).unwrap();
+    let places: Vec<usize> = program
+        .windows(OURS.len())
+        .enumerate()
+        .filter(|(_, word)| *word == OURS.as_bytes())
+        .map(|(place, _)| place)
+        .collect();
+    for place in places {
+        program[place..place + OURS.len()].copy_from_slice(version.as_bytes());
+    }
+    let path = world.dir().join(version).join("taptool");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    fs::write(&path, program).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn a_client_and_a_holder_of_two_versions_do_not_talk_and_both_versions_are_named() {
+    live(|world| {
+        world.quiet_netns("a");
+        let other = format!("9{}", OURS.split_at(1).1);
+        let program = of_version(world, &other);
+        let ours = world.taptool();
+        let theirs =
+            format!("env TAPTOOL_SOCKET={} {}", world.socket().display(), program.display());
+        assert!(world.must(&format!("{theirs} --version")).contains(&other));
+        for (holder, client, versions) in
+            [(&ours, &theirs, [OURS, other.as_str()]), (&theirs, &ours, [other.as_str(), OURS])]
+        {
+            world.must(&format!("{holder} -q create tap0 --netns a --backend userspace"));
+            let holders = world.holders();
+            for args in [
+                "show",
+                "-j show tap tap0",
+                "create tap1 --netns a --backend userspace",
+                "delete tap0",
+                "delete --all",
+                "monitor",
+                "doctor tap0",
+            ] {
+                let out = world.start(&format!("{client} {args}")).output(20.0);
+                let stderr = text(&out.stderr);
+                assert_eq!((out.status.code(), out.stdout.len()), (Some(6), 0), "{args}: {stderr}");
+                let [holder, client] = versions;
+                let why = format!("the holder is version {holder}, this is {client}");
+                assert!(stderr.contains(&why), "{args}: {stderr}");
+                assert!(
+                    stderr.contains("the program that the holder was started from"),
+                    "{stderr}"
+                );
+            }
+            // It was left as it was, and nobody started another.
+            assert_eq!((world.links("a"), world.holders()), (vec!["tap0".to_owned()], holders));
+            world.must(&format!("{holder} delete tap0"));
+            eventually("the holder ends", 10.0, || world.holders().is_empty());
+        }
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn whoever_listens_but_is_no_holder_is_exit_6_and_named() {
+    live(|world| {
+        let listener = UnixListener::bind(world.socket()).unwrap();
+        let serve = |reply: Option<Value>| {
+            let listener = listener.try_clone().unwrap();
+            thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                assert_eq!(message(&mut stream).unwrap()["method"], "org.varlink.service.GetInfo");
+                if let Some(reply) = reply {
+                    send(&mut stream, &reply);
+                }
+                // Nothing else is asked of it, until the client is through.
+                assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
+            })
+        };
+        let info = |product: &str| {
+            Some(json!({ "parameters": { "vendor": "v", "product": product, "version": OURS,
+                "url": "u", "interfaces": [] } }))
+        };
+        for args in ["show", "create tap0"] {
+            for (reply, says) in [(info("other"), "other listens there"), (None, "it says nothing")]
+            {
+                let served = serve(reply);
+                let (code, stdout, stderr) = world.run(args);
+                assert_eq!((code, stdout.as_str()), (6, ""), "{stderr}");
+                assert!(stderr.contains(says), "{stderr}");
+                served.join().unwrap();
+            }
+        }
+        assert!(world.holders().is_empty());
+    });
+}
