@@ -17,7 +17,7 @@ const DEPTH_MAX: u32 = 16;
 
 /// Print its words.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: echo the taps of $(WHO)")]
+#[command(after_help = "Example: echo the taps of foo")]
 pub(super) struct Echo {
     /// What to print.
     #[arg(value_name = "TEXT", trailing_var_arg = true, allow_hyphen_values = true)]
@@ -84,7 +84,7 @@ pub(super) struct Quit {}
 pub(super) struct Detach {}
 
 /// Commands that mean nothing on a command line of their own.
-const LINES_ONLY: &[&str] = &["comment", "define", "detach", "history", "quit", "undefine"];
+pub const LINES_ONLY: &[&str] = &["comment", "define", "detach", "history", "quit", "undefine"];
 
 /// Commands that mean nothing in a script or a shell.
 pub(super) const COMMAND_LINE_ONLY: &[&str] = &["completions", "demo", "hold", "monitor"];

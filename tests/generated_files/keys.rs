@@ -24,6 +24,7 @@ fn fields(file: &str, structure: &str) -> Vec<Key> {
             sentence.push_str(doc);
         } else if let Some(field) = line.strip_prefix("pub ") {
             let (name, kind) = field.trim_end_matches(',').split_once(": ").unwrap();
+            let name = if name == "role" { "type" } else { name };
             // `kick_fd' is `kickfd' where its serializer says so.
             let short = name.replace('_', "");
             let name = if text.contains(&format!("\"{short}\"")) { &short } else { name };
@@ -59,7 +60,7 @@ fn kind_of(kind: &str) -> String {
     if let Some(inner) = kind.strip_prefix("Vec<") {
         let inner = inner.strip_suffix('>').unwrap();
         return match inner {
-            "Queue" | "RingEntry" => "array of objects".into(),
+            "Queue" | "RingEntry" | "NodeRow" => "array of objects".into(),
             other => format!("array of {}s", kind_of(other)),
         };
     }
@@ -68,7 +69,9 @@ fn kind_of(kind: &str) -> String {
         "u16" | "u32" | "u64" | "i32" | "InterfaceId" | "SwIfIndex" | "QueueIndex" | "RingSize"
         | "PollerIndex" => "number",
         "String" | "&'static str" | "Cow<'static, str>" | "IfName" | "Kind" | "BackendKind"
-        | "State" | "Action" | "IpNet" | "MacAddr" | "QueueState" => "string",
+        | "State" | "Action" | "IpNet" | "MacAddr" | "QueueState" | "Direction" | "Level" => {
+            "string"
+        }
         "QueueSnapshot" => "",
         other => panic!("how does JSON show a {other}?"),
     }
@@ -91,6 +94,32 @@ pub fn queue() -> Vec<Key> {
     };
     keys.push(drops);
     keys
+}
+
+/// What the objects of other commands have.
+pub fn others() -> Vec<(&'static str, Vec<Key>)> {
+    let rate = |name: &str, kind: &str, sentence: &str| Key {
+        name: name.into(),
+        kind: kind.into(),
+        sentence: sentence.into(),
+    };
+    let rates = vec![
+        rate("name", "string", "The interface."),
+        rate("direction", "string", "`rx' or `tx'."),
+        rate("queue", "number", "The queue."),
+        rate("packets_per_second", "number", "Of `packets', since the last look."),
+        rate("bytes_per_second", "number", "Of `bytes'."),
+        rate("drops_per_second", "number", "Of all drops."),
+    ];
+    vec![
+        ("show ... --rates", rates),
+        ("show errors", fields("api/show.rs", "ErrorRow")),
+        ("show runtime", fields("api/process.rs", "PollerRow")),
+        ("show runtime: nodes", fields("api/process.rs", "NodeRow")),
+        ("show threads", fields("api/process.rs", "ThreadRow")),
+        ("show logging, monitor", fields("api/process.rs", "LogRow")),
+        ("show version", fields("api/process.rs", "Version")),
+    ]
 }
 
 const fn sides(sides: Sides) -> &'static str {

@@ -8,6 +8,7 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use super::text::{Values, example, inline, prose, section, term, usage};
 use super::{keys, program};
+use taptool::cli::LINES_ONLY;
 
 const SECTION: &str = "8";
 
@@ -117,6 +118,10 @@ fn leaves(command: &Command) -> Vec<&Command> {
 fn usage_of(command: &Command) -> String {
     let line = command.clone().render_usage().to_string();
     let line = line.trim_start_matches("Usage: ").replace("]...", "...]");
+    let line = match of_lines(command) {
+        true => line.trim_start_matches("taptool ").to_owned(),
+        false => line,
+    };
     let named = |arg: &Arg| match arg.get_value_names() {
         Some(names) if arg.get_action().takes_values() => {
             format!(" [--{} {}]", arg.get_long().unwrap(), names.join(" "))
@@ -263,13 +268,20 @@ fn sub_commands(roff: &mut Roff, leaves: &[&Command], own: &[&Arg]) {
     }
 }
 
-/// The example lines of a command's help, as a shell takes them.
+/// Whether it means nothing on a command line of its own. `show macro' lists what lines defined.
+fn of_lines(command: &Command) -> bool {
+    LINES_ONLY.contains(&command.get_name()) || command.get_name() == "macro"
+}
+
+/// The example lines of a command's help, as a shell takes them, or as they are typed in ours where
+/// they mean nothing to another.
 fn examples(command: &Command) -> Vec<String> {
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let lines =
         help.lines().filter_map(|l| l.strip_prefix("  ").or_else(|| l.strip_prefix("Example: ")));
     let shell = |line: &str| match line.contains("taptool") {
         true => line.to_owned(),
+        false if of_lines(command) => format!("taptool# {line}"),
         false => format!("taptool {line}"),
     };
     lines.map(shell).collect()

@@ -33,8 +33,8 @@ interface is shown as `host-gone' until it is deleted.";
 
 const JSON: &str = "\
 With `--json' a command prints an array of objects on one line; with `--pretty' the same on several. \
-`show', `show tap' and `show tun' print interfaces with the keys below; `create' prints the new one. \
-What changes interfaces (`delete', `gso', `set' and others) prints objects with the one key `name'; \
+`show' and its tables of interfaces print interfaces with the keys below; `create' prints the new one. \
+`echo' and `completions' print their text all the same. What changes interfaces (`delete', `gso', `set' and others) prints objects with the one key `name'; \
 with `--dry-run' `create' prints its steps as `step' and `undo'. Keys are stable: new ones may come, \
 none goes and none changes its meaning. Errors stay text on standard error.";
 
@@ -112,6 +112,10 @@ pub fn page(tree: &Command) -> String {
     key_terms(&mut roff, &keys::interface());
     roff.control("SS", ["Keys of a queue"]);
     key_terms(&mut roff, &keys::queue());
+    for (command, keys) in keys::others() {
+        roff.control("SS", [format!("Keys of {command}").as_str()]);
+        key_terms(&mut roff, &keys);
+    }
     section(&mut roff, "COUNTERS");
     roff.text(inline(
         "Each is a key of the queues that have it; `now' is a state, the others add up.",
