@@ -117,7 +117,7 @@ pub struct Interface {
     pub host_ifindex: u32,
     /// The namespace that the Linux device is in now: in the words of whoever created it while it
     /// is the one that they meant, else its name under /run/netns, else `net:[INODE]`; null for
-    /// the holder's own.
+    /// the holder's own, and for that of the command that asks.
     pub host_ns: Option<String>,
     /// Addresses of the Linux device now.
     pub host_addresses: Vec<IpNet>,

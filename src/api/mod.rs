@@ -216,6 +216,29 @@ impl Reply {
         serde_json::Map::from_iter([(key.to_owned(), array)])
     }
 
+    /// The interfaces that it has whole.
+    pub fn interfaces_mut(&mut self) -> &mut [Interface] {
+        match self {
+            Self::Created(interface) => std::slice::from_mut(interface),
+            Self::Overview(all)
+            | Self::Tap(all)
+            | Self::Counters(all)
+            | Self::Addresses(all)
+            | Self::RxPlacement(all)
+            | Self::Features(all)
+            | Self::Hardware(all, _)
+            | Self::Mode(all) => all,
+            Self::Planned(_)
+            | Self::Deleted(_)
+            | Self::Changed(_)
+            | Self::Errors(..)
+            | Self::Runtime(..)
+            | Self::Threads(_)
+            | Self::Logging(_)
+            | Self::Version(..) => &mut [],
+        }
+    }
+
     fn keyed(&self) -> (&'static str, Value) {
         fn of<T: Serialize>(all: &[T]) -> Value {
             Value::Array(all.iter().map(json).collect())

@@ -4,6 +4,7 @@ use super::nobody;
 use super::{Settings, World};
 use crate::api::{Outcome, Request, ShowRequest, Submit};
 use crate::diag::Failure;
+use crate::doctor;
 use crate::holder::Client;
 
 /// The holder, a new one where that is worth it, and nobody where there is none.
@@ -28,7 +29,10 @@ impl<W> Remote<'_, W> {
 impl<W: World> Submit for Remote<'_, W> {
     async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
         let request = match self.client.submit(request).await? {
-            Ok(outcome) => return Ok(outcome),
+            Ok(mut outcome) => {
+                outcome.reply.interfaces_mut().iter_mut().for_each(doctor::resolve);
+                return Ok(outcome);
+            }
             Err(request) => request,
         };
         // What a dry run says without a holder is what a new one would do.

@@ -52,13 +52,9 @@ impl Shown {
         let left = render::left_behind(&outcome.reply);
         let code = (!left.is_empty()).then_some(Code::Failed);
         let notices = if globals.quiet { Vec::new() } else { outcome.notices };
+        let notices = notices.into_iter().map(|notice| format!("note: {notice}"));
         let say = |text: String| (prefix("", path), render::escape_lines(&text));
-        Self {
-            out,
-            err: notices.into_iter().chain(left).map(say).collect(),
-            code,
-            unpaged: globals.no_pager,
-        }
+        Self { out, err: notices.chain(left).map(say).collect(), code, unpaged: globals.no_pager }
     }
 
     /// Help or the version.

@@ -27,8 +27,9 @@ pub(super) enum Look {
     Refused(Failure),
 }
 
-/// What the holder has no name for may have one here, or be the caller's own namespace.
-pub(super) fn resolve(interface: &mut Interface) {
+/// Calls a namespace that a holder has no name for by its name here, or by none where it is the
+/// caller's own.
+pub fn resolve(interface: &mut Interface) {
     let label = interface.host_ns.as_deref();
     let number = label.and_then(|label| label.strip_prefix("net:[")?.strip_suffix(']'));
     let Some(ino) = number.and_then(|number| number.parse().ok()) else { return };

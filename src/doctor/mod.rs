@@ -25,6 +25,7 @@ use crate::api::{InterfaceRef, Reply, Request, ShowRequest, Submit};
 use crate::diag::{Code, Failure};
 
 pub use finding::{Finding, Report, Verdict};
+pub use look::resolve;
 
 /// Whether a holder answers, as far as the caller has found out: `doctor` itself asks nobody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -19,10 +19,17 @@ pub(super) fn table(rows: &[ErrorRow], verbose: bool) -> String {
     if sums.is_empty() {
         return String::new();
     }
-    let header =
-        [centred("Count", 10), centred("Node", 35), centred("Reason", 35), centred("Severity", 10)];
+    // VPP's 35, unless a sentence is longer.
+    let longest = sums.iter().map(|(_, row, _)| row.sentence.chars().count() + 2).max();
+    let wide = longest.unwrap_or_default().max(35);
+    let header = [
+        centred("Count", 10),
+        centred("Node", 35),
+        centred("Reason", wide),
+        centred("Severity", 10),
+    ];
     let lines = sums.into_iter().map(|(node, row, count)| {
-        let (node, reason) = (centred(node, 35), centred(&row.sentence, 35));
+        let (node, reason) = (centred(node, 35), centred(&row.sentence, wide));
         format!("{count:>10}{node}{reason}{}", centred("error", 10))
     });
     trimmed(std::iter::once(header.concat()).chain(lines))

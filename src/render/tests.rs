@@ -248,6 +248,11 @@ fn show_errors_has_the_columns_of_vpp_and_adds_queues_up() {
     let verbose = text(&Reply::Errors(rows.clone(), true));
     let nodes: Vec<&str> = verbose.lines().skip(1).map(|line| line[10..45].trim()).collect();
     assert_eq!(nodes, ["tap0-tx 0", "tap0-tx 1", "tap0-rx 0"], "{verbose}");
+
+    let long = vec![row(0, 7, Direction::Rx, DropReason::Fragment), rows[0].clone()];
+    let shown = text(&Reply::Errors(long, false));
+    let places: Vec<_> = shown.lines().map(|line| line.find("error")).collect();
+    assert_eq!(places[1], places[2], "\n{shown}");
     let shown = text(&Reply::Errors(rows, false));
     let expected = [
         "   Count                  Node                              Reason               Severity",

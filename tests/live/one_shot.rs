@@ -75,6 +75,34 @@ fn text_and_json_are_the_same_as_those_of_a_script_line() {
 }
 
 #[test]
+fn a_namespace_is_called_as_the_one_who_asks_calls_it() {
+    live(|world| {
+        world.netns("foo");
+        world.done("create tap0");
+        assert_eq!(world.objects("show")[0]["host_ns"], json!(null));
+        let shown = world.done("show");
+        assert!(shown.contains("tap0       tap0 "), "{shown}");
+        // To others it is another's, without a name.
+        let other = |args: &str| {
+            let line = format!("ip netns exec foo {} {args}", world.taptool());
+            text(&world.start(&line).output(30.0).stdout)
+        };
+        assert!(other("show").contains("net:["), "{}", other("show"));
+        // One that gets its name later has it from then on.
+        let inside = world.unnamed_netns();
+        let move_there = format!("link set tap0 netns {}", inside.pid());
+        world.ip(&move_there);
+        let called = |name: &str| world.objects("show")[0]["host_ns"] == name;
+        let number = format!("net:[{}]", world.netns_inode(inside.pid()));
+        eventually("it moved on", 5.0, || called(&number));
+        world.ip(&format!("netns attach late {}", inside.pid()));
+        assert!(called("late"), "{:#}", world.objects("show")[0]);
+        world.done("delete --all");
+        world.nothing_left();
+    });
+}
+
+#[test]
 fn a_refusal_of_the_holder_has_its_code_and_message_and_changes_nothing() {
     live(|world| {
         world.quiet_netns("a");

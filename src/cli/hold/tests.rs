@@ -161,7 +161,7 @@ fn lines_run_in_order_and_the_end_of_input_keeps_holding_until_the_signal() {
     assert_eq!(held.end, Ok(()));
     assert!(held.stopped, "it ended before the signal");
     assert_eq!(held.out, "");
-    assert_eq!(held.err, "f:4: gso: gso: a notice\n");
+    assert_eq!(held.err, "f:4: gso: note: gso: a notice\n");
 }
 
 #[test]
