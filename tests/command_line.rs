@@ -180,8 +180,7 @@ fn a_dry_run_without_the_right_to_it_tells_the_steps_and_what_would_not_be_permi
         let (steps, said) = (text(&out.stdout), text(&out.stderr));
         assert_eq!(out.status.code(), Some(0), "{said}");
         assert!(steps.contains("make tap tap0"), "{steps}");
-        let expected =
-            "create: note: would not be permitted: tap0: open /dev/net/tun: Permission denied (EACCES)\n";
+        let expected = "create: note: would not be permitted: tap0: open /dev/net/tun: Permission denied (EACCES)\n";
         assert!(said.contains(expected), "{said}");
     });
 }

@@ -9,7 +9,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 
 use super::escape;
 use super::pad::trimmed;
-use crate::api::{Action, Interface, Queue};
+use crate::api::{Action, Interface, Queue, State};
 use crate::counters::Counter;
 
 pub(super) fn table(all: &[Interface], columns: Option<usize>) -> String {
@@ -31,7 +31,7 @@ fn wide(all: &[Interface]) -> String {
             interface.name.to_string(),
             host_side(interface),
             interface.backend.word().to_owned(),
-            interface.state.word().to_owned(),
+            state(interface).to_owned(),
             action(&interface.action),
         ]);
         queues(interface).for_each(|(side, queue)| {
@@ -50,7 +50,7 @@ fn narrow(all: &[Interface]) -> String {
     };
     let mut lines = vec![line(["queue", "packets", "bytes", "drops"].map(str::to_owned))];
     for interface in all {
-        let (backend, state) = (interface.backend.word(), interface.state.word());
+        let (backend, state) = (interface.backend.word(), state(interface));
         lines.push(format!("{}  {state}  {backend}", interface.name));
         lines.push(format!("  {}", host_side(interface)));
         lines.push(format!("  {}", action(&interface.action)));
@@ -76,6 +76,14 @@ fn numbers(side: &str, queue: &Queue) -> [String; 4] {
 fn queue_row([queue, packets, bytes, drops]: [String; 4]) -> Vec<Cell> {
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     vec![Cell::new(format!("  {queue}")), right(packets), right(bytes), right(drops)]
+}
+
+/// Our side's state, and where that is up what the host side's link is.
+const fn state(interface: &Interface) -> &'static str {
+    match interface.state {
+        State::Up if !interface.link_up => "link-down",
+        state => state.word(),
+    }
 }
 
 /// `foo:eth0`; the name alone in the namespace of whoever made it.

@@ -230,6 +230,20 @@ fn show_interface_has_the_columns_of_vpp() {
 }
 
 #[test]
+fn a_host_side_that_is_down_is_told_where_ours_is_up() {
+    let mut tap = tap0();
+    for (state, link_up, word) in [
+        (State::Up, true, "up "),
+        (State::Up, false, "link-down "),
+        (State::AdminDown, false, "admin-down "),
+    ] {
+        (tap.state, tap.link_up) = (state, link_up);
+        let shown = text(&Reply::Overview(vec![tap.clone()]));
+        assert!(shown.lines().nth(2).unwrap().contains(&format!(" {word}")), "\n{shown}");
+    }
+}
+
+#[test]
 fn show_errors_has_the_columns_of_vpp_and_adds_queues_up() {
     let row = |queue, count, direction, reason: DropReason| ErrorRow {
         count,
