@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::doctor;
 use super::grammar::{self, Globals, Unparsed, Verb};
-use super::guide::{self, Place};
+use super::guide::Place;
 use super::meta::{Macros, Word};
 use super::pieces;
 use super::printer::Printer;
@@ -232,9 +232,7 @@ impl<'a, S: Submit> Session<'a, S> {
         let Some(words) = shlex::split(&text) else {
             return located("", &Failure::usage("", "a quote or an escape has no end"));
         };
-        let answer =
-            guide::answer(&words, Place::Script).map_or_else(|| grammar::parse(&words), Err);
-        let parsed = match answer {
+        let parsed = match grammar::parse(&words, Place::Script) {
             Ok(parsed) => parsed,
             Err(Unparsed::Help(help)) => {
                 let color = depth == 0 && self.shell.as_ref().is_some_and(|screen| screen.color);
@@ -259,7 +257,7 @@ impl<'a, S: Submit> Session<'a, S> {
                     (shown.located(&place), Next::Line)
                 }
                 Err(failure) => {
-                    let failure = grammar::advise(parsed.doubt.as_ref(), failure);
+                    let (path, failure) = grammar::advise(parsed.doubt, &path, failure);
                     located(&path, &failure)
                 }
             },

@@ -358,7 +358,10 @@ fn a_script_is_a_client_whose_interfaces_stay() {
         let exec = format!("exec {}", script.display());
         let (code, stdout, stderr) = world.run(&exec);
         assert_eq!((code, stdout.as_str()), (3, "tap0\ntap1\n"), "{stderr}");
-        assert_eq!(stderr, format!("{}:5: show: tap9: no such interface\n", script.display()));
+        assert_eq!(
+            stderr,
+            format!("{}:5: show: `tap9' is neither a table nor an interface\n", script.display())
+        );
         assert_eq!(world.links("a"), ["tap0", "tap1"]);
         world.done("delete --all");
         world.nothing_left();

@@ -74,7 +74,7 @@ fn is_told_what_is_wrong_and_what_comes_next(terminal: &mut Terminal) {
         terminal.line("s tap0"),
         "         ^\nambiguous input `s'\n  could be `show', `set'\n"
     );
-    assert_eq!(terminal.line("show tap9"), "show: tap9: no such interface\n");
+    assert_eq!(terminal.line("show tap9"), "show: `tap9' is neither a table nor an interface\n");
     // In the middle of a line, and the line goes on from there.
     let next = terminal.line("create tap1 host-ns foo host-mtu-size ?");
     assert!(next.starts_with("  N  MTU, bytes, 68-65521 [default: 1500]"), "{next}");

@@ -181,11 +181,15 @@ fn a_line_may_ask_for_json_itself() {
 #[test]
 fn the_first_failing_line_ends_it_with_its_code_and_removes_everything() {
     for (script, code, err) in [
-        ("show\nshow bad\nshow\n", Code::NotFound, "f:2: show: bad: no such interface\n"),
+        (
+            "show\nshow bad\nshow\n",
+            Code::NotFound,
+            "f:2: show: `bad' is neither a table nor an interface\n",
+        ),
         (
             "show\n\nshow erors\nshow\n",
             Code::NotFound,
-            "f:3: show: erors: no such interface\n  did you mean `show errors'\n",
+            "f:3: show: `erors' is neither a table nor an interface\n  did you mean `show errors'\n",
         ),
         (
             "show\ncreate tap rx-ring-size 300\nshow\n",
