@@ -257,6 +257,11 @@ pub(super) fn parse(line: &[String], place: Place) -> Result<Parsed, Unparsed> {
     Ok(Parsed { path, globals, reach, verb, doubt: resolved.doubt })
 }
 
+/// The command path of a line of which these are the first words; empty where they are none.
+pub(super) fn path(words: &[String]) -> String {
+    words::partial(&Cli::command(), words).map(|line| line.path.join(" ")).unwrap_or_default()
+}
+
 /// Points at what was probably meant, where a name is not that of an interface. Gives the command path
 /// with the failure, which may be that of another command.
 pub(super) fn advise(doubt: Option<Doubt>, path: &str, failure: Failure) -> (String, Failure) {

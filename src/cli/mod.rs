@@ -52,7 +52,7 @@ use pager::Pager;
 use shown::Shown;
 
 pub use guide::{Candidates, Guide, Hint, Names};
-pub use meta::Word;
+pub use meta::{HISTORY_MAX, Word};
 pub use printer::Printer;
 pub use remote::Remote;
 pub use shell::{Ended, Lines, Shell};

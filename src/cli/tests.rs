@@ -451,6 +451,8 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ("--socket= show", "show: socket `': its value is empty"),
         ("show --color blue", "show: color blue: not one of auto, always, never"),
         ("hold --memory 0", "hold: memory 0: not a size between 16M and 1T (512M, 4G)"),
+        ("history x", "history: x: not a number of lines between 1 and 1000"),
+        ("history 0", "history: 0: not a number of lines between 1 and 1000"),
         ("wait -1", "wait: unknown input `-1'"),
         ("create -x", "create: unknown input `-x'"),
         ("create -- tap0 tap1", "create: unknown input `tap1'"),
