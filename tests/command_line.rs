@@ -50,7 +50,6 @@ fn without_a_holder_there_are_no_interfaces() {
         assert_eq!(run(&format!("-j {line}")), (0, "[]\n".into(), String::new()), "{line}");
     }
     for line in [
-        "show tap0",
         "show tap tap0",
         "show interface tap0",
         "show interface addr tap0",
@@ -66,6 +65,20 @@ fn without_a_holder_there_are_no_interfaces() {
         let (code, out, err) = run(line);
         assert_eq!((code, out), (3, String::new()), "{line}");
         assert!(err.contains(": tap0: no such interface\n"), "{line}: {err}");
+    }
+    for (line, said) in [
+        ("show tap0", (3, "show: `tap0' is neither a table nor an interface\n")),
+        ("show plugins", (3, "show: `plugins' is neither a table nor an interface\n")),
+        (
+            "sh buf",
+            (
+                2,
+                "show buffers: not supported in this version\n  `show tap' has what lies in each ring: desc_in_use\n",
+            ),
+        ),
+    ] {
+        let (code, out, err) = run(line);
+        assert_eq!((out.as_str(), (code, err.as_str())), ("", said), "{line}");
     }
     let (code, out, err) = run("delete tap sw_if_index 9");
     assert_eq!((code, out), (3, String::new()));

@@ -202,12 +202,13 @@ impl From<Refusal> for Unparsed {
     }
 }
 
-/// Reads words. Namespaces that they name are opened here, in the caller's context.
-pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
-    if let Some(answer) = guide::answer(line, Place::CommandLine) {
+/// Reads words that stand in this place. Namespaces that they name are opened here, in the caller's
+/// context.
+pub(super) fn parse(line: &[String], place: Place) -> Result<Parsed, Unparsed> {
+    if let Some(answer) = guide::answer(line, place) {
         return Err(answer);
     }
-    let resolved = words::resolve(&vpp::with_lacking(Cli::command()), line)?;
+    let resolved = words::resolve(&vpp::with_lacking(Cli::command()), line, place.help())?;
     let path = resolved.path;
     let refuse = |failure, at| {
         Unparsed::Refused(Refusal { path: path.clone(), failure: Box::new(failure), at })
@@ -256,14 +257,33 @@ pub(super) fn parse(line: &[String]) -> Result<Parsed, Unparsed> {
     Ok(Parsed { path, globals, reach, verb, doubt: resolved.doubt })
 }
 
-/// Points at what was probably meant, where a name is not that of an interface.
-pub(super) fn advise(doubt: Option<&Doubt>, failure: Failure) -> Failure {
-    match doubt {
-        Some(Doubt { word, meant }) if failure.code == Code::NotFound && failure.on == *word => {
-            failure.hint(format!("did you mean {}", words::quoted(meant)))
-        }
-        _ => failure,
+/// The command path of a line of which these are the first words; empty where they are none.
+pub(super) fn path(words: &[String]) -> String {
+    words::partial(&Cli::command(), words).map(|line| line.path.join(" ")).unwrap_or_default()
+}
+
+/// Points at what was probably meant, where a name is not that of an interface. Gives the command path
+/// with the failure, which may be that of another command.
+pub(super) fn advise(doubt: Option<Doubt>, path: &str, failure: Failure) -> (String, Failure) {
+    let path = path.to_owned();
+    let doubt = match doubt {
+        Some(doubt) if failure.code == Code::NotFound && failure.on == doubt.word => doubt,
+        _ => return (path, failure),
+    };
+    if let Some(lacked) = doubt.lacked {
+        return (lacked.path, *lacked.failure);
     }
+    let mut failure = failure;
+    if doubt.first && path == "show" {
+        failure.cause =
+            format!("{} is neither a table nor an interface", words::quoted(&doubt.word));
+        failure.on.clear();
+    }
+    let failure = match doubt.meant {
+        Some(meant) => failure.hint(format!("did you mean {}", words::quoted(&meant))),
+        None => failure,
+    };
+    (path, failure)
 }
 
 impl Globals {

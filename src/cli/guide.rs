@@ -40,6 +40,14 @@ impl Place {
     fn takes(self, command: &str) -> bool {
         self == Self::CommandLine || !meta::COMMAND_LINE_ONLY.contains(&command)
     }
+
+    /// The word that lists the commands there.
+    pub(super) fn help(self) -> &'static str {
+        match self {
+            Self::CommandLine => "--help",
+            Self::Script => "?",
+        }
+    }
 }
 
 /// Helps with lines of a shell.
@@ -154,7 +162,7 @@ impl Guide {
         if partial(&self.root, &words).is_some() {
             return None;
         }
-        let at = words::resolve(&self.root, &words).err()?.at?;
+        let at = words::resolve(&self.root, &words, Place::Script.help()).err()?.at?;
         pieces.get(at).map(|piece| piece.at.clone())
     }
 }
@@ -178,7 +186,7 @@ pub(super) fn answer(line: &[String], place: Place) -> Option<Unparsed> {
         (Some((first, [])), _) if first == "help" => next(&[], place),
         (Some((first, path)), _) if first == "help" => {
             let asked: Vec<String> = path.iter().cloned().chain(["--help".to_owned()]).collect();
-            return grammar::parse(&asked).err();
+            return grammar::parse(&asked, place).err();
         }
         _ => return None,
     };
@@ -194,7 +202,7 @@ fn next(words: &[String], place: Place) -> Result<String, words::Refusal> {
     let columns = terminal::size(std::io::stdin()).map_or(COLUMNS, |(columns, _)| columns);
     let Some(next) = partial(&root, words) else {
         // Whatever `partial' refuses is refused with its reason.
-        return words::resolve(&root, words).map(|_| String::new());
+        return words::resolve(&root, words, place.help()).map(|_| String::new());
     };
     let mut rows = rows(&next);
     if next.path.is_empty() {

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::values;
 use super::words::quoted;
 use crate::diag::Failure;
 use crate::render;
+
+/// Lines that were typed and are kept.
+pub const HISTORY_MAX: usize = 1000;
 
 /// Longest line that macros may make, bytes.
 const EXPANDED_MAX: usize = 64 * 1024;
@@ -67,7 +71,7 @@ pub(super) struct Undefine {
 #[command(after_help = "Example: history 20")]
 pub(super) struct History {
     /// Only the last of them.
-    #[arg(value_name = "LINES")]
+    #[arg(value_name = "LINES", value_parser = values::lines)]
     pub last: Option<usize>,
 }
 

@@ -47,11 +47,12 @@ use std::process::ExitCode;
 
 pub use grammar::tree;
 use grammar::{Color, Globals, Parsed, Unparsed, Verb};
+use guide::Place;
 use pager::Pager;
 use shown::Shown;
 
 pub use guide::{Candidates, Guide, Hint, Names};
-pub use meta::{LINES_ONLY, Word};
+pub use meta::{HISTORY_MAX, LINES_ONLY, Word};
 pub use printer::Printer;
 pub use remote::Remote;
 pub use shell::{Ended, Lines, Shell};
@@ -118,7 +119,7 @@ pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
             return print(&Shown::failure("", "", &failure), color(Color::Auto));
         }
     };
-    match grammar::parse(&words) {
+    match grammar::parse(&words, Place::CommandLine) {
         Ok(parsed) => {
             let color = color(parsed.globals.color);
             command(parsed, world, color)
@@ -249,9 +250,13 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
             }))
         }
         Verb::Request(request) => {
-            let result = block_on(async { remote(&settings)?.submit(request).await })
-                .map_err(|failure| grammar::advise(doubt.as_ref(), failure));
-            print(&Shown::result(&path, result, &globals), color)
+            match block_on(async { remote(&settings)?.submit(request).await }) {
+                Ok(outcome) => print(&Shown::result(&path, Ok(outcome), &globals), color),
+                Err(failure) => {
+                    let (path, failure) = grammar::advise(doubt, &path, failure);
+                    print(&Shown::failure("", &path, &failure), color)
+                }
+            }
         }
     }
 }

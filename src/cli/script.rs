@@ -14,7 +14,7 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
-use crate::diag::Failure;
+use crate::diag::{Code, Failure};
 
 /// Lines read ahead of the one that runs.
 const AHEAD: usize = 16;
@@ -46,14 +46,15 @@ fn read_file(path: &Path, place: String, sender: &mpsc::Sender<Input>) {
         return read(std::io::stdin().lock(), "<stdin>", sender);
     }
     let name = crate::render::escape(&path.to_string_lossy()).into_owned();
-    match File::open(path) {
-        Ok(file) => read(BufReader::new(file), &name, sender),
-        Err(error) => {
-            let text = Err(Failure::io("open", name, &error));
-            // Nobody listens any more: nothing to say.
-            let _ = sender.blocking_send(Input { place, text });
+    let failure = match File::open(path) {
+        Ok(file) if file.metadata().is_ok_and(|about| about.is_dir()) => {
+            Failure::new(Code::Failed, name, "is a directory, not a script")
         }
-    }
+        Ok(file) => return read(BufReader::new(file), &name, sender),
+        Err(error) => Failure::io("open", name, &error),
+    };
+    // Nobody listens any more: nothing to say.
+    let _ = sender.blocking_send(Input { place, text: Err(failure) });
 }
 
 /// Reads `from` to its end. `name` is what places begin with.
@@ -160,6 +161,14 @@ mod tests {
         assert_eq!(lines(b"a \\\\\nb"), [ok("1", "a \\\\"), ok("2", "b")]);
         assert_eq!(lines(b"a \\\\\\\nb"), [ok("1", "a \\\\ b")]);
         assert!(lines(b"").is_empty());
+    }
+
+    #[test]
+    fn a_directory_is_no_script() {
+        let mut lines = start("/".into(), "exec: ".to_owned()).unwrap();
+        let Input { place, text } = lines.blocking_recv().unwrap();
+        assert_eq!(place + &text.unwrap_err().to_string(), "exec: /: is a directory, not a script");
+        assert!(lines.blocking_recv().is_none());
     }
 
     #[test]

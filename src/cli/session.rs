@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::doctor;
 use super::grammar::{self, Globals, Unparsed, Verb};
-use super::guide::{self, Place};
+use super::guide::Place;
 use super::meta::{Macros, Word};
 use super::pieces;
 use super::printer::Printer;
@@ -108,6 +108,26 @@ impl<'a, S: Submit> Session<'a, S> {
             return shown;
         }
         shown.marking(prompt + wide(&line[..piece.at.start]), wide(&line[piece.at.clone()]))
+    }
+
+    /// The line with its macros replaced, and its words.
+    fn words(&self, line: &str) -> Result<(String, Vec<String>), Refusal> {
+        let (pieces, whole) = pieces::split(line);
+        // The command is told by the words before the one that is to blame.
+        let refuse = |at: Option<usize>, failure| {
+            let before = &line[..at.map_or(0, |at| pieces[at].at.start)];
+            let before = self.macros.expand(before).ok().and_then(|text| shlex::split(&text));
+            Refusal { path: grammar::path(&before.unwrap_or_default()), failure, at }
+        };
+        let text = self.macros.expand(line).map_err(|failure| {
+            let wrong = |piece: &pieces::Piece| self.macros.expand(&line[..piece.at.end]).is_err();
+            refuse(pieces.iter().position(wrong), Box::new(failure))
+        })?;
+        let words = shlex::split(&text).ok_or_else(|| {
+            let at = if whole { None } else { pieces.len().checked_sub(1) };
+            refuse(at, Box::new(Failure::usage("", "a quote or an escape has no end")))
+        })?;
+        Ok((text, words))
     }
 
     /// Names of the macros.
@@ -225,16 +245,11 @@ impl<'a, S: Submit> Session<'a, S> {
             return (Shown::default(), Next::Line);
         }
         let line = text;
-        let text = match self.macros.expand(&line) {
-            Ok(text) => text,
-            Err(failure) => return located("", &failure),
+        let (text, words) = match self.words(&line) {
+            Ok(words) => words,
+            Err(refusal) => return (self.refusal(&line, &refusal, &place, depth), Next::Line),
         };
-        let Some(words) = shlex::split(&text) else {
-            return located("", &Failure::usage("", "a quote or an escape has no end"));
-        };
-        let answer =
-            guide::answer(&words, Place::Script).map_or_else(|| grammar::parse(&words), Err);
-        let parsed = match answer {
+        let parsed = match grammar::parse(&words, Place::Script) {
             Ok(parsed) => parsed,
             Err(Unparsed::Help(help)) => {
                 let color = depth == 0 && self.shell.as_ref().is_some_and(|screen| screen.color);
@@ -259,7 +274,7 @@ impl<'a, S: Submit> Session<'a, S> {
                     (shown.located(&place), Next::Line)
                 }
                 Err(failure) => {
-                    let failure = grammar::advise(parsed.doubt.as_ref(), failure);
+                    let (path, failure) = grammar::advise(parsed.doubt, &path, failure);
                     located(&path, &failure)
                 }
             },

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::grammar::{Parsed, Unparsed, Verb, parse, tree};
+use super::guide::Place;
 use super::vpp::{Here, VPP_COMMANDS, VppCommand};
 use super::words::Refusal;
 use crate::api::{
@@ -16,7 +17,7 @@ fn split(line: &str) -> Vec<String> {
 }
 
 fn parsed(line: &str) -> Parsed {
-    parse(&split(line)).unwrap_or_else(|refused| panic!("{line}: {refused:?}"))
+    parse(&split(line), Place::CommandLine).unwrap_or_else(|refused| panic!("{line}: {refused:?}"))
 }
 
 fn request(line: &str) -> Request {
@@ -27,7 +28,7 @@ fn request(line: &str) -> Request {
 }
 
 fn refused(line: &str) -> (u8, String) {
-    match parse(&split(line)) {
+    match parse(&split(line), Place::CommandLine) {
         Err(Unparsed::Refused(Refusal { path, failure, .. })) => {
             (failure.code as u8, format!("{path}: {failure}"))
         }
@@ -72,7 +73,7 @@ fn the_tree_is_sound_and_every_example_parses() {
         for line in lines.filter(|line| !line.contains('|') && !line.contains("$(")) {
             let line = line.trim_start_matches("sudo ").trim_start_matches("taptool ");
             let line = line.split(" > ").next().unwrap();
-            match parse(&split(line)) {
+            match parse(&split(line), Place::CommandLine) {
                 Ok(_) => {}
                 // The namespace of the examples need not be there.
                 Err(Unparsed::Refused(refusal)) => assert_eq!(refusal.failure.code as u8, 3),
@@ -346,6 +347,8 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
             "create tap: tap%d: an interface name is made of letters, digits, `.', `_' and `-'",
         ),
         ("create tap if-name all", "create tap: if-name all: this name is reserved by the kernel"),
+        ("create all", "create: all: this name is reserved by the kernel"),
+        ("create default", "create: default: this name is reserved by the kernel"),
         (
             "create tap host-ns pid:abc",
             "create tap: host-ns pid:abc: `pid:' is followed by a process number",
@@ -448,6 +451,8 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ("--socket= show", "show: socket `': its value is empty"),
         ("show --color blue", "show: color blue: not one of auto, always, never"),
         ("hold --memory 0", "hold: memory 0: not a size between 16M and 1T (512M, 4G)"),
+        ("history x", "history: x: not a number of lines between 1 and 1000"),
+        ("history 0", "history: 0: not a number of lines between 1 and 1000"),
         ("wait -1", "wait: unknown input `-1'"),
         ("create -x", "create: unknown input `-x'"),
         ("create -- tap0 tap1", "create: unknown input `tap1'"),
@@ -503,7 +508,7 @@ fn a_namespace_that_is_not_there_is_exit_3_and_names_the_path() {
 #[test]
 fn help_and_version_are_not_refusals() {
     for line in ["--help", "-h", "create --help", "cr tap -h", "set", "--version", "show -V"] {
-        match parse(&split(line)) {
+        match parse(&split(line), Place::CommandLine) {
             Err(Unparsed::Help(_)) => assert_ne!(line, "set"),
             Err(Unparsed::Refused(_)) => assert!(matches!(line, "set" | "show -V"), "{line}"),
             Ok(other) => panic!("{line}: {other:?}"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::meta::HISTORY_MAX;
 use crate::units::{Invalid, digits};
 
 /// Longest `wait`, seconds: a day.
@@ -22,6 +23,14 @@ pub(super) fn account(text: &str) -> Result<u32, Invalid> {
 /// Any number; used where this version takes only one of them.
 pub(super) fn count(text: &str) -> Result<u64, Invalid> {
     digits(text).map_or_else(|| invalid("not a number"), Ok)
+}
+
+/// How many of the lines that were typed.
+pub(super) fn lines(text: &str) -> Result<usize, Invalid> {
+    match digits(text) {
+        Some(n) if (1..=HISTORY_MAX).contains(&n) => Ok(n),
+        _ => Err(Invalid(format!("not a number of lines between 1 and {HISTORY_MAX}"))),
+    }
 }
 
 /// `sw_if_index` of an interface.

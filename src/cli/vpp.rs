@@ -22,7 +22,7 @@ pub enum Here {
     Does(&'static [&'static str], &'static str),
     /// A line that is refused by the first words of it, and what to do instead.
     Lacks {
-        /// The command that is refused.
+        /// The command that is refused; `|' between the spellings of a word.
         path: &'static str,
         /// Its arguments, as someone would type them.
         arguments: &'static str,
@@ -36,6 +36,27 @@ pub enum Here {
         /// What to do instead.
         instead: &'static str,
     },
+}
+
+impl VppCommand {
+    /// Every spelling of the command that is refused; none where it is not one.
+    pub fn paths(&self) -> Vec<String> {
+        match self.here {
+            Here::Lacks { path, .. } => spelled(path).iter().map(|words| words.join(" ")).collect(),
+            Here::Does(..) | Here::Refuses { .. } => Vec::new(),
+        }
+    }
+}
+
+/// The words of a path in all their spellings.
+fn spelled(path: &'static str) -> Vec<Vec<&'static str>> {
+    path.split(' ').fold(vec![Vec::new()], |paths, word| {
+        let each = |before: &Vec<&'static str>| {
+            let before = before.clone();
+            word.split('|').map(move |word| [&before[..], &[word]].concat())
+        };
+        paths.iter().flat_map(each).collect()
+    })
 }
 
 const fn does(
@@ -245,8 +266,13 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "tap0 pop 1",
         VLAN,
     ),
-    lacks("create sub-interfaces IF ID ...", "create sub-interfaces", "tap0 10 dot1q 10", VLAN),
-    lacks("show interface vtr|tag", "show interface vtr", "", VLAN),
+    lacks(
+        "create sub-interfaces|sub-interface|sub IF ID ...",
+        "create sub-interfaces|sub-interface|sub",
+        "tap0 10 dot1q 10",
+        VLAN,
+    ),
+    lacks("show interface vtr|tag", "show interface vtr|tag", "tap0", VLAN),
     lacks("set interface tag IF TAG", "set interface tag", "tap0 blue", NAME),
     lacks("set interface name IF NAME", "set interface name", "tap0 blue", NAME),
     lacks(
@@ -344,8 +370,8 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "ping or iperf3 on the host side sends frames",
     ),
     lacks(
-        "create packet-generator interface N",
-        "create packet-generator",
+        "create packet-generator|pg interface N",
+        "create packet-generator|pg",
         "interface 0",
         "`create tap' and a sender on its host side",
     ),
@@ -356,10 +382,34 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "`show --rates' has packets per second",
     ),
     lacks(
-        "create loopback interface ...",
-        "create loopback",
+        "create loopback|loop interface ...",
+        "create loopback|loop",
         "interface",
         "`set interface ip address' gives a tap an address of ours",
+    ),
+    lacks(
+        "create host-interface|af-packet|af_packet name IF ...",
+        "create host-interface|af-packet|af_packet",
+        "name eth0",
+        "only taps are made here; a Linux bridge joins one with eth0: `create ... host-bridge BRIDGE'",
+    ),
+    lacks(
+        "create bond ...",
+        "create bond",
+        "mode lacp id 1",
+        "only taps are made here; `ip link add NAME type bond' bonds host sides",
+    ),
+    lacks(
+        "create memif|vhost-user|vhost|vmxnet3|rdma|avf|virtio|af_xdp|af-xdp|dpdk|interface ...",
+        "create memif|vhost-user|vhost|vmxnet3|rdma|avf|virtio|af_xdp|af-xdp|dpdk|interface",
+        "id 50",
+        "only taps are made here: `create NAME', `create tap id N'",
+    ),
+    lacks(
+        "create vxlan|vxlan-gpe|geneve|gre|gtpu|ipip|ipsec|l2tpv3 ...",
+        "create vxlan|vxlan-gpe|geneve|gre|gtpu|ipip|ipsec|l2tpv3",
+        "tunnel src 10.0.0.1 dst 10.0.0.2",
+        "only taps are made here; tunnels are the host side's: `ip -n NS link add NAME type vxlan ...'",
     ),
     lacks(
         "lcp create IF ...",
@@ -420,8 +470,7 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
 pub(super) fn with_lacking(root: Command) -> Command {
     VPP_COMMANDS.iter().fold(root, |root, row| match row.here {
         Here::Lacks { path, instead, .. } => {
-            let words: Vec<&'static str> = path.split(' ').collect();
-            add(root, &words, instead)
+            spelled(path).iter().fold(root, |root, words| add(root, words, instead))
         }
         Here::Does(..) | Here::Refuses { .. } => root,
     })

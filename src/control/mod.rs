@@ -34,7 +34,7 @@ use tokio::sync::broadcast;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
-use crate::api::{InterfaceRef, LogRow, Outcome, Request, Submit};
+use crate::api::{LogRow, Outcome, Request, Submit};
 use crate::device::{BufferClass, Memory};
 use crate::diag::{Code, Failure};
 use crate::engine::{self, Engine};
@@ -189,8 +189,4 @@ impl Drop for Control {
             task.abort();
         }
     }
-}
-
-fn no_such(which: &InterfaceRef) -> Failure {
-    Failure::new(Code::NotFound, which.to_string(), "no such interface")
 }

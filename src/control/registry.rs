@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Interface;
 use super::log::Log;
-use super::{Interface, no_such};
 use crate::api::InterfaceRef;
-use crate::diag::{Code, Failure};
+use crate::diag::{Code, Failure, edits};
 use crate::units::{IfName, InterfaceId, Kind, SwIfIndex};
 
 /// All interfaces, by number, and what is reserved for those being created.
@@ -154,7 +154,18 @@ impl Registry {
         };
         match found {
             Some(interface) if !interface.deleting => Ok(interface.sw_if_index),
-            _ => Err(no_such(which)),
+            _ => Err(self.no_such(which)),
+        }
+    }
+
+    /// The refusal of an interface that is not there, with the one that was probably meant.
+    pub(super) fn no_such(&self, which: &InterfaceRef) -> Failure {
+        let failure = Failure::new(Code::NotFound, which.to_string(), "no such interface");
+        let InterfaceRef::Name(name) = which else { return failure };
+        let live = self.interfaces.values().filter(|interface| !interface.deleting);
+        match slipped(name.as_str(), live.map(|interface| interface.name.as_str())) {
+            Some(meant) => failure.hint(format!("did you mean `{meant}'")),
+            None => failure,
         }
     }
 
@@ -172,6 +183,15 @@ impl Registry {
     pub(super) fn all(&self) -> impl Iterator<Item = &Interface> {
         self.interfaces.values()
     }
+}
+
+/// The one name that is an edit away. With another number (`tap9`) it is another interface's.
+fn slipped<'a>(name: &str, live: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let number = |name: &str| -> String { name.chars().filter(char::is_ascii_digit).collect() };
+    let given = number(name);
+    let near = |live: &&str| edits(name, live) == 1 && (given.is_empty() || given == number(live));
+    let mut near = live.filter(near);
+    near.next().filter(|_| near.next().is_none())
 }
 
 #[cfg(test)]
@@ -216,6 +236,18 @@ mod tests {
         assert_eq!(failure.code, Code::Exists);
         registry.release(&reservation);
         assert!(registry.pick(Kind::Tap, Some(&name("eth0")), None, None).is_ok());
+    }
+
+    #[test]
+    fn a_name_is_a_slip_of_the_one_that_is_an_edit_away_and_has_its_number() {
+        let slip = |name, live: &[&'static str]| slipped(name, live.iter().copied());
+        for name in ["tapp0", "tpa0", "ta0", "tsp0", "tap"] {
+            assert_eq!(slip(name, &["tap0", "eth7"]), Some("tap0"), "{name}");
+        }
+        for name in ["tap9", "tap00", "tap10", "0tap", "eth0", "tap0"] {
+            assert_eq!(slip(name, &["tap0"]), None, "{name}");
+        }
+        assert_eq!(slip("tap", &["tap0", "tap1"]), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::interface::{Interface, Queue};
 use super::registry::Registry;
-use super::{Shared, no_such, process, thread};
+use super::{Shared, process, thread};
 use crate::api::{
     self, ClearRequest, ErrorRow, InterfaceRef, QueueState, Reply, RingEntry, ShowRequest, State,
 };
@@ -68,7 +68,7 @@ fn select<'a>(
             InterfaceRef::Name(name) => i.name == *name,
             InterfaceRef::Index(index) => i.sw_if_index == *index,
         });
-        let interface = named.ok_or_else(|| no_such(name))?;
+        let interface = named.ok_or_else(|| registry.no_such(name))?;
         if !of_kind(&interface) {
             let kind = kind.map_or_else(String::new, |k| k.to_string());
             return Err(Failure::usage(name.to_string(), format!("not a {kind} interface")));

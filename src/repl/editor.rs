@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::helper::Assistant;
 use super::history;
-use crate::cli::Guide;
+use crate::cli::{Guide, HISTORY_MAX};
 use crate::diag::Failure;
 
 /// Messages that wait for a key at most; more are dropped.
@@ -88,7 +88,7 @@ impl Editor {
         let config = Config::builder()
             .edit_mode(EditMode::Emacs)
             .completion_type(CompletionType::List)
-            .max_history_size(history::LINES_MAX)
+            .max_history_size(HISTORY_MAX)
             .map_err(refused)?
             .color_mode(if color { ColorMode::Enabled } else { ColorMode::Disabled })
             .build();

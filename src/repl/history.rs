@@ -4,9 +4,6 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-/// Lines that are kept.
-pub(super) const LINES_MAX: usize = 1000;
-
 /// The file of this user, made with mode 0600 if need be: `$XDG_STATE_HOME/taptool/history`, else
 /// ~/.local/state/taptool/history. None where there is no such place.
 pub(super) fn file() -> Option<PathBuf> {

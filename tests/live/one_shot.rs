@@ -113,6 +113,17 @@ fn a_refusal_of_the_holder_has_its_code_and_message_and_changes_nothing() {
             ("create tap1 --netns a --bridge br7", 3, "br7"),
             ("create tap1 --netns nowhere", 3, "`ip netns add nowhere'"),
             ("delete tap9", 3, "delete: tap9: no such interface\n"),
+            ("delete tapp0", 3, "delete: tapp0: no such interface\n  did you mean `tap0'\n"),
+            (
+                "show tpa0",
+                3,
+                "show: `tpa0' is neither a table nor an interface\n  did you mean `tap0'\n",
+            ),
+            (
+                "show tap tap0 desc",
+                3,
+                "show tap: desc: no such interface\n  did you mean `descriptors'\n",
+            ),
             ("delete tap0 tap9", 3, "delete: tap9: no such interface\n"),
             ("xconnect tap0 tap0", 2, "xconnect"),
             ("set interface ip address del tap0 10.9.0.2/24", 3, "10.9.0.2/24"),
@@ -386,7 +397,10 @@ fn a_script_is_a_client_whose_interfaces_stay() {
         let exec = format!("exec {}", script.display());
         let (code, stdout, stderr) = world.run(&exec);
         assert_eq!((code, stdout.as_str()), (3, "tap0\ntap1\n"), "{stderr}");
-        assert_eq!(stderr, format!("{}:5: show: tap9: no such interface\n", script.display()));
+        assert_eq!(
+            stderr,
+            format!("{}:5: show: `tap9' is neither a table nor an interface\n", script.display())
+        );
         assert_eq!(world.links("a"), ["tap0", "tap1"]);
         world.done("delete --all");
         world.nothing_left();

@@ -74,7 +74,7 @@ fn is_told_what_is_wrong_and_what_comes_next(terminal: &mut Terminal) {
         terminal.line("s tap0"),
         "         ^\nambiguous input `s'\n  could be `show', `set'\n"
     );
-    assert_eq!(terminal.line("show tap9"), "show: tap9: no such interface\n");
+    assert_eq!(terminal.line("show tap9"), "show: `tap9' is neither a table nor an interface\n");
     // In the middle of a line, and the line goes on from there.
     let next = terminal.line("create tap1 host-ns foo host-mtu-size ?");
     assert!(next.starts_with("  N  MTU, bytes, 68-65521 [default: 1500]"), "{next}");
@@ -193,13 +193,26 @@ fn uses_macros_and_looks_back(terminal: &mut Terminal) {
     assert!(shown.contains("foo:tap4"), "{shown}");
     terminal.silent("undefine NS");
     let refused = terminal.line("create tap5 host-ns $(NS)");
-    assert_eq!(refused, "unknown macro `NS'\n  there are `PLACE'\n");
+    assert_eq!(
+        refused,
+        "                             ^^^^^\n\
+         create: unknown macro `NS'\n  there are `PLACE'\n"
+    );
     let history = terminal.line("history 3");
     let lines: Vec<&str> = history.lines().map(|line| line.trim_start()).collect();
     assert_eq!(lines.len(), 3, "{history}");
     assert!(lines[0].ends_with("  undefine NS"), "{history}");
     assert!(lines[1].ends_with("  create tap5 host-ns $(NS)"), "{history}");
     assert!(lines[2].ends_with("  history 3"), "{history}");
+    let refused = terminal.line("sh tap 'tap0");
+    assert_eq!(refused, "                ^^^^^\nshow tap: a quote or an escape has no end\n");
+    let refused = terminal.line("foo");
+    assert_eq!(refused, "         ^^^\nunknown input `foo'\n  `?' lists the commands\n");
+    let refused = terminal.line("history x");
+    assert!(
+        refused.ends_with("\nhistory: x: not a number of lines between 1 and 1000\n"),
+        "{refused}"
+    );
 }
 
 fn detaches(world: &World, mut terminal: Terminal) {

@@ -181,18 +181,29 @@ fn a_line_may_ask_for_json_itself() {
 #[test]
 fn the_first_failing_line_ends_it_with_its_code_and_removes_everything() {
     for (script, code, err) in [
-        ("show\nshow bad\nshow\n", Code::NotFound, "f:2: show: bad: no such interface\n"),
+        (
+            "show\nshow bad\nshow\n",
+            Code::NotFound,
+            "f:2: show: `bad' is neither a table nor an interface\n",
+        ),
         (
             "show\n\nshow erors\nshow\n",
             Code::NotFound,
-            "f:3: show: erors: no such interface\n  did you mean `show errors'\n",
+            "f:3: show: `erors' is neither a table nor an interface\n  did you mean `show errors'\n",
         ),
         (
             "show\ncreate tap rx-ring-size 300\nshow\n",
             Code::Usage,
             "f:2: create tap: rx-ring-size 300: not a power of two between 64 and 32768\n",
         ),
-        ("show\nshow 'tap0\nshow\n", Code::Usage, "f:2: a quote or an escape has no end\n"),
+        ("show\nshow 'tap0\nshow\n", Code::Usage, "f:2: show: a quote or an escape has no end\n"),
+        (
+            "show\nshow tap $(Y)\nshow\n",
+            Code::Usage,
+            "f:2: show tap: unknown macro `Y'\n  `define NAME VALUE' makes one\n",
+        ),
+        ("show\nexec /\nshow\n", Code::Failed, "f:2: exec: /: is a directory, not a script\n"),
+        ("show\nfoo\nshow\n", Code::Usage, "f:2: unknown input `foo'\n  `?' lists the commands\n"),
         (
             "show\nhold\nshow\n",
             Code::Usage,

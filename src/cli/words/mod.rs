@@ -12,7 +12,9 @@
 //! * a positional of trailing words takes the rest of the line as it is;
 //! * an optional positional that shares its value name with an option (`[NAME]` and
 //!   `--if-name <NAME>`) invents a name. It stands before any bare-word option, and a word of the
-//!   grammar or a slip of one is no such name; that option is the remedy.
+//!   grammar or a slip of an option is no such name; that option is the remedy, with those whose
+//!   value name ends in it (`--host-if-name <HOST-NAME>`). What a name is doubted for is said when
+//!   nothing else is wrong with the line.
 
 mod nearest;
 mod partial;
@@ -24,12 +26,13 @@ use clap::{Arg, Command};
 
 pub(crate) use partial::{Partial, partial};
 use tree::{
-    Child, bare_option, bare_words, child, children, find_long, in_grammar, lacking, longs,
-    naming_option, place,
+    Child, bare_option, bare_words, child, children, find_long, in_grammar, lacked, lacking, longs,
+    naming_options, place,
 };
 
 use crate::diag::Failure;
 use crate::render::escape;
+use crate::units::IfName;
 
 /// Longest piece of the input that an error quotes, characters.
 const QUOTED_MAX: usize = 30;
@@ -45,13 +48,17 @@ pub(crate) struct Line {
     pub doubt: Option<Doubt>,
 }
 
-/// A word taken as a name, and what it resembles: a command, or an option of this one.
+/// A word taken as a name, and what else it may be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Doubt {
     /// The word.
     pub word: String,
-    /// What was probably meant.
-    pub meant: String,
+    /// It stands where a sub-command could.
+    pub first: bool,
+    /// What it resembles: a command, or an option of this one.
+    pub meant: Option<String>,
+    /// What it abbreviates: a command that this version lacks.
+    pub lacked: Option<Refusal>,
 }
 
 /// A line that is no command, and how far it was one.
@@ -65,12 +72,13 @@ pub(crate) struct Refusal {
     pub at: Option<usize>,
 }
 
-/// Resolves `words` against the command tree under `root`.
-pub(crate) fn resolve(root: &Command, words: &[String]) -> Result<Line, Refusal> {
-    let mut walk = Walk::new(root);
+/// Resolves `words` against the command tree under `root`. `help` is the word that lists the
+/// commands.
+pub(crate) fn resolve(root: &Command, words: &[String], help: &str) -> Result<Line, Refusal> {
+    let mut walk = Walk { help, ..Walk::new(root) };
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
-        let at = words.len() - rest.as_slice().len() - 1;
+        walk.at = Some(words.len() - rest.as_slice().len() - 1);
         let step = if word == "--" {
             walk.argv.push(word.clone());
             rest.by_ref().try_for_each(|word| walk.literal(word))
@@ -78,11 +86,12 @@ pub(crate) fn resolve(root: &Command, words: &[String]) -> Result<Line, Refusal>
             walk.step(word, &mut rest)
         };
         if let Err(failure) = step {
-            return Err(walk.refusal(failure, Some(at)));
+            return Err(walk.refusal(failure));
         }
     }
+    walk.at = None;
     if let Err(failure) = walk.complete() {
-        return Err(walk.refusal(failure, None));
+        return Err(walk.refusal(failure));
     }
     let names = walk.argv.iter().position(|word| word == "--").unwrap_or(walk.argv.len());
     walk.argv.splice(names..names, walk.late);
@@ -105,6 +114,10 @@ fn unknown(word: &str) -> Failure {
 struct Walk<'a> {
     root: &'a Command,
     node: &'a Command,
+    /// Lists the commands.
+    help: &'a str,
+    /// The number of the word that is looked at, or is to blame.
+    at: Option<usize>,
     path: Vec<&'a str>,
     argv: Vec<String>,
     /// Something of this node was given, so its sub-commands are over.
@@ -113,6 +126,10 @@ struct Walk<'a> {
     bare_option: bool,
     positionals: usize,
     doubt: Option<Doubt>,
+    /// The name that is invented here, and its place on the line.
+    named: Option<(Option<usize>, String)>,
+    /// Why that is no name after all.
+    misnamed: Option<Failure>,
     /// The commands above this one, without the first.
     above: Vec<&'a Command>,
     /// Options of those, which clap takes behind everything else.
@@ -124,19 +141,23 @@ impl<'a> Walk<'a> {
         Self {
             root,
             node: root,
+            help: "--help",
+            at: None,
             path: Vec::new(),
             argv: Vec::new(),
             begun: false,
             bare_option: false,
             positionals: 0,
             doubt: None,
+            named: None,
+            misnamed: None,
             above: Vec::new(),
             late: Vec::new(),
         }
     }
 
-    fn refusal(&self, failure: Failure, at: Option<usize>) -> Refusal {
-        Refusal { path: self.path.join(" "), failure: Box::new(failure), at }
+    fn refusal(&self, failure: Failure) -> Refusal {
+        Refusal { path: self.path.join(" "), failure: Box::new(failure), at: self.at }
     }
 
     /// A word before any `--`, and its value.
@@ -213,12 +234,16 @@ impl<'a> Walk<'a> {
                     self.abbreviates_safely(word, next)?;
                     return self.descend(next);
                 }
-                Child::Several(names) => {
-                    let names: Vec<String> = names.into_iter().map(quoted).collect();
-                    return Err(Failure::usage("", format!("ambiguous input {}", quoted(word)))
-                        .hint(format!("could be {}", names.join(", "))));
-                }
+                Child::Several(names) => return Err(ambiguous(word, &names, "could be")),
                 Child::None => {}
+            }
+            // Where a name may stand it may be one.
+            match lacked(self.node, word) {
+                Child::One(next) if place(self.node, 0).is_none() => return self.descend(next),
+                Child::Several(names) if place(self.node, 0).is_none() => {
+                    return Err(ambiguous(word, &names, "not in this version:"));
+                }
+                _ => {}
             }
         }
         if let Some(arg) = bare_option(self.node, word) {
@@ -235,7 +260,7 @@ impl<'a> Walk<'a> {
         let place = place(self.node, self.positionals);
         // An option that may not stand bare is no name either.
         let Some(place) = place.filter(|_| find_long(self.node, word).is_none()) else {
-            return Err(self.unknown_word(word));
+            return Err(self.refused_word(word));
         };
         if place.is_trailing_var_arg_set() {
             // The rest is text, not words of the grammar.
@@ -244,18 +269,14 @@ impl<'a> Walk<'a> {
             self.argv.extend(rest.cloned());
             return Ok(());
         }
-        if let Some(remedy) = naming_option(self.node, place) {
+        if !naming_options(self.node, place).is_empty() {
             if self.bare_option {
-                return Err(self.unknown_word(word));
+                return Err(self.refused_word(word));
             }
-            self.may_name(word, remedy)?;
+            self.named = Some((self.at, word.to_owned()));
+            self.misnamed = self.may_name(word, place).err();
         } else if self.doubt.is_none() {
-            let command = nearest::slip(word, children(self.node)).filter(|_| !self.begun);
-            let meant = match command {
-                Some(command) => Some([&self.path[..], &[command]].concat().join(" ")),
-                None => nearest::slip(word, bare_words(self.node)).map(str::to_owned),
-            };
-            self.doubt = meant.map(|meant| Doubt { word: word.to_owned(), meant });
+            self.doubt = self.doubt(word);
         }
         self.begun = true;
         self.positionals += 1;
@@ -266,14 +287,39 @@ impl<'a> Walk<'a> {
     /// Where a name may stand too, half a sub-command could be one: nobody guesses which.
     fn abbreviates_safely(&self, word: &str, next: &Command) -> Result<(), Failure> {
         let whole = next.get_name();
-        let remedy = place(self.node, 0).and_then(|place| naming_option(self.node, place));
+        let remedy = place(self.node, 0).and_then(|place| self.remedy(word, place));
         match remedy {
-            Some(option) if word != whole => {
+            Some(remedy) if word != whole => {
                 Err(Failure::usage("", format!("ambiguous input {}", quoted(word)))
-                    .hint(format!("write {}, or as a name: `--{option} {word}'", quoted(whole))))
+                    .hint(format!("write {}, or as a name: {remedy}", quoted(whole))))
             }
             _ => Ok(()),
         }
+    }
+
+    /// What else `word` may be than a name of something that is there.
+    fn doubt(&self, word: &str) -> Option<Doubt> {
+        let first = !self.begun && self.node.has_subcommands();
+        let command = nearest::slip(word, children(self.node), 2).filter(|_| first);
+        let option = || {
+            let words = || bare_words(self.node);
+            let begun = |option: &&str| word.len() > 2 && option.starts_with(word);
+            nearest::slip(word, words(), 2).or_else(|| words().find(begun)).map(str::to_owned)
+        };
+        let meant = match command {
+            Some(command) => Some([&self.path[..], &[command]].concat().join(" ")),
+            None => option(),
+        };
+        let lacked = match lacked(self.node, word) {
+            Child::One(command) if first => Some(Refusal {
+                path: [&self.path[..], &[command.get_name()]].concat().join(" "),
+                failure: Box::new(not_supported(command)),
+                at: self.at,
+            }),
+            _ => None,
+        };
+        let doubtful = first || meant.is_some();
+        doubtful.then(|| Doubt { word: word.to_owned(), first, meant, lacked })
     }
 
     /// A word after `--`.
@@ -289,11 +335,7 @@ impl<'a> Walk<'a> {
     fn descend(&mut self, next: &'a Command) -> Result<(), Failure> {
         self.path.push(next.get_name());
         if lacking(next) {
-            let refusal = Failure::usage("", "not supported in this version");
-            return Err(match next.get_about() {
-                Some(instead) => refusal.hint(instead.to_string()),
-                None => refusal,
-            });
+            return Err(not_supported(next));
         }
         self.above.push(self.node);
         self.node = next;
@@ -302,7 +344,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether the line may end here.
-    fn complete(&self) -> Result<(), Failure> {
+    fn complete(&mut self) -> Result<(), Failure> {
+        if let Some(failure) = self.misnamed.take() {
+            self.blame_name();
+            return Err(failure);
+        }
         let asks = |arg: &String| matches!(arg.as_str(), "--help" | "-h" | "--version" | "-V");
         if !self.node.is_subcommand_required_set() || self.argv.iter().any(asks) {
             return Ok(());
@@ -310,20 +356,57 @@ impl<'a> Walk<'a> {
         Err(Failure::usage("", "incomplete command").hint(goes_on(self.node)))
     }
 
+    /// The name is to blame, not the word that is looked at.
+    fn blame_name(&mut self) {
+        self.at = self.named.as_ref().and_then(|(at, _)| *at);
+    }
+
+    /// The options that make `word` a name all the same; none where it can be none.
+    fn remedy(&self, word: &str, place: &Arg) -> Option<String> {
+        IfName::new(word).ok()?;
+        let options = naming_options(self.node, place).into_iter();
+        let options: Vec<String> = options.map(|option| format!("--{option} {word}")).collect();
+        (!options.is_empty()).then(|| options.join(" "))
+    }
+
     /// Whether `word` may be the name of something new.
-    fn may_name(&self, word: &str, remedy: &str) -> Result<(), Failure> {
-        let remedy = format!("--{remedy} {}", escape(word));
+    fn may_name(&self, word: &str, place: &Arg) -> Result<(), Failure> {
+        let remedy = self.remedy(word, place);
         if in_grammar(self.root, word) {
+            let Some(remedy) = remedy else { return Ok(()) };
             let why = format!("{} is a word of the commands, not a name", quoted(word));
             return Err(
                 Failure::usage("", why).hint(format!("to use it as a name all the same: {remedy}"))
             );
         }
-        let candidates = bare_words(self.node).chain(children(self.node));
-        match nearest::slip(word, candidates) {
-            Some(meant) => Err(unknown(word)
-                .hint(format!("did you mean {}; or, as a name: {remedy}", quoted(meant)))),
-            None => Ok(()),
+        // What can be made (`tap`) is a good beginning of a name (`tapa`).
+        let group = if self.node.has_subcommands() { Some(&self.node) } else { self.above.last() };
+        let noun = |word: &&str| group.is_some_and(|node| node.find_subcommand(word).is_some());
+        let options = bare_words(self.node).filter(|word| !noun(word));
+        let Some(meant) = nearest::slip(word, options, 1) else { return Ok(()) };
+        let hint = format!("did you mean {}", quoted(meant));
+        Err(unknown(word).hint(match remedy {
+            Some(remedy) => format!("{hint}; or, as a name: {remedy}"),
+            None => hint,
+        }))
+    }
+
+    /// The refusal of a bare word that has no place, unless it is the name before it that has none.
+    fn refused_word(&mut self, word: &str) -> Failure {
+        let failure = self.unknown_word(word);
+        if failure.hint.is_some() {
+            return failure;
+        }
+        let mistyped = self.named.as_ref().and_then(|(_, name)| {
+            let noun = nearest::one_edit(name, children(self.node))?;
+            Some(unknown(name).hint(format!("did you mean {}", quoted(noun))))
+        });
+        match self.misnamed.take().or(mistyped) {
+            Some(failure) => {
+                self.blame_name();
+                failure
+            }
+            None => failure,
         }
     }
 
@@ -347,7 +430,9 @@ impl<'a> Walk<'a> {
             Some(meant) => unknown(word).hint(format!("did you mean {}", quoted(meant))),
             None if self.path.is_empty() && word == self.root.get_name() => unknown(word)
                 .hint("a line of a script begins with the command: `show', not `taptool show'"),
-            None if self.path.is_empty() => unknown(word).hint("`--help' lists the commands"),
+            None if self.path.is_empty() => {
+                unknown(word).hint(format!("{} lists the commands", quoted(self.help)))
+            }
             None if !after_options => unknown(word).hint(goes_on(self.node)),
             None => match few_flags(self.node) {
                 Some(flags) => unknown(word).hint(format!("goes on with {flags}")),
@@ -364,6 +449,20 @@ impl<'a> Walk<'a> {
             }
             None => unknown(word),
         }
+    }
+}
+
+fn ambiguous(word: &str, names: &[&str], hint: &str) -> Failure {
+    let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    Failure::usage("", format!("ambiguous input {}", quoted(word)))
+        .hint(format!("{hint} {}", names.join(", ")))
+}
+
+fn not_supported(command: &Command) -> Failure {
+    let refusal = Failure::usage("", "not supported in this version");
+    match command.get_about() {
+        Some(instead) => refusal.hint(instead.to_string()),
+        None => refusal,
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use clap::{Arg, ArgAction, Command};
 
 use super::Walk;
-use super::tree::{bare_option, bare_words, find_long, naming_option, place};
+use super::tree::{bare_option, bare_words, find_long, naming_options, place};
 
 /// The words before the one that is being typed, resolved.
 #[derive(Debug)]
@@ -42,6 +42,9 @@ pub(crate) fn partial<'a>(root: &'a Command, words: &[String]) -> Option<Partial
             walk.step(word, &mut rest).ok()?;
         }
     }
+    if walk.misnamed.is_some() {
+        return None;
+    }
     Some(Partial {
         value_of,
         positionals: walk.positionals,
@@ -72,7 +75,7 @@ impl<'a> Partial<'a> {
 
     /// The positional argument that a bare word would be.
     pub fn place(&self) -> Option<&'a Arg> {
-        let names = |arg: &&Arg| naming_option(self.node, arg).is_some();
+        let names = |arg: &&Arg| !naming_options(self.node, arg).is_empty();
         place(self.node, self.positionals).filter(|arg| !(self.bare_option && names(arg)))
     }
 

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cli::grammar::tree;
+use crate::cli::guide::Place;
 use crate::cli::vpp::{Here, VPP_COMMANDS, with_lacking};
 
 fn full() -> Command {
@@ -14,14 +15,14 @@ fn split(line: &str) -> Vec<String> {
 }
 
 fn argv(line: &str) -> String {
-    match resolve(&full(), &split(line)) {
+    match resolve(&full(), &split(line), "--help") {
         Ok(resolved) => resolved.argv.join(" "),
         Err(refusal) => panic!("{line}: {refusal:?}"),
     }
 }
 
 fn refused(line: &str) -> String {
-    match resolve(&full(), &split(line)) {
+    match resolve(&full(), &split(line), "--help") {
         Err(Refusal { path, failure, .. }) => format!("{path}: {failure}"),
         Ok(resolved) => panic!("{line}: {resolved:?}"),
     }
@@ -75,7 +76,7 @@ fn command_paths_abbreviate_and_an_exact_word_wins() {
         ("g tap0 on", "gso tap0 on"),
         ("cl int", "clear interfaces"),
     ] {
-        match resolve(&full(), &split(line)) {
+        match resolve(&full(), &split(line), "--help") {
             Ok(resolved) => assert_eq!(resolved.argv.join(" "), expected, "{line}"),
             Err(refusal) => assert_eq!(line, "c tap", "{refusal:?}"),
         }
@@ -83,7 +84,7 @@ fn command_paths_abbreviate_and_an_exact_word_wins() {
     // Half a sub-command where a name may stand could be a name.
     assert_eq!(
         refused("cr ta"),
-        "create: ambiguous input `ta'\n  write `tap', or as a name: `--if-name ta'"
+        "create: ambiguous input `ta'\n  write `tap', or as a name: --if-name ta --host-if-name ta"
     );
     assert_eq!(refused("s"), ": ambiguous input `s'\n  could be `show', `set'");
     assert_eq!(
@@ -106,7 +107,7 @@ fn every_prefix_of_every_path_means_that_path_or_lists_it() {
                 let mut words = path.to_vec();
                 words.push(child.get_name()[..end].to_owned());
                 words.push("--help".into());
-                match resolve(root, &words) {
+                match resolve(root, &words, "--help") {
                     Ok(line) => {
                         assert!(line.path.ends_with(child.get_name()), "{words:?}: {line:?}");
                     }
@@ -133,23 +134,23 @@ fn what_is_nothing_is_refused_with_its_token() {
         ("create tap id 0 tap1", "create tap: unknown input `tap1'"),
         (
             "create tap gsoo",
-            "create tap: unknown input `gsoo'\n  did you mean `gso'; or, as a name: --if-name gsoo",
+            "create tap: unknown input `gsoo'\n  did you mean `gso'; or, as a name: --if-name gsoo --host-if-name gsoo",
         ),
         (
             "create tap host-if foo",
-            "create tap: unknown input `host-if'\n  did you mean `host-if-name'; or, as a name: --if-name host-if",
+            "create tap: unknown input `host-if'\n  did you mean `host-if-name'; or, as a name: --if-name host-if --host-if-name host-if",
         ),
         (
             "create tap show",
-            "create tap: `show' is a word of the commands, not a name\n  to use it as a name all the same: --if-name show",
+            "create tap: `show' is a word of the commands, not a name\n  to use it as a name all the same: --if-name show --host-if-name show",
         ),
         (
             "create tap tap",
-            "create tap: `tap' is a word of the commands, not a name\n  to use it as a name all the same: --if-name tap",
+            "create tap: `tap' is a word of the commands, not a name\n  to use it as a name all the same: --if-name tap --host-if-name tap",
         ),
         (
             "create tap json",
-            "create tap: `json' is a word of the commands, not a name\n  to use it as a name all the same: --if-name json",
+            "create tap: `json' is a word of the commands, not a name\n  to use it as a name all the same: --if-name json --host-if-name json",
         ),
         ("create tap tap0 --gsoo", "create tap: unknown input `--gsoo'\n  did you mean `--gso'"),
         ("create tap tap0 --gs", "create tap: unknown input `--gs'\n  did you mean `--gso'"),
@@ -188,10 +189,17 @@ fn what_vpp_has_and_this_lacks_is_refused_with_what_to_do_instead() {
     let mut lacking = 0;
     for row in VPP_COMMANDS {
         let Here::Lacks { path, arguments, instead } = row.here else { continue };
-        let expected = format!("{path}: not supported in this version\n  {instead}");
-        assert_eq!(refused(path), expected);
-        assert_eq!(refused(&format!("{path} {arguments}")), expected);
-        lacking += 1;
+        for path in row.paths() {
+            let expected = format!("{path}: not supported in this version\n  {instead}");
+            assert_eq!(refused(&path), expected);
+            assert_eq!(refused(&format!("{path} {arguments}")), expected);
+            lacking += 1;
+        }
+        // Whatever the table promises to refuse.
+        for grammar in row.grammar.split(", ") {
+            let words: Vec<&str> = grammar.split(' ').take(path.split(' ').count()).collect();
+            assert_eq!(words.join(" "), path, "{row:?}");
+        }
     }
     assert!(lacking > 40, "{lacking}");
 }
@@ -205,12 +213,85 @@ fn a_quoted_token_is_short_and_harmless() {
 
 #[test]
 fn a_name_that_resembles_a_command_is_remembered() {
-    let resolved = resolve(&full(), &split("show erors")).unwrap();
-    assert_eq!(resolved.doubt.unwrap().meant, "show errors");
-    let resolved = resolve(&full(), &split("show tap tap0 descriptor")).unwrap();
-    let doubt = resolved.doubt.unwrap();
-    assert_eq!((&*doubt.word, &*doubt.meant), ("descriptor", "descriptors"));
-    assert_eq!(resolve(&full(), &split("show tap0")).unwrap().doubt, None);
+    let doubt = |line: &str| resolve(&full(), &split(line), "--help").unwrap().doubt;
+    let meant = |line: &str| doubt(line).map(|doubt| (doubt.word, doubt.meant.unwrap()));
+    let is = |word: &str, meant: &str| Some((word.to_owned(), meant.to_owned()));
+    assert_eq!(meant("show erors"), is("erors", "show errors"));
+    assert_eq!(meant("show tap tap0 descriptor"), is("descriptor", "descriptors"));
+    assert_eq!(meant("show tap tap0 desc"), is("desc", "descriptors"));
+    assert_eq!(doubt("show tap tap0"), None);
+    let tap0 = doubt("show tap0").unwrap();
+    assert_eq!((tap0.first, tap0.meant, tap0.lacked), (true, None, None));
+}
+
+#[test]
+fn the_beginning_of_what_is_lacked_is_refused_where_no_name_may_stand() {
+    for (line, path) in [
+        ("set int promisc on tap0", "set interface promiscuous"),
+        ("set int feat gso tap0 enable", "set interface feature"),
+        ("cl hardware", "clear hardware-interfaces"),
+        ("clear run", "clear runtime"),
+        ("tr add tap-input 5", "trace"),
+        ("packet new", "packet-generator"),
+    ] {
+        let said = refused(line);
+        assert!(said.starts_with(&format!("{path}: not supported in this version\n")), "{said}");
+    }
+    assert_eq!(
+        refused("set int rx"),
+        "set interface: ambiguous input `rx'\n  not in this version: `rx-mode', `rx-placement'"
+    );
+    // An interface may have that name.
+    for (line, path) in [
+        ("sh buf", "show buffers"),
+        ("sh mem", "show memory"),
+        ("show bridge", "show bridge-domain"),
+        ("sh tr", "show trace"),
+        ("show fi", "show files"),
+        ("show int vt", "show interface vtr"),
+        ("show int ta", "show interface tag"),
+    ] {
+        let doubt = resolve(&full(), &split(line), "--help").unwrap().doubt.unwrap();
+        let lacked = doubt.lacked.unwrap();
+        assert_eq!(lacked.path, path);
+        assert!(lacked.failure.to_string().starts_with("not supported in this version\n"));
+    }
+    // What there is wins.
+    for (line, expected) in [("sh t", ""), ("sh th", "show threads"), ("und X", "undefine X")] {
+        let resolved = resolve(&full(), &split(line), "--help");
+        assert_eq!(resolved.map(|line| line.argv.join(" ")).unwrap_or_default(), expected);
+    }
+}
+
+#[test]
+fn a_name_may_resemble_what_is_made() {
+    for name in ["tapa", "tapb", "tapx", "taps", "tape", "tuna", "tap-a", "foo", "bonds"] {
+        for line in ["create", "create tap"] {
+            assert_eq!(
+                argv(&format!("{line} {name} netns foo")),
+                format!("{line} {name} --netns=foo")
+            );
+        }
+    }
+    for (line, expected) in [
+        ("create tapx --nets foo", "create: unknown input `--nets'\n  did you mean `--netns'"),
+        ("create gsoo --nets foo", "create: unknown input `--nets'\n  did you mean `--netns'"),
+        ("create tapx respnd", "create: unknown input `respnd'\n  did you mean `respond'"),
+        ("create tpa tap0", "create: unknown input `tpa'\n  did you mean `tap'"),
+        ("create taps tap0 netns foo", "create: unknown input `taps'\n  did you mean `tap'"),
+        ("create foo tap0", "create: unknown input `tap0'"),
+        (
+            "create gsoo tap0",
+            "create: unknown input `gsoo'\n  did you mean `gso'; or, as a name: --if-name gsoo --host-if-name gsoo",
+        ),
+    ] {
+        assert_eq!(refused(line), expected, "{line}");
+    }
+    let at = |line: &str| resolve(&full(), &split(line), "--help").unwrap_err().at;
+    assert_eq!((at("create tpa tap0"), at("create gsoo id 3")), (Some(1), Some(1)));
+    // Reserved names are clap's to refuse: no option makes them names.
+    assert_eq!(argv("create all"), "create all");
+    assert_eq!(argv("create default"), "create default");
 }
 
 /// Keywords of `create tap` that are long enough for a slip of them to be told from a name.
@@ -241,7 +322,7 @@ fn slips() -> impl Strategy<Value = (String, String)> {
 proptest! {
     #[test]
     fn arbitrary_words_never_panic(words in proptest::collection::vec(".*", 0..6)) {
-        let _ = resolve(&full(), &words);
+        let _ = resolve(&full(), &words, "--help");
     }
 
     #[test]
@@ -255,7 +336,7 @@ proptest! {
         ),
     ) {
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-        let _ = crate::cli::grammar::parse(&words);
+        let _ = crate::cli::grammar::parse(&words, Place::CommandLine);
     }
 
     #[test]
@@ -264,7 +345,7 @@ proptest! {
         for line in ["create tap", "create tap tap0", "create tap0", "create tap id 0"] {
             let mut words = split(line);
             words.push(slip.clone());
-            let resolved = resolve(&full(), &words);
+            let resolved = resolve(&full(), &words, "--help");
             // A first dash makes it an unknown option, which is as good a refusal.
             prop_assert!(resolved.is_err() || slip.starts_with('-') && !slip.starts_with("--"),
                 "{word} mistyped as {slip} after {line}: {resolved:?}");
@@ -275,7 +356,7 @@ proptest! {
     fn whatever_follows_two_dashes_stays_as_it_is(words in proptest::collection::vec(".*", 0..4)) {
         let mut line = vec!["delete".to_owned(), "--".to_owned()];
         line.extend(words.clone());
-        let resolved = resolve(&full(), &line).unwrap();
+        let resolved = resolve(&full(), &line, "--help").unwrap();
         prop_assert_eq!(&resolved.argv[2..], &words[..]);
     }
 }

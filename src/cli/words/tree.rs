@@ -13,15 +13,24 @@ pub(super) enum Child<'a> {
 }
 
 /// The sub-command that `word` means. Hidden ones are found by their whole word only, so that
-/// what a version lacks never makes a prefix ambiguous.
+/// what a version lacks never makes a prefix ambiguous; see [`lacked`].
 pub(super) fn child<'a>(node: &'a Command, word: &str) -> Child<'a> {
     let named = |c: &&Command| c.get_name() == word || c.get_all_aliases().any(|a| a == word);
     if let Some(exact) = node.get_subcommands().find(named) {
         return Child::One(exact);
     }
+    begun(node, word, |c| !c.is_hide_set())
+}
+
+/// What this version lacks and `word` is the beginning of.
+pub(super) fn lacked<'a>(node: &'a Command, word: &str) -> Child<'a> {
+    begun(node, word, lacking)
+}
+
+fn begun<'a>(node: &'a Command, word: &str, kind: impl Fn(&Command) -> bool) -> Child<'a> {
     let begins = |c: &&Command| !word.is_empty() && c.get_name().starts_with(word);
     let mut found: Vec<&Command> =
-        node.get_subcommands().filter(|c| !c.is_hide_set()).filter(begins).collect();
+        node.get_subcommands().filter(|c| kind(c)).filter(begins).collect();
     match (found.pop(), found.is_empty()) {
         (None, _) => Child::None,
         (Some(one), true) => Child::One(one),
@@ -71,14 +80,20 @@ pub(super) fn place(node: &Command, taken: usize) -> Option<&Arg> {
     node.get_positionals().nth(taken).or_else(|| node.get_positionals().last().filter(many))
 }
 
-/// The option that gives what `place` gives, if there is one.
-pub(super) fn naming_option<'a>(node: &'a Command, place: &Arg) -> Option<&'a str> {
-    let same =
-        |arg: &&Arg| arg.get_long().is_some() && arg.get_value_names() == place.get_value_names();
-    if place.is_required_set() {
-        return None;
+/// The options that give what `place` gives, if there is one: that of the same value name, and those
+/// whose value name ends in it.
+pub(super) fn naming_options<'a>(node: &'a Command, place: &Arg) -> Vec<&'a str> {
+    let value = |arg: &Arg| arg.get_value_names().and_then(|names| names.first().cloned());
+    let (false, Some(name)) = (place.is_required_set(), value(place)) else { return Vec::new() };
+    let longs = |fits: &dyn Fn(&str) -> bool| {
+        let options = node.get_arguments().filter(|arg| value(arg).is_some_and(|v| fits(&v)));
+        options.filter_map(Arg::get_long).collect::<Vec<_>>()
+    };
+    let mut found = longs(&|value| value == name);
+    if !found.is_empty() {
+        found.extend(longs(&|value| value.ends_with(&format!("-{name}"))));
     }
-    node.get_arguments().find(same).and_then(Arg::get_long)
+    found
 }
 
 /// Whether `word` is a command or an option anywhere in the tree.
