@@ -22,6 +22,8 @@ pub(super) struct Plan {
     asked_id: Option<InterfaceId>,
     pub(super) host_name: HostName,
     pub(super) mac: Option<MacAddr>,
+    /// The MAC of our side that was asked for.
+    pub(super) asked_mac: Option<MacAddr>,
     pub(super) host_mac: Option<MacAddr>,
     pub(super) host_bridge: Option<IfName>,
     pub(super) host_addresses: Vec<IpNet>,
@@ -97,6 +99,7 @@ impl Plan {
             asked_id: request.id,
             host_name,
             mac,
+            asked_mac: request.mac_addr,
             host_mac: request.host_mac_addr,
             host_bridge: request.host_bridge.clone(),
             host_addresses: addresses,

@@ -460,7 +460,7 @@ fn dry_run_tells_the_steps_and_takes_none() {
         world.ip("-n a link add br0 address 02:00:00:00:00:01 type bridge");
         let before = world.state();
         let line = "create tap0 host-ns a host-mtu-size 9000 host-mac-addr 02:00:00:00:00:0b \
-                    host-bridge br0 dry-run";
+                    hw-addr 02:fe:00:00:00:0c host-bridge br0 owner 1001 group 1002 dry-run";
         let mut hold = Hold::start(world);
         let steps = hold.run(line);
         assert!(
@@ -469,7 +469,14 @@ fn dry_run_tells_the_steps_and_takes_none() {
         );
         let all: String =
             steps.iter().map(|s| s["step"].as_str().unwrap().to_owned() + "\n").collect();
-        for word in ["tap0", "9000", "02:00:00:00:00:0b", "br0"] {
+        for word in [
+            "tap0",
+            "9000",
+            "02:00:00:00:00:0b",
+            "br0",
+            "make tap tap0 with owner 1001, group 1002\n",
+            "show tap0 as an interface with MAC 02:fe:00:00:00:0c\n",
+        ] {
             assert!(all.contains(word), "no step says {word}:\n{all}");
         }
         world.state().assert_same_as(&before, "after dry-run");
