@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::registry::Registry;
-use crate::api::{BackendChoice, BackendKind, CreateRequest};
+use crate::api::{BackendChoice, BackendKind, CreateRequest, NamespaceSpec};
 use crate::diag::Failure;
-use crate::host::HostName;
+use crate::host::{HostName, Subject};
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
 
 /// What a create will make.
@@ -125,6 +125,13 @@ impl Plan {
 }
 
 impl Plan {
+    /// What requests about the host side are about, in the creator's words.
+    pub(super) fn subject(&self) -> Subject {
+        let label = self.host_ns.as_deref();
+        let namespace = label.and_then(|words| words.parse().ok()).unwrap_or(NamespaceSpec::Own);
+        Subject { on: self.name.to_string(), ip: namespace.tool("ip") }
+    }
+
     /// Settles name and id anew: another create may have taken them since the plan was made.
     ///
     /// # Errors
