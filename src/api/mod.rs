@@ -23,7 +23,7 @@ pub use create::{BackendChoice, CreateRequest, PlannedStep};
 pub use delete::{DeleteRequest, Deleted};
 pub use gso::GsoRequest;
 pub use interface::{Action, Interface, State};
-pub use namespace::{Namespace, NamespaceSpec};
+pub use namespace::{Namespace, NamespaceSpec, shell_word};
 pub use process::{Level, LogRow, NodeRow, PollerRow, ThreadRow, Version};
 pub use queue::{Queue, QueueState, RingEntry};
 pub use set::{SetInterface, SetRequest};

@@ -37,6 +37,26 @@ impl NamespaceSpec {
         }
     }
 
+    /// How `tool`, `ip` or `bridge`, is called to work there: the words before its own.
+    pub fn tool(&self, tool: &str) -> String {
+        match self {
+            Self::Name(name) => format!("{tool} -n {}", shell_word(name)),
+            other => other.command(tool),
+        }
+    }
+
+    /// Any command, as it is called to work there.
+    pub fn command(&self, command: &str) -> String {
+        match self {
+            Self::Own => command.to_owned(),
+            Self::Name(name) => format!("ip netns exec {} {command}", shell_word(name)),
+            Self::Path(path) => {
+                format!("nsenter --net={} {command}", shell_word(&path.to_string_lossy()))
+            }
+            Self::Pid(pid) => format!("nsenter -t {pid} -n {command}"),
+        }
+    }
+
     /// Opens it in the caller's context. That it is a network namespace is checked where it is used.
     ///
     /// # Errors
@@ -48,6 +68,13 @@ impl NamespaceSpec {
         let label = (*self != Self::Own).then(|| self.to_string());
         Ok(Namespace::new(file.into(), label))
     }
+}
+
+/// A word as a shell must read it: whoever named a device or a namespace file need not be the one
+/// who pastes a command with it.
+pub fn shell_word(text: &str) -> String {
+    // A word with a zero byte has no spelling; device names and paths cannot have one.
+    shlex::try_quote(text).map_or_else(|_| "?".into(), |quoted| quoted.into_owned())
 }
 
 impl FromStr for NamespaceSpec {

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use super::{complete, values};
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
+use crate::sys::userns;
 use crate::units::{self, IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
 
 const EXAMPLES: &str = "\
@@ -238,6 +239,8 @@ fn open(spec: &NamespaceSpec) -> Result<Namespace, Failure> {
                 failure.code(Code::NotFound).hint(format!("there is no process {pid}"))
             }
             (Some(Errno::ENOENT | Errno::ENOTDIR), _) => failure.code(Code::NotFound),
+            (Some(Errno::EACCES | Errno::EPERM), _) if userns::is_root() => failure
+                .hint("opening another's namespace needs its owner's rights (CAP_SYS_PTRACE)"),
             (Some(Errno::EACCES | Errno::EPERM), _) => failure
                 .hint("opening another's namespace needs its owner's rights: run it with sudo"),
             _ => failure,

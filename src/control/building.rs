@@ -328,11 +328,11 @@ impl Building {
         request: impl FnOnce(&Session, u32) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), Failure> {
         let tap = self.taps.first().cloned().ok_or_else(|| bug("no tap"))?;
-        let on = self.plan.name.to_string();
+        let subject = self.plan.subject();
         thread::run("netlink", move || {
             // The file is let go before this thread answers: the undo closes the last one.
             let tap = tap;
-            host::with_device(tap.as_fd(), &on, request)
+            host::with_device(tap.as_fd(), subject, request)
         })
         .await?
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::{Resources, Shared, reset, thread};
-use crate::api::{GsoRequest, Reply, SetInterface, SetRequest, XconnectRequest};
+use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
 use crate::host;
 use crate::units::{IfName, SwIfIndex};
@@ -54,7 +54,7 @@ fn host_gone(name: &IfName) -> Failure {
 pub(super) async fn xconnect(
     shared: &Arc<Shared>,
     request: &XconnectRequest,
-) -> Result<Reply, Failure> {
+) -> Result<Outcome, Failure> {
     let (a, b) = {
         let registry = shared.registry();
         (registry.find(&request.a)?, registry.find(&request.b)?)
@@ -63,6 +63,7 @@ pub(super) async fn xconnect(
     if a == b {
         return Err(Failure::usage(request.b.to_string(), "an interface cannot be its own peer"));
     }
+    let mut notices = Vec::new();
     if request.off {
         let connected =
             |from, to| shared.registry().get(from).is_some_and(|i| i.xconnect == Some(to));
@@ -79,8 +80,10 @@ pub(super) async fn xconnect(
         same_kind(shared, a, b)?;
         connect(shared, &resources, a, Some(b)).await?;
         connect(shared, &resources, b, Some(a)).await?;
+        notices = senders(shared, a, b);
     }
-    Ok(Reply::Changed(vec![name_of(shared, a)?, name_of(shared, b)?]))
+    let reply = Reply::Changed(vec![name_of(shared, a)?, name_of(shared, b)?]);
+    Ok(Outcome { reply, notices })
 }
 
 /// A tap's frames mean nothing to a tun.
@@ -91,6 +94,19 @@ fn same_kind(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Result<(), Failure>
         return Ok(());
     }
     Err(Failure::usage(b.name.as_str(), format!("a {} cannot be the peer of a {}", b.kind, a.kind)))
+}
+
+/// Interfaces besides `a` and `b` that send to one of them: what a wire between the two leaves
+/// one-way.
+fn senders(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Vec<String> {
+    let registry = shared.registry();
+    let name = |index| registry.get(index).map(|i| i.name.clone());
+    let others = registry.all().filter(|i| ![a, b].contains(&i.sw_if_index) && !i.deleting);
+    let told = others.filter_map(|other| {
+        let to = other.xconnect.filter(|to| [a, b].contains(to)).and_then(name)?;
+        Some(format!("{} still sends to {to}", other.name))
+    });
+    told.collect()
 }
 
 /// Sets where an interface's received frames go; none: back to its addresses, or nowhere.
@@ -248,6 +264,9 @@ async fn set_state(
     let queues = {
         let mut registry = shared.registry();
         let interface = registry.get_mut(index).ok_or_else(vanished)?;
+        if up && interface.host_gone {
+            return Err(host_gone(&interface.name));
+        }
         interface.admin_up = up;
         interface.queues()
     };

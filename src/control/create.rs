@@ -101,11 +101,11 @@ async fn in_own_namespace(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<bool,
 
 /// Checks what the namespace must have or must not have, before anything is made.
 async fn preflight(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<(), Failure> {
-    let (namespace, name) = (Arc::clone(namespace), plan.name.to_string());
+    let (namespace, subject) = (Arc::clone(namespace), plan.subject());
     let (host_name, bridge) = (plan.host_name.clone(), plan.host_bridge.clone());
     let gateways = plan.host_gateways.clone();
     thread::run("preflight", move || {
-        let session = Session::open(namespace.as_fd(), name)?;
+        let session = Session::open(namespace.as_fd(), subject)?;
         if let HostName::Exact(wanted) = &host_name {
             session.name_is_free(wanted)?;
         }

@@ -174,7 +174,9 @@ impl Submit for Control {
             Request::Create(request) => return self.told(create::create(self, *request).await),
             Request::Delete(request) => delete::delete(shared, request).await,
             Request::Gso(request) => changes::gso(shared, &request).await,
-            Request::Xconnect(request) => changes::xconnect(shared, &request).await,
+            Request::Xconnect(request) => {
+                return self.told(changes::xconnect(shared, &request).await);
+            }
             Request::Set(request) => changes::set(shared, &request).await,
             Request::Show(request) => show::show(shared, &request).await,
             Request::Clear(request) => show::clear(shared, &request),

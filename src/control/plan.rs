@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::registry::Registry;
-use crate::api::{BackendChoice, BackendKind, CreateRequest};
+use crate::api::{BackendChoice, BackendKind, CreateRequest, NamespaceSpec};
 use crate::diag::Failure;
-use crate::host::HostName;
+use crate::host::{HostName, Subject};
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
 
 /// What a create will make.
@@ -22,6 +22,8 @@ pub(super) struct Plan {
     asked_id: Option<InterfaceId>,
     pub(super) host_name: HostName,
     pub(super) mac: Option<MacAddr>,
+    /// The MAC of our side that was asked for.
+    pub(super) asked_mac: Option<MacAddr>,
     pub(super) host_mac: Option<MacAddr>,
     pub(super) host_bridge: Option<IfName>,
     pub(super) host_addresses: Vec<IpNet>,
@@ -97,6 +99,7 @@ impl Plan {
             asked_id: request.id,
             host_name,
             mac,
+            asked_mac: request.mac_addr,
             host_mac: request.host_mac_addr,
             host_bridge: request.host_bridge.clone(),
             host_addresses: addresses,
@@ -122,6 +125,13 @@ impl Plan {
 }
 
 impl Plan {
+    /// What requests about the host side are about, in the creator's words.
+    pub(super) fn subject(&self) -> Subject {
+        let label = self.host_ns.as_deref();
+        let namespace = label.and_then(|words| words.parse().ok()).unwrap_or(NamespaceSpec::Own);
+        Subject { on: self.name.to_string(), ip: namespace.tool("ip") }
+    }
+
     /// Settles name and id anew: another create may have taken them since the plan was made.
     ///
     /// # Errors

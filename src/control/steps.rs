@@ -71,12 +71,22 @@ impl Step {
                 (format!("open the {} backend", plan.backend.word()), Some("close it".into()))
             }
             Self::OpenTap => {
-                let gso = if plan.gso { " with gso" } else { "" };
-                (format!("make {} {device}{gso}", plan.kind), removed)
+                let of = |word: &str, id: Option<u32>| id.map(|id| format!("{word} {id}"));
+                let more = [
+                    plan.gso.then(|| "gso".to_owned()),
+                    of("owner", plan.owner),
+                    of("group", plan.group),
+                ];
+                let more: Vec<String> = more.into_iter().flatten().collect();
+                let with = if more.is_empty() { "" } else { " with " };
+                (format!("make {} {device}{with}{}", plan.kind, more.join(", ")), removed)
             }
             Self::EnterNamespace => {
-                let namespace = plan.host_ns.as_deref().unwrap_or("of the caller");
-                (format!("move {device} to namespace {namespace}"), None)
+                let namespace = match &plan.host_ns {
+                    Some(namespace) => format!("namespace {namespace}"),
+                    None => "the namespace of the caller".to_owned(),
+                };
+                (format!("move {device} to {namespace}"), None)
             }
             Self::Memory => (
                 format!(
@@ -104,7 +114,8 @@ impl Step {
             }
             Self::Place => ("give the queues to poller 0".into(), Some("take them back".into())),
             Self::Announce => {
-                (format!("show {} as an interface", plan.name), Some("forget it".into()))
+                let mac = plan.asked_mac.map_or_else(String::new, |mac| format!(" with MAC {mac}"));
+                (format!("show {} as an interface{mac}", plan.name), Some("forget it".into()))
             }
         };
         PlannedStep { step, undo }

@@ -181,8 +181,8 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
             interface.unseen = false;
             interface.fresh = false;
             let news = news(&before, &interface.host, interface.host_ns.as_deref());
-            for text in news {
-                registry.log.add(Level::Warn, &name, text);
+            for (level, text) in news {
+                registry.log.add(level, &name, text);
             }
         }
         Ok(None) => host_is_gone(shared, resources, index, &held).await,
@@ -201,17 +201,25 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
 
 /// What others did to a host side that is worth remembering. `namespace` is what the one that it is
 /// in now is called.
-fn news(before: &HostFacts, now: &HostFacts, namespace: Option<&str>) -> Vec<String> {
+fn news(before: &HostFacts, now: &HostFacts, namespace: Option<&str>) -> Vec<(Level, String)> {
     let mut news = Vec::new();
     if before.name != now.name {
-        news.push(format!("host side renamed from {} to {}", before.name, now.name));
+        let text = format!("host side renamed from {} to {}", before.name, now.name);
+        news.push((Level::Warn, text));
     }
     if before.namespace != now.namespace {
         let namespace = namespace.unwrap_or("of the holder");
-        news.push(format!("host side moved to namespace {namespace}"));
+        news.push((Level::Warn, format!("host side moved to namespace {namespace}")));
     }
-    if before.up != now.up {
-        news.push(format!("host side set {}", if now.up { "up" } else { "down" }));
+    if before.mtu != now.mtu {
+        let text = format!("host side's MTU changed from {} to {}", before.mtu, now.mtu);
+        news.push((Level::Warn, text));
+    }
+    match (before.up, now.up) {
+        (true, false) => news.push((Level::Warn, "host side set down".to_owned())),
+        // All is well again.
+        (false, true) => news.push((Level::Notice, "host side set up".to_owned())),
+        _ => {}
     }
     news
 }

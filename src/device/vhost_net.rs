@@ -17,6 +17,8 @@ use crate::counters::Direction;
 use crate::diag::{Code, Failure};
 use crate::ring::{MemoryMap, RingLayout};
 use crate::sys::ioctl::Refused;
+use crate::sys::module::{self, Driver};
+use crate::sys::userns;
 use crate::sys::vhost::{PATH, RingAddresses, VhostFile, VringIndex, Worker};
 use crate::units::BackendKind;
 
@@ -109,13 +111,31 @@ impl VhostNet {
 fn open_failure(error: &std::io::Error) -> Failure {
     let failure = Failure::io(format!("open {PATH}"), "", error);
     match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) => failure
-            .code(Code::NoBackend)
-            .hint("load the vhost_net module (modprobe vhost_net), or use `backend userspace'"),
+        Some(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) => {
+            failure.code(Code::NoBackend).hint(missing(module::driver("vhost-net", "vhost_net")))
+        }
+        Some(Errno::EACCES | Errno::EPERM) if userns::is_root() => failure.hint(
+            "a container or unit must be given the device: pass --device /dev/vhost-net; or use \
+             `backend userspace'",
+        ),
         Some(Errno::EACCES | Errno::EPERM) => failure.hint(
             "run it as root, give this user read and write on it, or use `backend userspace'",
         ),
         _ => failure.code(Code::NoBackend),
+    }
+}
+
+/// What makes the device file appear.
+const fn missing(driver: Driver) -> &'static str {
+    match driver {
+        Driver::Present => {
+            "`mknod /dev/vhost-net c 10 238', in a container --device /dev/vhost-net, makes it; or \
+             use `backend userspace'"
+        }
+        Driver::Loadable => {
+            "load the vhost_net module (modprobe vhost_net), or use `backend userspace'"
+        }
+        Driver::Absent => "use `backend userspace'; the kernel needs CONFIG_VHOST_NET for this one",
     }
 }
 

@@ -5,46 +5,29 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+pub(super) use crate::api::shell_word as word;
 use crate::api::{Action, BackendKind, Interface, NamespaceSpec};
 use crate::units::RingSize;
 
-/// A word as a shell must read it.
-pub(super) fn word(text: &str) -> String {
-    // A word with a zero byte has no spelling; device names and paths cannot have one.
-    shlex::try_quote(text).map_or_else(|_| "?".into(), |quoted| quoted.into_owned())
-}
-
 /// `ip ARGS` in the namespace that `label` means.
 pub(super) fn ip(label: Option<&str>, args: &str) -> String {
-    match spec(label) {
-        Some(NamespaceSpec::Name(name)) => format!("ip -n {} {args}", word(&name)),
-        other => inside(other.as_ref(), &format!("ip {args}")),
-    }
+    tool("ip", label, args)
 }
 
 /// `bridge ARGS` in the namespace that `label` means.
 pub(super) fn bridge(label: Option<&str>, args: &str) -> String {
-    match spec(label) {
-        Some(NamespaceSpec::Name(name)) => format!("bridge -n {} {args}", word(&name)),
-        other => inside(other.as_ref(), &format!("bridge {args}")),
-    }
+    tool("bridge", label, args)
+}
+
+/// Nobody enters a namespace without a name, so what stands there is the command alone.
+fn tool(tool: &str, label: Option<&str>, args: &str) -> String {
+    let spec = spec(label).unwrap_or(NamespaceSpec::Own);
+    format!("{} {args}", spec.tool(tool))
 }
 
 /// Any command in the namespace that `label` means.
 pub(super) fn run(label: Option<&str>, command: &str) -> String {
-    inside(spec(label).as_ref(), command)
-}
-
-/// Nobody enters a namespace without a name, so what stands there is the command alone.
-fn inside(spec: Option<&NamespaceSpec>, command: &str) -> String {
-    match spec {
-        None | Some(NamespaceSpec::Own) => command.to_owned(),
-        Some(NamespaceSpec::Name(name)) => format!("ip netns exec {} {command}", word(name)),
-        Some(NamespaceSpec::Path(path)) => {
-            format!("nsenter --net={} {command}", word(&path.to_string_lossy()))
-        }
-        Some(NamespaceSpec::Pid(pid)) => format!("nsenter -t {pid} -n {command}"),
-    }
+    spec(label).unwrap_or(NamespaceSpec::Own).command(command)
 }
 
 /// The namespace that a label means to whoever asks: without a label the caller's own, none for

@@ -9,7 +9,7 @@
 //! may have been carried out.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::connection::{ANSWER_MAX, Connection};
+use super::listener::Listener;
 use super::message::{self, Answer, Meaning};
 use super::place::{Found, Place};
 use super::{service, start};
@@ -33,6 +34,9 @@ const STARTS_MAX: u32 = 5;
 
 /// How long a holder may take to say who it is.
 const GREETING: Duration = Duration::from_secs(10);
+
+/// What to do where somebody else has the socket.
+const ANOTHER: &str = "name another socket with --socket or TAPTOOL_SOCKET";
 
 /// A connection to the holder at a place, made when it is needed.
 #[derive(Debug)]
@@ -104,7 +108,13 @@ impl Client {
             let answer = match exchange(&mut connection, &call, &request.files()).await {
                 Ok(answer) => answer,
                 Err(Unanswered::NotBegun) => continue,
-                Err(Unanswered::Broken(error)) => return Err(self.broken(&error)),
+                Err(Unanswered::Broken(error)) => {
+                    let failure = self.broken(&error);
+                    return Err(match request {
+                        Request::Show(_) => failure,
+                        _ => failure.hint("`taptool show' tells what is there now"),
+                    });
+                }
             };
             match message::read(answer, request.reader()) {
                 Meaning::Leaving => {}
@@ -166,14 +176,22 @@ impl Client {
     }
 
     async fn greet(&self, socket: OwnedFd) -> Result<Connection, Missed> {
+        let listener = Listener::of(socket.as_fd());
         let mut connection = Connection::new(socket)?;
         let who = service::get_info();
         let greeting = exchange(&mut connection, &who, &[]);
         let answer = match timeout(GREETING, greeting).await {
-            Err(_) => return Err(self.silent("it says nothing").into()),
+            Err(_) => return Err(self.mute(listener.as_ref()).into()),
             Ok(Err(Unanswered::NotBegun)) => return Err(Missed::Cut),
-            Ok(Err(Unanswered::Broken(error))) if is_cut(&error) => return Err(Missed::Cut),
-            Ok(Err(Unanswered::Broken(error))) => return Err(self.broken(&error).into()),
+            Ok(Err(Unanswered::Broken(error))) => {
+                return Err(match error.kind() {
+                    _ if is_cut(&error) => Missed::Cut,
+                    // What has come by then is no whole message.
+                    io::ErrorKind::TimedOut => self.mute(listener.as_ref()).into(),
+                    io::ErrorKind::InvalidData => self.other(None, listener.as_ref()).into(),
+                    _ => self.broken(&error).into(),
+                });
+            }
             Ok(Ok(answer)) => answer,
         };
         if answer.error.is_some() {
@@ -189,7 +207,7 @@ impl Client {
         };
         let (product, version) = (text("product"), text("version"));
         if product != "taptool" {
-            return Err(self.silent(&format!("{product} listens there")).into());
+            return Err(self.other(Some(&product), listener.as_ref()).into());
         }
         if version != service::VERSION {
             let ours = service::VERSION;
@@ -205,6 +223,20 @@ impl Client {
         Failure::new(Code::NoAnswer, format!("holder at {}", self.place.path().display()), why)
     }
 
+    /// Nobody says anything, or nothing that has an end.
+    fn mute(&self, listener: Option<&Listener>) -> Failure {
+        let who = listener.map_or_else(String::new, |listener| format!(" from {listener}"));
+        let failure = self.silent(&format!("no answer{who} in {} s", GREETING.as_secs()));
+        failure.hint(listener.map_or_else(|| ANOTHER.to_owned(), Listener::remedy))
+    }
+
+    /// Somebody answers, but not as a holder does.
+    fn other(&self, product: Option<&str>, listener: Option<&Listener>) -> Failure {
+        let who = listener.map_or_else(|| "somebody".to_owned(), ToString::to_string);
+        let what = product.map_or_else(String::new, |product| format!(" but {product}"));
+        self.silent(&format!("{who} listens there, no taptool holder{what}")).hint(ANOTHER)
+    }
+
     fn broken(&self, error: &io::Error) -> Failure {
         let why = match (error.kind(), error.raw_os_error()) {
             _ if is_cut(error) => "it ended without an answer".to_owned(),
@@ -212,7 +244,7 @@ impl Client {
             (_, Some(number)) => errno_text(Errno::from_raw(number)),
             _ => error.to_string(),
         };
-        self.silent(&why).hint("`taptool show' tells what is there now")
+        self.silent(&why)
     }
 }
 

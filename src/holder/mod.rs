@@ -9,6 +9,7 @@ mod client;
 mod connection;
 mod crowd;
 mod door;
+mod listener;
 mod message;
 mod place;
 mod server;

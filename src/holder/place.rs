@@ -98,7 +98,13 @@ impl Place {
         }
         let refused = |e: &io::Error| {
             let failure = Failure::io("connect", self.shown(), e);
-            if failure.code == Code::NotPermitted { failure } else { failure.code(Code::NoAnswer) }
+            match failure.code {
+                Code::NotPermitted => failure.hint(
+                    "only its user and root may ask there: ask as one of them, or name a socket of \
+                     your own with --socket or TAPTOOL_SOCKET",
+                ),
+                _ => failure.code(Code::NoAnswer),
+            }
         };
         let stream = match UnixStream::connect(&self.socket) {
             Ok(stream) => stream,

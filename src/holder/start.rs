@@ -25,6 +25,7 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use super::message::Answer;
 use super::place::Place;
 use crate::diag::{Code, Failure};
+use crate::sys::userns::rights;
 use crate::sys::{process, socket, userns};
 
 /// A log above this many bytes becomes the old one.
@@ -183,7 +184,9 @@ fn leave_namespace() -> Result<(), Failure> {
     }
     // The machine's is not ours to enter: an empty one serves as well.
     unshare(CloneFlags::CLONE_NEWNET).map_err(|e| {
-        Failure::sys("unshare(CLONE_NEWNET)", "start of a holder", e)
-            .hint("interfaces need CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_BROADCAST: run it with sudo, or inside `unshare -Urn'")
+        Failure::sys("unshare(CLONE_NEWNET)", "start of a holder", e).hint(rights(
+            "interfaces need CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_BROADCAST",
+            None,
+        ))
     })
 }

@@ -14,7 +14,11 @@ use super::offloads::{Offloads, set_offloads};
 use super::tap::{HostName, TapSpec, VNET_HDR_BYTES, taken};
 use crate::diag::{Code, Failure};
 use crate::sys::tun;
+use crate::sys::userns::{self, rights};
 use crate::units::{IfName, Kind};
+
+/// What gives the program file all that it needs.
+pub(super) const SETCAP: &str = "setcap cap_net_admin,cap_sys_admin,cap_net_broadcast+ep";
 
 /// A device just made, in the namespace of the thread that made it.
 pub(super) struct Born {
@@ -136,6 +140,8 @@ fn open_file(name: &str) -> Result<OwnedFd, Failure> {
                 )
             }
             // No capability or namespace of ours helps against these two.
+            (_, Some(Errno::EACCES)) if userns::is_root() => failure
+                .hint("`chmod 0666 /dev/net/tun'; where /dev is mounted nodev, no device opens"),
             (_, Some(Errno::EACCES)) => failure.hint(
                 "let every user open it, which gives no other right: `chmod 0666 /dev/net/tun'; \
                  or run it with sudo",
@@ -150,11 +156,7 @@ fn open_file(name: &str) -> Result<OwnedFd, Failure> {
 
 fn permitted(failure: Failure) -> Failure {
     match failure.code {
-        Code::NotPermitted => failure.hint(
-            "needs CAP_NET_ADMIN: run it with sudo, \
-             `setcap cap_net_admin,cap_sys_admin,cap_net_broadcast+ep' on the program, \
-             or inside `unshare -Urn'",
-        ),
+        Code::NotPermitted => failure.hint(rights("needs CAP_NET_ADMIN", Some(SETCAP))),
         _ => failure,
     }
 }

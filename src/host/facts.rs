@@ -14,7 +14,7 @@ use nix::errno::Errno;
 
 use super::link::{Link, LinkStats};
 use super::namespace::{self, NamespaceId};
-use super::session::Session;
+use super::session::{Session, Subject};
 use crate::diag::{Code, Failure};
 use crate::sys::tun;
 use crate::units::MacAddr;
@@ -166,16 +166,17 @@ pub fn facts(tap: BorrowedFd<'_>) -> Result<HostFacts, Absent> {
 
 /// Asks the kernel something about the device, wherever it is and whatever it is called now:
 /// `request` gets a session in its namespace and its index there, both read back from the tap's
-/// file right before. `on` is the object of errors.
+/// file right before.
 ///
 /// # Errors
 /// The device is gone or does not hold still, or `request`'s.
 pub fn with_device<T>(
     tap: BorrowedFd<'_>,
-    on: &str,
+    subject: impl Into<Subject>,
     request: impl FnOnce(&Session, u32) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let gone = || Failure::new(Code::Failed, on, "the device vanished");
+    let subject = subject.into();
+    let gone = || Failure::new(Code::Failed, &subject.on, "the device vanished");
     let find = || locate(tap).map_err(|absent| absent.failure(gone()));
     for _ in 0..CHASES {
         let before = find()?;
@@ -183,7 +184,7 @@ pub fn with_device<T>(
             return Err(unseen(before.name));
         };
         let id = namespace::identity(namespace.as_fd())?;
-        let session = Session::open(namespace.as_fd(), on)?;
+        let session = Session::open(namespace.as_fd(), subject.clone())?;
         drop(namespace);
         let Some(link) = session.link_by_name(&before.name)? else { continue };
         let after = find()?;

@@ -34,6 +34,6 @@ pub use birth::check_tun;
 pub use facts::{Absent, Difference, HostFacts, difference, facts, is_gone, locate, with_device};
 pub use nursery::Nursery;
 pub use offloads::{Offloads, set_offloads};
-pub use session::Session;
+pub use session::{Session, Subject};
 pub use tap::{HostName, Tap, TapSpec, open};
 pub use watch::{Watch, WatchEvent, nsid_of};

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 
 use crate::diag::{Code, Failure};
 use crate::sys::namespace::{self as sys, FileKind};
+use crate::sys::userns::rights;
 
 pub use crate::sys::namespace::NamespaceId;
 
@@ -129,10 +130,9 @@ where
 pub(super) fn entering(call: &str, errno: Errno) -> Failure {
     let failure = Failure::sys(call, "", errno);
     match errno {
-        Errno::EPERM => failure.hint(
-            "needs CAP_SYS_ADMIN here and in that namespace: run it with sudo, \
-             or inside `unshare -Urn'",
-        ),
+        Errno::EPERM => {
+            failure.hint(rights("needs CAP_SYS_ADMIN here and in that namespace", None))
+        }
         Errno::ENOSPC => failure.hint("raise sysctl user.max_net_namespaces"),
         _ => failure,
     }

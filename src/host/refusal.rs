@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use rtnetlink::Error;
 
 use crate::diag::{Code, Failure};
+use crate::sys::userns::rights;
 
 /// `struct nlmsghdr`, which stands before the attributes in an error that is capped.
 const HEADER_BYTES: usize = 16;
@@ -34,8 +35,9 @@ pub(super) fn failure(doing: impl Into<String>, on: &str, error: &Error) -> Fail
         failure.cause = format!("{}: {sentence}", failure.cause);
     }
     match failure.code {
-        Code::NotPermitted if explained.is_none() => failure
-            .hint("needs CAP_NET_ADMIN in that network namespace: run it with sudo, or inside `unshare -Urn'"),
+        Code::NotPermitted if explained.is_none() => {
+            failure.hint(rights("needs CAP_NET_ADMIN in that network namespace", None))
+        }
         _ => failure,
     }
 }

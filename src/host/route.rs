@@ -64,7 +64,8 @@ impl Session {
             "there is a default route already (EEXIST)",
         )
         .hint(format!(
-            "it is left as it is; see it with `ip {} route show default'",
+            "it is left as it is; see it with `{} {} route show default'",
+            self.ip,
             if gateway.is_ipv6() { "-6" } else { "-4" }
         ));
         failure.doing = adding(gateway);

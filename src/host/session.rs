@@ -38,19 +38,35 @@ pub struct Session {
     runtime: Runtime,
     pub(super) handle: Handle,
     pub(super) on: String,
+    /// How `ip` is called to work in that namespace, for hints.
+    pub(super) ip: String,
+}
+
+/// What a session is about, in the user's words.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The object of every request, for errors.
+    pub on: String,
+    /// How `ip` is called to work in the namespace: `ip -n foo`.
+    pub ip: String,
+}
+
+impl<T: Into<String>> From<T> for Subject {
+    fn from(on: T) -> Self {
+        Self { on: on.into(), ip: "ip".to_owned() }
+    }
 }
 
 /// The kind of a link that a bridge is (`IFLA_INFO_KIND`).
 const BRIDGE: &str = "bridge";
 
 impl Session {
-    /// Opens one in the namespace. `on` is the object of every request in the user's words, for
-    /// errors.
+    /// Opens one in the namespace.
     ///
     /// # Errors
     /// The namespace cannot be entered (exit code 5), or the calling thread runs a tokio runtime.
-    pub fn open(namespace: BorrowedFd<'_>, on: impl Into<String>) -> Result<Self, Failure> {
-        let on = on.into();
+    pub fn open(namespace: BorrowedFd<'_>, subject: impl Into<Subject>) -> Result<Self, Failure> {
+        let Subject { on, ip } = subject.into();
         let failed = |e: &io::Error| Failure::io("open a netlink socket", on.clone(), e);
         if tokio::runtime::Handle::try_current().is_ok() {
             return Err(failed(&io::Error::other("this thread runs a runtime and must not block")));
@@ -73,7 +89,7 @@ impl Session {
         .map_err(|f| if f.on.is_empty() { f.on(on.clone()) } else { f })?;
         let (connection, handle, _) = rtnetlink::from_socket(socket);
         runtime.spawn(connection);
-        Ok(Self { runtime, handle, on })
+        Ok(Self { runtime, handle, on, ip })
     }
 
     /// Runs one request; `doing` is it in words.
@@ -196,7 +212,7 @@ impl Session {
         let on = || format!("host-bridge {bridge}");
         let Some(found) = self.link_by_name(bridge.as_str())? else {
             return Err(Failure::new(Code::NotFound, on(), "no such bridge in this namespace")
-                .hint(format!("make it with `ip link add {bridge} type bridge'")));
+                .hint(format!("make it with `{} link add {bridge} type bridge'", self.ip)));
         };
         if found.kind.as_deref() != Some(BRIDGE) {
             let kind = found.kind.as_deref().unwrap_or("plain");

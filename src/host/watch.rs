@@ -22,11 +22,13 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, NetlinkAddr, recvmsg, sets
 use rtnetlink::sys::{Socket, protocols::NETLINK_ROUTE};
 use tokio::io::unix::AsyncFd;
 
+use super::birth::SETCAP;
 use super::namespace;
 use super::nursery::Nursery;
 use super::session::Session;
 use crate::diag::{Code, Failure};
 use crate::sys::readiness;
+use crate::sys::userns::rights;
 
 /// Room for events that were not read yet, bytes; a link event takes some 2 KiB of it.
 const BUFFER_BYTES: usize = 4 << 20;
@@ -94,11 +96,10 @@ impl Watch {
             subscribed().map_err(|e| {
                 let failure = Failure::io("open a netlink socket for events", "", &e);
                 match failure.code {
-                    Code::NotPermitted => failure.hint(
-                        "needs CAP_NET_BROADCAST to hear of all namespaces: run it with sudo, \
-                         `setcap cap_net_admin,cap_sys_admin,cap_net_broadcast+ep' on the program, \
-                         or inside `unshare -Urn'",
-                    ),
+                    Code::NotPermitted => {
+                        let needs = "needs CAP_NET_BROADCAST to hear of all namespaces";
+                        failure.hint(rights(needs, Some(SETCAP)))
+                    }
                     _ => failure,
                 }
             })

@@ -1,5 +1,5 @@
 //! What the kernel offers and no safe crate names: ioctls of tun, vhost and namespaces by name,
-//! their structures, signals as a file, the terminal, capabilities, a second process, and the entry
+//! their structures, where a driver is, signals as a file, the terminal, capabilities, a second process, and the entry
 //! into a user namespace.
 //!
 //! Functions here are thin: one call, its arguments checked by type, its refusal named. Policy and
@@ -7,6 +7,7 @@
 
 pub mod capability;
 pub mod ioctl;
+pub mod module;
 pub mod namespace;
 pub mod process;
 pub mod readiness;

@@ -53,6 +53,27 @@ pub fn is_initial() -> bool {
     map.is_empty() || map == [[0, 0, u64::from(u32::MAX)]]
 }
 
+/// Whether this is the machine's root, who has tried what sudo would do.
+pub fn is_root() -> bool {
+    geteuid().is_root() && is_initial()
+}
+
+/// What gives a process the rights that it lacks: `needs` names them, `setcap` what would give the
+/// program file them, where that is a way.
+pub fn rights(needs: &str, setcap: Option<&str>) -> String {
+    rights_of(is_root(), needs, setcap)
+}
+
+fn rights_of(root: bool, needs: &str, setcap: Option<&str>) -> String {
+    let file = setcap.map_or_else(String::new, |line| format!("`{line}' on the program, "));
+    match root {
+        true => format!(
+            "{needs}: a container must be given it (--cap-add), or run it inside `unshare -Urn'"
+        ),
+        false => format!("{needs}: run it with sudo, {file}or inside `unshare -Urn'"),
+    }
+}
+
 /// The effective user as the user namespace around ours knows it; its number here where it is not
 /// mapped.
 pub fn outside_uid() -> u64 {
@@ -100,6 +121,21 @@ mod tests {
     use nix::unistd::{ForkResult, fork, getgid, getuid};
 
     use super::*;
+
+    #[test]
+    fn root_is_not_told_to_become_root() {
+        let told = |root, setcap| rights_of(root, "needs CAP_X", setcap);
+        assert_eq!(told(false, None), "needs CAP_X: run it with sudo, or inside `unshare -Urn'");
+        assert_eq!(
+            told(false, Some("setcap x+ep")),
+            "needs CAP_X: run it with sudo, `setcap x+ep' on the program, or inside `unshare -Urn'"
+        );
+        for setcap in [None, Some("setcap x+ep")] {
+            let root = "needs CAP_X: a container must be given it (--cap-add), or run it inside \
+                        `unshare -Urn'";
+            assert_eq!(told(true, setcap), root);
+        }
+    }
 
     #[test]
     fn a_process_with_threads_is_refused_by_the_name_of_the_call() {

@@ -234,7 +234,11 @@ fn another_users_holder_is_not_reached_whatever_the_mode_of_its_socket() {
         for args in ["show", "create tap1", "delete --all", "monitor"] {
             let (code, stdout, stderr) = nobody.run(&format!("--socket {socket} {args}"));
             assert_eq!((code, stdout.as_str()), (5, ""), "{args}: {stderr}");
-            let why = format!(": {socket}: connect: Permission denied (EACCES)\n");
+            let why = format!(
+                ": {socket}: connect: Permission denied (EACCES)\n  only its user and root may ask \
+                 there: ask as one of them, or name a socket of your own with --socket or \
+                 TAPTOOL_SOCKET\n"
+            );
             assert!(stderr.contains(&why), "{args}: {stderr}");
         }
         // Even a socket that is open to all answers its owner and root alone.

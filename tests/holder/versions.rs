@@ -1,15 +1,17 @@
 //! Who listens where a holder is expected: another version, another program, nobody who speaks.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::thread;
 
-use serde_json::{Value, json};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
 
-use crate::common::peer::{message, send};
+use crate::common::peer::message;
 use crate::common::{World, eventually, live, taptool, text};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
@@ -83,32 +85,66 @@ fn a_client_and_a_holder_of_two_versions_do_not_talk_and_both_versions_are_named
 fn whoever_listens_but_is_no_holder_is_exit_6_and_named() {
     live(|world| {
         let listener = UnixListener::bind(world.socket()).unwrap();
-        let serve = |reply: Option<Value>| {
+        let serve = |reply: String| {
             let listener = listener.try_clone().unwrap();
             thread::spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
                 assert_eq!(message(&mut stream).unwrap()["method"], "org.varlink.service.GetInfo");
-                if let Some(reply) = reply {
-                    send(&mut stream, &reply);
-                }
+                stream.write_all(reply.as_bytes()).unwrap();
                 // Nothing else is asked of it, until the client is through.
                 assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
             })
         };
-        let info = |product: &str| {
-            Some(json!({ "parameters": { "vendor": "v", "product": product, "version": OURS,
-                "url": "u", "interfaces": [] } }))
-        };
+        let info = json!({ "parameters": { "vendor": "v", "product": "other", "version": OURS,
+            "url": "u", "interfaces": [] } });
+        let name = std::fs::read_to_string("/proc/self/comm").unwrap();
+        let us = format!("process {} ({})", std::process::id(), name.trim());
+        let another = "name another socket with --socket or TAPTOOL_SOCKET";
+        let rows = [
+            (
+                info.to_string() + "\0",
+                format!("{us} listens there, no taptool holder but other\n  {another}\n"),
+            ),
+            (
+                "HTTP/1.1 400 Bad Request\r\n\0".into(),
+                format!("{us} listens there, no taptool holder\n  {another}\n"),
+            ),
+            (
+                String::new(),
+                format!("no answer from {us} in 10 s\n  it may be busy: try again; `kill "),
+            ),
+        ];
         for args in ["show", "create tap0"] {
-            for (reply, says) in [(info("other"), "other listens there"), (None, "it says nothing")]
-            {
+            for (reply, says) in rows.clone() {
                 let served = serve(reply);
                 let (code, stdout, stderr) = world.run(args);
                 assert_eq!((code, stdout.as_str()), (6, ""), "{stderr}");
-                assert!(stderr.contains(says), "{stderr}");
+                assert!(stderr.contains(&says), "{stderr}");
                 served.join().unwrap();
             }
         }
         assert!(world.holders().is_empty());
+    });
+}
+
+#[test]
+fn a_holder_that_is_stopped_is_named_with_the_signal_that_lets_it_go_on() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("-q create tap0 --netns a");
+        let pid = world.holders()[0];
+        let signal = |signal| kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+        signal(Signal::SIGSTOP);
+        let (code, stdout, stderr) = world.run("show");
+        let said = format!(
+            "show: holder at {}: no answer from process {pid} (taptool) in 10 s\n  it is stopped: \
+             `kill -CONT {pid}' lets it go on; `kill {pid}', else `kill -KILL {pid}', ends it and \
+             its interfaces\n",
+            world.socket().display()
+        );
+        assert_eq!((code, stdout.as_str(), stderr), (6, "", said));
+        signal(Signal::SIGCONT);
+        assert_eq!(world.done("delete tap0"), "");
+        world.nothing_left();
     });
 }

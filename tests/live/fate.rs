@@ -205,6 +205,45 @@ fn addresses_mtu_and_bridge_set_by_others_are_shown() {
 }
 
 #[test]
+fn what_others_set_on_a_host_side_is_an_event_and_only_what_may_hurt_is_a_warning() {
+    live(|world| {
+        let mut hold = responder(world);
+        for set in ["mtu 9000", "down", "up"] {
+            world.ip(&format!("-n a link set tap0 {set}"));
+            let up = set != "down";
+            hold.tap_when("tap0", set, 5.0, |t| t["mtu"] == 9000 && t["link_up"] == up);
+        }
+        let log = hold.run("show logging");
+        let said: Vec<_> = log.iter().map(|row| (&row["level"], &row["text"])).skip(1).collect();
+        let wanted = [
+            ("warn", "host side's MTU changed from 1500 to 9000"),
+            ("warn", "host side set down"),
+            ("notice", "host side set up"),
+        ]
+        .map(|(level, text)| (json!(level), json!(text)));
+        assert_eq!(said, wanted.iter().map(|(level, text)| (level, text)).collect::<Vec<_>>());
+        hold.close();
+    });
+}
+
+#[test]
+fn what_cannot_be_done_without_a_host_side_is_refused_with_the_way_out() {
+    for line in ["set interface state tap0 up", "gso tap0 on"] {
+        live(move |world| {
+            let mut hold = responder(world);
+            world.ip("-n a link del tap0");
+            hold.tap_when("tap0", "host-gone", 5.0, |t| t["state"] == "host-gone");
+            // It stays down however often it is told.
+            hold.run("set interface state tap0 down");
+            let ended = hold.refused(line);
+            assert_eq!(ended.code, 3, "{}", ended.stderr);
+            let said = "tap0: its host side is gone\n  `delete tap0' and create it again";
+            assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        });
+    }
+}
+
+#[test]
 fn a_host_side_deleted_by_others_is_host_gone_and_a_stranger_of_its_name_outlives_delete() {
     live(|world| {
         let mut hold = responder(world);

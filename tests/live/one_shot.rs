@@ -283,11 +283,8 @@ fn a_holder_killed_under_traffic_is_exit_6_for_who_asks_it_and_the_next_takes_it
         assert_eq!(peer::message(&mut answers), None);
         drop((asks, listener));
         let told = client.output(10.0);
-        let why = format!(
-            "show tap: holder at {}: it ended without an answer\n  \
-             `taptool show' tells what is there now\n",
-            between.display()
-        );
+        let why =
+            format!("show tap: holder at {}: it ended without an answer\n", between.display());
         assert_eq!((told.status.code(), text(&told.stderr)), (Some(6), why));
         eventually("it ends", 5.0, || world.holders().is_empty());
         eventually("the kernel takes the taps back", 10.0, || {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use taptool::sys::module;
+
 use crate::common::{Hold, World, backend, kernel, live, one_shot, taptool, text};
 
 /// Feeds `line` to a new holder, which must refuse it with `code`, name `word` and leave the links
@@ -184,7 +186,12 @@ fn an_unknown_namespace_bridge_or_interface_is_not_found() {
         refused(world, "create tap0 host-ns nowhere", 3, "nowhere");
         refused(world, "create tap0 host-ns /run/netns/nowhere", 3, "nowhere");
         refused(world, "create tap0 host-ns pid:4194305", 3, "4194305");
-        refused(world, "create tap0 host-ns a host-bridge br0", 3, "br0");
+        for (netns, ip) in [("a", "ip -n a"), ("/run/netns/a", "nsenter --net=/run/netns/a ip")] {
+            let line = format!("create tap0 host-ns {netns} host-bridge br0");
+            let said = refused(world, &line, 3, "host-bridge br0: no such bridge");
+            let hint = format!("\n  make it with `{ip} link add br0 type bridge'\n");
+            assert!(said.contains(&hint), "{said}");
+        }
         for (line, word) in [
             ("delete tap9", "delete: tap9: no such interface"),
             ("gso tap9 on", "gso: tap9: no such interface"),
@@ -332,6 +339,8 @@ fn what_the_kernel_refuses_late_is_undone_whole() {
         let line = "create tap0 host-ns a host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2";
         let ended = Hold::start(world).refused(line);
         assert_eq!(ended.code, 4, "{}", ended.stderr);
+        let hint = "see it with `ip -n a -4 route show default'\n";
+        assert!(ended.stderr.ends_with(hint), "{}", ended.stderr);
         stateful().assert_same_as(&before, "after a second default route");
         let (code, _, stderr) = one_shot(world, &format!("{line} dry-run"));
         assert_eq!(code, 4, "{stderr}");
@@ -445,6 +454,10 @@ fn a_dry_run_is_refused_where_the_create_would_be_and_says_what_is_not_permitted
         let (code, out, err) = line(empty, "", "vhost-net");
         assert_eq!((code, out.as_str()), (Some(7), ""), "{err}");
         assert!(err.contains("open /dev/vhost-net: No such file or directory (ENOENT)"), "{err}");
+        assert!(err.contains("use `backend userspace'"), "{err}");
+        // Nobody is told to load a module that is nowhere.
+        let driver = module::driver("vhost-net", "vhost_net");
+        assert_eq!(err.contains("modprobe"), driver == module::Driver::Loadable, "{err}");
         let other = format!("{empty} mknod -m 0600 /dev/vhost-net c 1 3;");
         let (code, out, err) = line(&other, "", "vhost-net");
         assert_eq!((code, out.as_str()), (Some(7), ""), "{err}");
@@ -460,7 +473,7 @@ fn dry_run_tells_the_steps_and_takes_none() {
         world.ip("-n a link add br0 address 02:00:00:00:00:01 type bridge");
         let before = world.state();
         let line = "create tap0 host-ns a host-mtu-size 9000 host-mac-addr 02:00:00:00:00:0b \
-                    host-bridge br0 dry-run";
+                    hw-addr 02:fe:00:00:00:0c host-bridge br0 owner 1001 group 1002 dry-run";
         let mut hold = Hold::start(world);
         let steps = hold.run(line);
         assert!(
@@ -469,7 +482,14 @@ fn dry_run_tells_the_steps_and_takes_none() {
         );
         let all: String =
             steps.iter().map(|s| s["step"].as_str().unwrap().to_owned() + "\n").collect();
-        for word in ["tap0", "9000", "02:00:00:00:00:0b", "br0"] {
+        for word in [
+            "tap0",
+            "9000",
+            "02:00:00:00:00:0b",
+            "br0",
+            "make tap tap0 with owner 1001, group 1002\n",
+            "show tap0 as an interface with MAC 02:fe:00:00:00:0c\n",
+        ] {
             assert!(all.contains(word), "no step says {word}:\n{all}");
         }
         world.state().assert_same_as(&before, "after dry-run");

@@ -127,6 +127,25 @@ fn a_cross_connect_of_one_direction_carries_only_that() {
 }
 
 #[test]
+fn whoever_still_sends_to_an_end_of_a_new_wire_is_told() {
+    live(|world| {
+        world.quiet_netns("a");
+        let mut hold = Hold::start(world);
+        for name in ["t1", "t2", "t3"] {
+            hold.run(&format!("create {name} host-ns a"));
+        }
+        hold.run("xconnect t1 t2");
+        hold.run("xconnect t2 t1");
+        assert_eq!(hold.stderr(), "", "a wire that is there says nothing new");
+        hold.run("xconnect t1 t3");
+        eventually("the end that is left is named", 5.0, || !hold.stderr().is_empty());
+        assert!(hold.stderr().ends_with("t2 still sends to t1\n"), "{}", hold.stderr());
+        assert_eq!(hold.tap("t2")["action"], "xconnect t1");
+        hold.close();
+    });
+}
+
+#[test]
 fn gso_is_switched_live_and_the_kernel_shows_it() {
     live(|world| {
         let mut hold = Hold::start(world);

@@ -10,11 +10,12 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::utsname::uname;
 use nix::unistd::geteuid;
 
-use super::{Driver, Facts, Knobs, Node};
+use super::{Facts, Knobs, Node};
 use crate::device::{MEMORY_BYTES, Memory};
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
 use crate::host::{self, HostName, Nursery, Offloads, TapSpec};
+use crate::sys::module::Driver;
 use crate::sys::vhost::VhostFile;
 use crate::sys::{capability, tun, vhost};
 use crate::units::{IfName, Kind, MemorySize};
@@ -35,11 +36,11 @@ pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
     Facts {
         tun,
         tun_flags: tun_file.as_ref().and_then(|file| tun::get_features(file.as_fd()).ok()),
-        tun_driver: driver(tun_file.is_some(), "tun", "tun", &kernel),
+        tun_driver: driver(tun_file.is_some(), "tun", "tun"),
         vhost,
         vhost_features: vhost_file.as_ref().and_then(|file| file.get_features().ok()),
         vhost_worker: vhost_file.as_ref().and_then(|file| file.get_fork_from_owner().ok()),
-        vhost_driver: driver(vhost_file.is_some(), "vhost-net", "vhost_net", &kernel),
+        vhost_driver: driver(vhost_file.is_some(), "vhost-net", "vhost_net"),
         namespace: nursery.map(drop),
         tap,
         uid: geteuid().as_raw(),
@@ -85,16 +86,9 @@ fn make_tap(nursery: &Nursery) -> Result<Offloads, Failure> {
     host::open(nursery, nursery.as_fd(), &spec).map(|tap| tap.offloads())
 }
 
-/// Where the driver is that registers `misc` as a device file; a file that opens has it.
-fn driver(opens: bool, misc: &str, module: &str, kernel: &str) -> Driver {
-    let registered = fs::read_to_string("/proc/misc").unwrap_or_default();
-    if opens || registered.lines().any(|line| line.split_whitespace().nth(1) == Some(misc)) {
-        return Driver::Present;
-    }
-    let list = fs::read_to_string(Path::new("/lib/modules").join(kernel).join("modules.dep"));
-    let file = format!("/{module}.ko");
-    let has = |line: &str| line.split(':').next().is_some_and(|path| path.contains(&file));
-    if list.is_ok_and(|list| list.lines().any(has)) { Driver::Loadable } else { Driver::Absent }
+/// A file that opens has its driver.
+fn driver(opens: bool, misc: &str, module: &str) -> Driver {
+    if opens { Driver::Present } else { crate::sys::module::driver(misc, module) }
 }
 
 fn sysctl(path: &str) -> Option<u64> {

@@ -1,11 +1,12 @@
 //! The machine's facts → findings.
 
-use super::{Driver, Facts, Node, limits};
+use super::{Facts, Node, limits};
 use crate::device::{feature_names, wanted_features};
 use crate::diag::Code;
 use crate::doctor::Holder;
 use crate::doctor::finding::{Finding, Report, line};
 use crate::host::Offloads;
+use crate::sys::module::Driver;
 use crate::sys::vhost::Worker;
 use crate::sys::{capability, tun};
 
@@ -34,17 +35,11 @@ pub(in crate::doctor) fn judge(facts: &Facts) -> Report {
         tun_flags(facts),
         tap(facts),
         tun_offload(facts),
-        Some(module("module-tun", "tun", facts.tun_driver, "CONFIG_TUN", NO_TAP)),
+        Some(module("module-tun", "tun", facts.tun_driver, NO_TAP)),
         Some(vhost_node(facts)),
         vhost_features(facts),
         vhost_worker(facts),
-        Some(module(
-            "module-vhost_net",
-            "vhost_net",
-            facts.vhost_driver,
-            "CONFIG_VHOST_NET",
-            NO_VHOST,
-        )),
+        Some(module("module-vhost_net", "vhost_net", facts.vhost_driver, NO_VHOST)),
         Some(capabilities(facts)),
         Some(user_namespaces(facts)),
         Some(network_namespaces(facts)),
@@ -105,6 +100,14 @@ fn opens(check: &'static str, path: &str, mode: Option<u32>) -> Finding {
     Finding::ok(check, format!("{path} opens{mode}"))
 }
 
+/// What gets a driver that is nowhere to be seen; no command does.
+fn absent(module: &str) -> String {
+    let config = format!("CONFIG_{}", module.to_uppercase());
+    format!(
+        "# a kernel with {config}; in a container: modprobe {module} on its host, then --device"
+    )
+}
+
 /// What makes a missing device file appear.
 fn make_node(path: &str, module: &str, numbers: &str, driver: Driver) -> String {
     match driver {
@@ -113,9 +116,7 @@ fn make_node(path: &str, module: &str, numbers: &str, driver: Driver) -> String 
             path.rsplit_once('/').map_or("/dev", |(directory, _)| directory)
         ),
         Driver::Loadable => format!("modprobe {module}"),
-        Driver::Absent => {
-            format!("modprobe {module}   # in a container: on its host, then --device {path}")
-        }
+        Driver::Absent => absent(module),
     }
 }
 
@@ -128,9 +129,10 @@ fn tun_node(facts: &Facts) -> Finding {
     if !refused(&facts.tun) {
         return finding.remedy(make_node(tun::PATH, "tun", "10 200", facts.tun_driver));
     }
-    finding.remedy(match withheld(&facts.tun) {
-        true => "# in a container: --device /dev/net/tun; in a systemd unit: DeviceAllow=/dev/net/tun rw",
-        false => "sudo chmod 0666 /dev/net/tun   # gives no other right; or run it with sudo",
+    finding.remedy(match (withheld(&facts.tun), facts.uid) {
+        (true, _) => "# in a container: --device /dev/net/tun; in a systemd unit: DeviceAllow=/dev/net/tun rw",
+        (false, 0) if !facts.in_user_namespace => "chmod 0666 /dev/net/tun   # gives no other right",
+        (false, _) => "sudo chmod 0666 /dev/net/tun   # gives no other right; or run it with sudo",
     })
 }
 
@@ -170,13 +172,7 @@ fn tun_offload(facts: &Facts) -> Option<Finding> {
     )
 }
 
-fn module(
-    check: &'static str,
-    name: &str,
-    driver: Driver,
-    config: &str,
-    cost: &'static str,
-) -> Finding {
+fn module(check: &'static str, name: &str, driver: Driver, cost: &'static str) -> Finding {
     match driver {
         Driver::Present => Finding::ok(check, "in the kernel"),
         Driver::Loadable => Finding::missing(check, "not loaded")
@@ -187,9 +183,7 @@ fn module(
             "neither in this kernel nor among the modules that can be seen from here",
         )
         .cost(cost)
-        .remedy(format!(
-            "modprobe {name}   # in a container: on its host; or a kernel with {config}"
-        )),
+        .remedy(absent(name)),
     }
 }
 
@@ -208,9 +202,10 @@ fn vhost_node(facts: &Facts) -> Finding {
     if !refused(&facts.vhost) {
         return finding.remedy(make_node(path, "vhost_net", "10 238", facts.vhost_driver));
     }
-    finding.remedy(match withheld(&facts.vhost) {
-        true => "# in a container: --device /dev/vhost-net; in a systemd unit: DeviceAllow=/dev/vhost-net rw".to_owned(),
-        false => format!("sudo setfacl -m u:{}:rw /dev/vhost-net   # or run it with sudo", facts.uid),
+    finding.remedy(match (withheld(&facts.vhost), facts.uid) {
+        (true, _) => "# in a container: --device /dev/vhost-net; in a systemd unit: DeviceAllow=/dev/vhost-net rw".to_owned(),
+        (false, 0) if !facts.in_user_namespace => "chmod 0666 /dev/vhost-net".to_owned(),
+        (false, uid) => format!("sudo setfacl -m u:{uid}:rw /dev/vhost-net   # or run it with sudo"),
     })
 }
 

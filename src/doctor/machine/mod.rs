@@ -9,6 +9,7 @@ mod tests;
 use super::Holder;
 use crate::diag::Failure;
 use crate::host::Offloads;
+use crate::sys::module::Driver;
 use crate::sys::vhost::Worker;
 
 pub(super) use collect::collect;
@@ -56,17 +57,6 @@ pub(super) struct Node {
     pub(super) mode: Option<u32>,
     /// Whether it opens for reading and writing.
     pub(super) opened: Result<(), Failure>,
-}
-
-/// Where the driver of a device file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Driver {
-    /// In the kernel that runs.
-    Present,
-    /// Among the modules of that kernel.
-    Loadable,
-    /// Neither.
-    Absent,
 }
 
 /// Settings that allow or forbid user namespaces; none where this kernel has no such setting.

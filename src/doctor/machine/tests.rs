@@ -115,7 +115,7 @@ fn dev_net_tun() {
         ),
         (
             Driver::Absent,
-            "modprobe tun   # in a container: on its host, then --device /dev/net/tun",
+            "# a kernel with CONFIG_TUN; in a container: modprobe tun on its host, then --device",
         ),
     ];
     for (driver, remedy) in rows {
@@ -129,21 +129,30 @@ fn dev_net_tun() {
     }
     let rows = [
         (
+            0,
+            Errno::EACCES,
+            "open /dev/net/tun: Permission denied (EACCES), mode 0600",
+            "chmod 0666 /dev/net/tun   # gives no other right",
+        ),
+        (
+            1000,
             Errno::EACCES,
             "open /dev/net/tun: Permission denied (EACCES), mode 0600",
             "sudo chmod 0666 /dev/net/tun   # gives no other right; or run it with sudo",
         ),
         (
+            0,
             Errno::EPERM,
             "open /dev/net/tun: Operation not permitted (EPERM), mode 0600",
             "# in a container: --device /dev/net/tun; in a systemd unit: DeviceAllow=/dev/net/tun \
              rw",
         ),
     ];
-    for (errno, value, remedy) in rows {
+    for (uid, errno, value, remedy) in rows {
         let report = judged(|f| {
             f.tun = refused("/dev/net/tun", errno);
             (f.tun_flags, f.tap) = (None, None);
+            f.uid = uid;
         });
         is(&report, "tun", ("missing", value, NO_TAP, remedy));
         assert_eq!(report.code, Some(Code::NotPermitted));
@@ -200,6 +209,13 @@ fn dev_vhost_net_is_missed_and_taps_can_be_made_without_it() {
             Driver::Loadable,
             "open /dev/vhost-net: No such file or directory (ENOENT)",
             "modprobe vhost_net",
+        ),
+        (
+            Errno::ENOENT,
+            Driver::Absent,
+            "open /dev/vhost-net: No such file or directory (ENOENT)",
+            "# a kernel with CONFIG_VHOST_NET; in a container: modprobe vhost_net on its host, then \
+             --device",
         ),
         (
             Errno::ENOENT,
@@ -279,7 +295,7 @@ fn modules() {
             "missing",
             "neither in this kernel nor among the modules that can be seen from here",
             NO_TAP,
-            "modprobe tun   # in a container: on its host; or a kernel with CONFIG_TUN",
+            "# a kernel with CONFIG_TUN; in a container: modprobe tun on its host, then --device",
         ),
     );
 }
