@@ -51,6 +51,7 @@ struct GsoArgs {
         alias = "sw-if-index",
         value_name = "N",
         value_parser = values::index,
+        add = complete::indices(),
         conflicts_with = "name"
     )]
     sw_if_index: Option<u32>,
@@ -125,7 +126,7 @@ Examples:
         #[arg(value_name = "NAME", add = complete::interfaces())]
         name: IfName,
         /// The address with its prefix length; after del also `all'.
-        #[arg(value_name = "ADDR/LEN")]
+        #[arg(value_name = "ADDR/LEN", add = complete::addresses())]
         address: String,
     },
 }
