@@ -132,6 +132,12 @@ fn interfaces_are_those_of_the_holder_that_the_line_is_about() {
         assert_eq!(offered(&["gso", ""]), ["tap0", "tap1"]);
         assert_eq!(offered(&["sh", "tap", "tap0", "ta"]), ["tap1"]);
         assert_eq!(offered(&["set", "int", "state", "tap1", ""]), ["up", "down"]);
+        assert_eq!(offered(&["xconnect", "tap0", ""]), ["tap1"]);
+        assert_eq!(offered(&["delete", "sw_if_index", ""]), ["1", "2"]);
+        let del = ["set", "interface", "ip", "address", "del", "tap0", ""];
+        assert_eq!(offered(&del), ["all"]);
+        taptool(&["set", "interface", "ip", "address", "tap0", "10.9.0.2/24"]);
+        assert_eq!(offered(&del), ["10.9.0.2/24", "all"]);
         // A new interface is not called as one that is there.
         assert_eq!(offered(&["create", "ta"]), ["tap"]);
         taptool(&["delete", "tap0"]);

@@ -55,6 +55,7 @@ struct Which {
         alias = "sw-if-index",
         value_name = "N",
         value_parser = values::index,
+        add = complete::indices(),
         conflicts_with = "names"
     )]
     sw_if_index: Option<u32>,

@@ -229,10 +229,13 @@ pub(super) fn parse(line: &[String], place: Place) -> Result<Parsed, Unparsed> {
         Some(Verbs::Create(args)) => (*args).try_into().map(Verb::Request),
         Some(Verbs::Delete(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Show(args)) if args.asks_for_macros() => Ok(Verb::ShowMacros),
-        Some(Verbs::Show(args)) => Ok(match args.again() {
-            Some(again) => Verb::Watch(args.into(), again),
-            None => Verb::Request(Request::Show(args.into())),
-        }),
+        Some(Verbs::Show(args)) => {
+            let again = args.again();
+            args.try_into().map(|show| match again {
+                Some(again) => Verb::Watch(show, again),
+                None => Verb::Request(Request::Show(show)),
+            })
+        }
         Some(Verbs::Gso(args)) => Ok(Verb::Request(args.into())),
         Some(Verbs::Xconnect(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Set(args)) => args.try_into().map(Verb::Request),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::builder::StyledStr;
 use clap::{Arg, Command};
 
-use super::complete;
+use super::complete::{self, Seen};
 use super::grammar::{self, Unparsed};
 use super::meta;
 use super::pieces::{self, Piece};
@@ -23,8 +23,8 @@ const NARROW: usize = 60;
 /// Widest column of words.
 const WORDS_MAX: usize = 30;
 
-/// Commands with the names of the interfaces that are there, as the shell last saw them.
-pub type Names = Arc<Mutex<Vec<String>>>;
+/// The interfaces that are there, as the shell last saw them.
+pub type Names = Arc<Mutex<Vec<Seen>>>;
 
 /// Where a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,7 +290,13 @@ mod tests {
     use super::*;
 
     fn guide() -> Guide {
-        Guide::new(Arc::new(Mutex::new(vec!["tap0".into(), "tap1".into()])))
+        let seen = |n: u32, addresses: &[&str]| Seen {
+            name: format!("tap{n}"),
+            sw_if_index: (n + 1).to_string(),
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+        };
+        let seen = vec![seen(0, &["10.9.0.2/24", "fd00::2/64"]), seen(1, &[])];
+        Guide::new(Arc::new(Mutex::new(seen)))
     }
 
     fn asked(line: &str) -> String {
@@ -372,6 +378,17 @@ mod tests {
         assert_eq!(offered("gso t"), ["tap0 ", "tap1 "]);
         assert_eq!(offered("gso tap0 o"), ["on ", "off "]);
         assert_eq!(guide().candidates("show tap ta").from, 9);
+        assert_eq!(offered("xconnect tap0 "), ["tap1 "]);
+        assert_eq!(offered("xconnect tap0 tap1 "), ["off "]);
+        assert_eq!(offered("set interface ip address "), ["tap0 ", "tap1 ", "del "]);
+        assert_eq!(offered("set int ip addr del "), ["tap0 ", "tap1 "]);
+        let taken = ["10.9.0.2/24 ", "fd00::2/64 ", "all "];
+        assert_eq!(offered("set int ip addr del tap0 "), taken);
+        assert_eq!(offered("set int ip addr del tap0 f"), taken[1..2]);
+        assert_eq!(offered("set int ip addr del tap1 "), ["all "]);
+        assert_eq!(offered("set int ip addr tap0 "), ["del "]);
+        assert_eq!(offered("delete sw_if_index "), ["1 ", "2 "]);
+        assert_eq!(offered("set tap gso sw_if_index "), ["1 ", "2 "]);
         assert!(offered("foo b").is_empty());
     }
 

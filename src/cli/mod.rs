@@ -51,6 +51,7 @@ use guide::Place;
 use pager::Pager;
 use shown::Shown;
 
+pub use complete::Seen;
 pub use guide::{Candidates, Guide, Hint, Names};
 pub use meta::{HISTORY_MAX, LINES_ONLY, Word};
 pub use printer::Printer;

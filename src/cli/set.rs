@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-use super::{complete, values, xconnect};
+use super::{complete, values, vpp, xconnect};
 use crate::api::{GsoRequest, InterfaceRef, Request, SetInterface, SetRequest};
 use crate::diag::Failure;
 use crate::units::{self, IfName, SwIfIndex};
@@ -51,6 +51,7 @@ struct GsoArgs {
         alias = "sw-if-index",
         value_name = "N",
         value_parser = values::index,
+        add = complete::indices(),
         conflicts_with = "name"
     )]
     sw_if_index: Option<u32>,
@@ -125,7 +126,7 @@ Examples:
         #[arg(value_name = "NAME", add = complete::interfaces())]
         name: IfName,
         /// The address with its prefix length; after del also `all'.
-        #[arg(value_name = "ADDR/LEN")]
+        #[arg(value_name = "ADDR/LEN", add = complete::addresses())]
         address: String,
     },
 }
@@ -134,6 +135,10 @@ Examples:
 enum UpDown {
     Up,
     Down,
+    #[value(hide = true)]
+    Punt,
+    #[value(hide = true)]
+    Enable,
 }
 
 impl TryFrom<Args> for Request {
@@ -145,7 +150,13 @@ impl TryFrom<Args> for Request {
         };
         let (name, change) = match interface {
             Interface::State { name, state } => {
-                (name, SetInterface::State { up: state == UpDown::Up })
+                let up = match state {
+                    UpDown::Up => true,
+                    UpDown::Down => false,
+                    UpDown::Punt => return Err(vpp::not_supported("punt", "punt")),
+                    UpDown::Enable => return Err(vpp::not_supported("enable", "enable")),
+                };
+                (name, SetInterface::State { up })
             }
             Interface::L3 { name } => (name, SetInterface::L3 {}),
             Interface::L2(L2::Xconnect { name, peer }) => {

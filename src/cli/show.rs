@@ -2,9 +2,10 @@
 
 use clap::{Subcommand, ValueEnum};
 
-use super::complete;
 use super::watch::Again;
+use super::{complete, vpp};
 use crate::api::{Detail, InterfaceRef, ShowRequest};
+use crate::diag::Failure;
 use crate::units::{IfName, Kind};
 
 /// Show interfaces and their counters; alone, one table of everything.
@@ -150,17 +151,57 @@ enum Word {
     Verbose,
 }
 
-/// The words after `show hardware-interfaces': the last may say how much.
+/// The words after `show hardware-interfaces': names, and among them, how much; the last counts.
 fn hardware(mut words: Vec<IfName>) -> ShowRequest {
-    let detail = match words.last().map(IfName::as_str) {
-        Some("brief") => Detail::Brief,
-        Some("verbose" | "detail") => Detail::Verbose,
-        _ => Detail::Normal,
-    };
-    if detail != Detail::Normal {
-        words.pop();
-    }
+    let mut detail = Detail::Normal;
+    words.retain(|word| {
+        detail = match word.as_str() {
+            "brief" => Detail::Brief,
+            "verbose" | "detail" => Detail::Verbose,
+            _ => return true,
+        };
+        false
+    });
     ShowRequest::Hardware { interfaces: interfaces(words), detail }
+}
+
+/// The words after `show interface': names, and before, among or behind them, what to show.
+fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowRequest, Failure> {
+    type What = fn(Vec<InterfaceRef>) -> ShowRequest;
+    let word = |word: &str| -> Option<(&'static str, What)> {
+        match word {
+            "addr" | "address" => Some(("addr", ShowRequest::Addresses)),
+            "features" | "feat" => Some(("features", ShowRequest::Features)),
+            "rx-placement" => Some(("rx-placement", ShowRequest::RxPlacement)),
+            _ => None,
+        }
+    };
+    let (mut asked, words) = match what {
+        None => (None, names),
+        Some(OfInterface::Addr(Names { names })) => (word("addr"), names),
+        Some(OfInterface::Features(Names { names })) => (word("features"), names),
+        Some(OfInterface::RxPlacement(Names { names })) => (word("rx-placement"), names),
+    };
+    let (mut named, mut verbose) = (Vec::new(), false);
+    for name in words {
+        match (name.as_str(), word(name.as_str())) {
+            (given, Some((also, _))) if asked.is_some_and(|(asked, _)| asked != also) => {
+                return Err(Failure::usage(given, "one of addr, features, rx-placement at a time"));
+            }
+            (_, Some(what)) => asked = Some(what),
+            (given @ ("vtr" | "tag"), _) => {
+                return Err(vpp::not_supported(&format!("show interface {given}"), given));
+            }
+            ("verbose", _) => verbose = true,
+            _ => named.push(name),
+        }
+    }
+    match asked {
+        // As in VPP, it changes nothing elsewhere.
+        Some(("features", _)) if verbose => Err(vpp::not_supported("verbose", "verbose")),
+        Some((_, what)) => Ok(what(interfaces(named))),
+        None => Ok(ShowRequest::Interface(interfaces(named))),
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -182,20 +223,14 @@ fn of_kind(kind: Kind, args: OfKind) -> ShowRequest {
     ShowRequest::Tap { kind, interfaces, descriptors: args.descriptors }
 }
 
-impl From<Args> for ShowRequest {
-    fn from(args: Args) -> Self {
-        match args.what {
+impl TryFrom<Args> for ShowRequest {
+    type Error = Failure;
+    fn try_from(args: Args) -> Result<Self, Failure> {
+        Ok(match args.what {
             None | Some(What::Macro) => ShowRequest::Overview(interfaces(args.names)),
             Some(What::Tap(args)) => of_kind(Kind::Tap, args),
             Some(What::Tun(args)) => of_kind(Kind::Tun, args),
-            Some(What::Interface { what: None, names }) => {
-                ShowRequest::Interface(interfaces(names))
-            }
-            Some(What::Interface { what: Some(what), .. }) => match what {
-                OfInterface::Addr(all) => ShowRequest::Addresses(interfaces(all.names)),
-                OfInterface::RxPlacement(all) => ShowRequest::RxPlacement(interfaces(all.names)),
-                OfInterface::Features(all) => ShowRequest::Features(interfaces(all.names)),
-            },
+            Some(What::Interface { what, names }) => of_interface(what, names)?,
             Some(What::HardwareInterfaces { words }) => hardware(words),
             Some(What::Mode(all)) => ShowRequest::Mode(interfaces(all.names)),
             Some(What::Runtime(Extra { extra })) => {
@@ -207,6 +242,6 @@ impl From<Args> for ShowRequest {
                 ShowRequest::Version { verbose: extra.is_some() }
             }
             Some(What::Errors(Extra { extra })) => ShowRequest::Errors { verbose: extra.is_some() },
-        }
+        })
     }
 }

@@ -293,10 +293,19 @@ fn lines_of_the_other_verbs() {
         ("show interface address t1", show(ShowRequest::Addresses(vec![name("t1")]))),
         ("show interface rx-placement t1", show(ShowRequest::RxPlacement(vec![name("t1")]))),
         ("sh int feat t1", show(ShowRequest::Features(vec![name("t1")]))),
+        ("show interface t1 addr", show(ShowRequest::Addresses(vec![name("t1")]))),
+        ("show interface t1 address t2", show(ShowRequest::Addresses(both()))),
+        ("show interface t1 t2 features", show(ShowRequest::Features(both()))),
+        ("show interface t1 feat", show(ShowRequest::Features(vec![name("t1")]))),
+        ("show interface verbose", show(ShowRequest::Interface(vec![]))),
+        ("show interface t1 t2 verbose", show(ShowRequest::Interface(both()))),
+        ("show interface addr verbose t1", show(ShowRequest::Addresses(vec![name("t1")]))),
         ("sh hard", hardware(vec![], Detail::Normal)),
         ("sh hard t1 verbose", hardware(vec![name("t1")], Detail::Verbose)),
         ("show hardware-interfaces detail", hardware(vec![], Detail::Verbose)),
         ("show hardware-interfaces t1 t2 brief", hardware(both(), Detail::Brief)),
+        ("show hardware-interfaces brief t1 t2", hardware(both(), Detail::Brief)),
+        ("show hardware-interfaces t1 verbose t2", hardware(both(), Detail::Verbose)),
         ("sh mode t1 t2", show(ShowRequest::Mode(both()))),
         ("show runtime", show(ShowRequest::Runtime { verbose: false })),
         ("sh run verbose", show(ShowRequest::Runtime { verbose: true })),
@@ -434,7 +443,15 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ("gso tap0", "gso: Missing <on|off>\n  gso <NAME> <on|off>"),
         ("gso tap0 maybe", "gso: maybe: not one of on, off"),
         ("set tap gso", "set tap gso: please specify interface name or sw_if_index"),
-        ("set interface state tap0 punt", "set interface state: punt: not one of up, down"),
+        ("set interface state tap0 flat", "set interface state: flat: not one of up, down"),
+        (
+            "show interface addr tap0 feat",
+            "show interface addr: feat: one of addr, features, rx-placement at a time",
+        ),
+        (
+            "show interface tap0 tag",
+            "show interface: tag: not supported in this version\n  VLANs are the host side's: `ip link add link HOST-NAME ... type vlan id N'",
+        ),
         (
             "set interface ip address tap0 10.0.0.1/33",
             "set interface ip address: 10.0.0.1/33: prefix length is not between 1 and 32",
@@ -476,6 +493,11 @@ fn what_this_version_lacks_is_refused_by_its_name_with_what_to_do_instead() {
             Some(word) => (*word).to_owned(),
             None => panic!("{row:?}"),
         };
+        if !line.starts_with("create tap") {
+            let path = words[..3].join(" ");
+            assert_eq!(refused(line), (2, refusal(&path, &given, instead)));
+            continue;
+        }
         assert_eq!(refused(line), (2, refusal("create tap", &given, instead)));
         let dashed = line.replace(&format!(" {given}"), &format!(" --{given}"));
         assert_eq!(refused(&dashed), (2, refusal("create tap", &given, instead)));
@@ -490,6 +512,22 @@ fn what_this_version_lacks_is_refused_by_its_name_with_what_to_do_instead() {
     }
     let expected = "delete tun: not supported in this version".to_owned();
     assert_eq!(refused("delete tun tun0"), (2, expected));
+}
+
+#[test]
+fn every_alternative_of_a_command_of_vpps_is_among_its_lines() {
+    for row in VPP_COMMANDS {
+        let Here::Does(lines, _) = row.here else { continue };
+        let typed: BTreeSet<&str> = lines.iter().flat_map(|line| line.split(' ')).collect();
+        for word in row.grammar.split(' ') {
+            let alternatives: Vec<&str> =
+                word.trim_matches(['[', ']', '{', '}']).split('|').collect();
+            let value = |word: &str| word.contains(|c: char| c.is_uppercase());
+            for one in alternatives.iter().filter(|one| alternatives.len() > 1 && !value(one)) {
+                assert!(one.is_empty() || typed.contains(one), "{one} in no line of {row:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 use clap::Command;
 
+use crate::diag::Failure;
+
 /// A command of VPP's shell.
 #[derive(Debug)]
 pub struct VppCommand {
@@ -177,6 +179,16 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         &["set interface state tap0 down", "set int state tap0 up"],
         "`up' also resets broken queues",
     ),
+    refuses(
+        "set interface state IF punt",
+        "set interface state tap0 punt",
+        "`down' drops what comes: nothing is punted to a host stack here",
+    ),
+    refuses(
+        "set interface state IF enable",
+        "set interface state tap0 enable",
+        "write `up': VPP's `enable' ends `punt', and leaves the interface down",
+    ),
     does(
         "set interface l2 xconnect IF PEER",
         &["set interface l2 xconnect tap0 tap1", "set interface l2 xconnect tap1 tap0"],
@@ -194,21 +206,35 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         ],
         "the address answers ARP, ND and ping; nothing is routed",
     ),
-    does("show interface [IF]...", &["show interface", "sh int tap0"], ""),
+    does(
+        "show interface [IF]... [verbose]",
+        &["show interface", "sh int tap0", "show interface tap0 verbose"],
+        "",
+    ),
     does(
         "show interface addr|address [IF]...",
-        &["show interface addr", "show interface address tap0"],
+        &["show interface addr", "show interface address tap0", "show interface tap0 addr"],
         "",
     ),
     does("show interface rx-placement [IF]...", &["show interface rx-placement"], ""),
     does(
         "show interface features|feat [IF]...",
-        &["show interface features", "show interface feat tap0"],
+        &["show interface features", "show interface feat tap0", "show interface tap0 features"],
         "",
+    ),
+    refuses(
+        "show interface features [IF]... verbose",
+        "show interface features tap0 verbose",
+        "leave it out: every feature of an interface is shown",
     ),
     does(
         "show hardware-interfaces [IF]... [brief|verbose|detail]",
-        &["show hardware-interfaces", "sh hard tap0 verbose", "show hardware-interfaces brief"],
+        &[
+            "show hardware-interfaces",
+            "sh hard tap0 verbose",
+            "show hardware-interfaces detail tap0",
+            "show hardware-interfaces brief",
+        ],
         "",
     ),
     does("show errors [verbose]", &["show errors", "show errors verbose"], "a row a reason"),
@@ -492,12 +518,21 @@ fn add(node: Command, path: &[&'static str], instead: &'static str) -> Command {
     })
 }
 
-/// What to do instead of writing `word` in a `create`.
-pub(super) fn instead_of_option(word: &str) -> Option<&'static str> {
-    VPP_COMMANDS.iter().find_map(|row| match row.here {
+/// The refusal of an option or word, with what to do instead; `given` is what was written of it, its
+/// value too.
+pub(super) fn not_supported(word: &str, given: impl Into<String>) -> Failure {
+    let refusal = Failure::usage(given, "not supported in this version");
+    let instead = VPP_COMMANDS.iter().find_map(|row| match row.here {
         Here::Refuses { instead, .. } => {
             row.grammar.split(' ').any(|w| w == word).then_some(instead)
         }
-        _ => None,
-    })
+        Here::Lacks { instead, .. } => {
+            row.paths().iter().any(|path| path == word).then_some(instead)
+        }
+        Here::Does(..) => None,
+    });
+    match instead {
+        Some(instead) => refusal.hint(instead),
+        None => refusal,
+    }
 }

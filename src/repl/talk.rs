@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use super::editor::{Editor, MORE, PROMPT, Said};
 use super::events::{Cause, Events};
 use crate::api::{Reply, Request, ShowRequest, Submit};
-use crate::cli::{Ended, Lines, Names, Printer, Word};
+use crate::cli::{Ended, Lines, Names, Printer, Seen, Word};
 use crate::diag::Failure;
 use crate::render;
 use crate::sys::signals::Signals;
@@ -208,7 +208,7 @@ impl<'a> Talk<'a> {
         if (cause == Cause::Line || !news.is_empty())
             && let Some(Reply::Overview(all)) = show(ShowRequest::Overview(Vec::new())).await
         {
-            let names = all.iter().map(|interface| interface.name.to_string()).collect();
+            let names = all.iter().map(Seen::from).collect();
             *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
         }
         for line in news {

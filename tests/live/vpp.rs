@@ -90,16 +90,23 @@ fn effect(world: &World, line: &str, out: &str) {
         "show interface" => has(&["Name", "Counter", "rx packets", "tap1 ", "1500/0/0/0"]),
         "sh int tap0" => assert!(out.contains("rx bytes") && !out.contains("tap1"), "{out}"),
         "show interface addr" => has(&["tap0 (up):\n", "tap2 (up):\n"]),
-        "show interface address tap0" => assert_eq!(out, "tap0 (up):\n"),
+        "show interface address tap0" | "show interface tap0 addr" => {
+            assert_eq!(out, "tap0 (up):\n");
+        }
         "show interface rx-placement" => {
             has(&["Thread 0 (poller-0):\n", "    tap1 queue 0 (adaptive)\n"])
         }
         "show interface features" => has(&["on tap0...", "on tap2..."]),
-        "show interface feat tap0" => assert!(!out.contains("tap1"), "{out}"),
+        "show interface tap0 verbose" => assert_eq!(out, run(world, "show interface tap0")),
+        "show interface feat tap0" | "show interface tap0 features" => {
+            assert!(!out.contains("tap1"), "{out}")
+        }
         "show hardware-interfaces" => {
             has(&["Link speed: unknown", "RX Queues:", "  Ethernet address 02:fe:"])
         }
-        "sh hard tap0 verbose" => has(&["qsz 512", "VIRTIO interface"]),
+        "sh hard tap0 verbose" | "show hardware-interfaces detail tap0" => {
+            has(&["qsz 512", "VIRTIO interface"])
+        }
         "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 4, "{out}"),
         "show errors" => has(&["Count", "tap0-rx", "interface is down"]),
         "show errors verbose" => has(&["tap0-rx 0"]),

@@ -24,7 +24,8 @@ use clap::{Arg, ArgAction, Command};
 use clap_complete::engine::{self, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
-pub(super) use names::{bridges, files, interfaces, namespaces};
+pub use names::Seen;
+pub(super) use names::{addresses, bridges, files, indices, interfaces, namespaces};
 pub(super) use shells::Shell;
 
 use super::reach::Reach;
@@ -70,6 +71,8 @@ fn candidates(root: &Command, words: &[String], current: &str) -> Vec<Completion
         socket: line.value("socket").map(PathBuf::from),
         private: line.given().any(|arg| arg.get_long() == Some("private")),
     });
+    let takes_away = line.given().any(|arg| arg.get_long() == Some("del"));
+    names::set_losing(line.positional(0).filter(|_| takes_away).map(str::to_owned));
     if let Some(arg) = line.value_of {
         let Some(long) = arg.get_long() else { return Vec::new() };
         return value(root, &line, long, current);
@@ -85,14 +88,14 @@ fn candidates(root: &Command, words: &[String], current: &str) -> Vec<Completion
     next(root, &line, current)
 }
 
-/// As [`candidates`], where the names of the interfaces are known.
+/// As [`candidates`], where the interfaces are known.
 pub(super) fn among(
     root: &Command,
     words: &[String],
     current: &str,
-    names: Vec<String>,
+    seen: Vec<Seen>,
 ) -> Vec<CompletionCandidate> {
-    names::set_known(Some(names));
+    names::set_known(Some(seen));
     let found = candidates(root, words, current);
     names::set_known(None);
     found

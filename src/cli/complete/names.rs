@@ -12,7 +12,7 @@ use clap_complete::engine::{
 };
 use tokio::time::timeout;
 
-use crate::api::{Outcome, Reply, Request, ShowRequest};
+use crate::api::{Interface, Outcome, Reply, Request, ShowRequest};
 use crate::cli::block_on;
 use crate::cli::reach::Reach;
 use crate::holder::Client;
@@ -30,13 +30,42 @@ thread_local! {
     /// Which holder the line is about. The engine asks for names without saying for which line.
     static REACH: RefCell<Reach> = RefCell::new(Reach::default());
 
-    /// The names that somebody keeps.
-    static KNOWN: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+    /// What somebody keeps of the interfaces.
+    static KNOWN: RefCell<Option<Vec<Seen>>> = const { RefCell::new(None) };
+
+    /// The interface whose addresses the line is about.
+    static LOSING: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What of an interface is worth offering.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub sw_if_index: String,
+    /// Our side's addresses.
+    pub addresses: Vec<String>,
+}
+
+impl From<&Interface> for Seen {
+    fn from(interface: &Interface) -> Self {
+        Self {
+            name: interface.name.to_string(),
+            sw_if_index: interface.sw_if_index.0.to_string(),
+            addresses: interface.addresses.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// Says which interfaces there are, where that is known: then nobody is asked.
-pub(super) fn set_known(names: Option<Vec<String>>) {
-    KNOWN.set(names);
+pub(super) fn set_known(seen: Option<Vec<Seen>>) {
+    KNOWN.set(seen);
+}
+
+/// Says from which interface the line takes an address away.
+pub(super) fn set_losing(name: Option<String>) {
+    LOSING.set(name);
 }
 
 /// Says which holder the line is about whose names are asked for next.
@@ -44,9 +73,9 @@ pub(super) fn set_reach(reach: Reach) {
     REACH.set(reach);
 }
 
-/// Names of the interfaces of whoever answers on the control socket; none where nobody does.
-/// Never starts a holder.
-fn interface_names() -> Vec<String> {
+/// The interfaces of whoever answers on the control socket; none where nobody does. Never starts a
+/// holder.
+fn seen() -> Vec<Seen> {
     if let Some(known) = KNOWN.with_borrow(Clone::clone) {
         return known;
     }
@@ -58,7 +87,7 @@ fn interface_names() -> Vec<String> {
     let answer = block_on(async { Ok(timeout(PATIENCE, client.submit(all)).await) });
     match answer {
         Ok(Ok(Ok(Ok(Outcome { reply: Reply::Overview(interfaces), .. })))) => {
-            interfaces.into_iter().map(|interface| interface.name.to_string()).collect()
+            interfaces.iter().map(Seen::from).collect()
         }
         _ => Vec::new(),
     }
@@ -67,7 +96,27 @@ fn interface_names() -> Vec<String> {
 /// For arguments that name an interface.
 pub(in crate::cli) fn interfaces() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        interface_names().into_iter().map(CompletionCandidate::new).collect()
+        seen().into_iter().map(|interface| CompletionCandidate::new(interface.name)).collect()
+    })
+}
+
+/// For arguments that number an interface.
+pub(in crate::cli) fn indices() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let candidate = |interface: Seen| {
+            CompletionCandidate::new(interface.sw_if_index).help(Some(interface.name.into()))
+        };
+        seen().into_iter().map(candidate).collect()
+    })
+}
+
+/// For arguments that name an address of ours that may go.
+pub(in crate::cli) fn addresses() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let Some(losing) = LOSING.with_borrow(Clone::clone) else { return Vec::new() };
+        let interface = seen().into_iter().find(|interface| interface.name == losing);
+        let addresses = interface.into_iter().flat_map(|interface| interface.addresses);
+        addresses.chain(["all".to_owned()]).map(CompletionCandidate::new).collect()
     })
 }
 

@@ -1,6 +1,7 @@
 //! Words of VPP's `create tap` that this version lacks: each refused by its name.
 
-use crate::cli::{values, vpp};
+use crate::cli::values;
+use crate::cli::vpp::not_supported;
 use crate::diag::Failure;
 
 // Hidden from help, known to the grammar. A comment and no doc: clap would print it.
@@ -31,15 +32,6 @@ pub(super) struct Options {
     /// Transmit queues; this version has 1.
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Rings")]
     num_tx_queues: Option<u64>,
-}
-
-/// The refusal of an option; `given` is what was written of it, its value too.
-fn not_supported(option: &str, given: impl Into<String>) -> Failure {
-    let refusal = Failure::usage(given, "not supported in this version");
-    match vpp::instead_of_option(option) {
-        Some(instead) => refusal.hint(instead),
-        None => refusal,
-    }
 }
 
 /// The refusal of `create tun`.

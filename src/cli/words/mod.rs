@@ -397,11 +397,19 @@ impl<'a> Walk<'a> {
         if failure.hint.is_some() {
             return failure;
         }
-        let mistyped = self.named.as_ref().and_then(|(_, name)| {
-            let noun = nearest::one_edit(name, children(self.node))?;
-            Some(unknown(name).hint(format!("did you mean {}", quoted(noun))))
-        });
-        match self.misnamed.take().or(mistyped) {
+        let name = self.named.as_ref().map_or("", |(_, name)| name);
+        let noun = nearest::one_edit(name, children(self.node));
+        let noun = noun.map(|noun| unknown(name).hint(format!("did you mean {}", quoted(noun))));
+        let lacked = match lacked(self.node, name) {
+            Child::One(command) if name.len() > 1 => Some(command),
+            _ => None,
+        };
+        let lacked = || {
+            let command = lacked?;
+            self.path.push(command.get_name());
+            Some(not_supported(command))
+        };
+        match self.misnamed.take().or(noun).or_else(lacked) {
             Some(failure) => {
                 self.blame_name();
                 failure

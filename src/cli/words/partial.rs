@@ -60,11 +60,15 @@ pub(crate) fn partial<'a>(root: &'a Command, words: &[String]) -> Option<Partial
 
 impl<'a> Partial<'a> {
     /// The options that may come next as bare words, hidden ones left out, each with its spellings.
+    /// One that the command has behind an argument it needs comes after that.
     pub fn bare_options(&self) -> impl Iterator<Item = (&'a str, &'a Arg)> {
         let node = self.node;
+        let due = self.place().filter(|place| place.is_required_set());
+        let behind = node.get_arguments().skip_while(move |arg| due.is_none_or(|due| *arg != due));
+        let behind: Vec<&Arg> = behind.collect();
         bare_words(node)
             .filter_map(move |word| Some((word, bare_option(node, word)?)))
-            .filter(|(_, arg)| !arg.is_hide_set())
+            .filter(move |(_, arg)| !arg.is_hide_set() && !behind.contains(arg))
     }
 
     /// The sub-commands that may come next, hidden ones left out.
@@ -109,6 +113,12 @@ impl<'a> Partial<'a> {
             .iter()
             .filter_map(|word| word.strip_prefix("--")?.strip_prefix(long)?.strip_prefix('='));
         values.next_back()
+    }
+
+    /// A positional argument, by its number.
+    pub fn positional(&self, number: usize) -> Option<&str> {
+        let bare = self.argv.iter().filter(|word| !word.starts_with('-'));
+        bare.skip(self.path.len()).nth(number).map(String::as_str)
     }
 
     /// Whether a positional argument is `word`.

@@ -233,6 +233,9 @@ fn the_beginning_of_what_is_lacked_is_refused_where_no_name_may_stand() {
         ("clear run", "clear runtime"),
         ("tr add tap-input 5", "trace"),
         ("packet new", "packet-generator"),
+        ("create sub-int tap0 10", "create sub-interfaces"),
+        ("create lo interface", "create loopback"),
+        ("create host name eth0", "create host-interface"),
     ] {
         let said = refused(line);
         assert!(said.starts_with(&format!("{path}: not supported in this version\n")), "{said}");
@@ -280,6 +283,11 @@ fn a_name_may_resemble_what_is_made() {
         ("create tpa tap0", "create: unknown input `tpa'\n  did you mean `tap'"),
         ("create taps tap0 netns foo", "create: unknown input `taps'\n  did you mean `tap'"),
         ("create foo tap0", "create: unknown input `tap0'"),
+        ("create tap sub-int 10", "create tap: unknown input `10'"),
+        (
+            "create ip tap0",
+            "create: `ip' is a word of the commands, not a name\n  to use it as a name all the same: --if-name ip --host-if-name ip",
+        ),
         (
             "create gsoo tap0",
             "create: unknown input `gsoo'\n  did you mean `gso'; or, as a name: --if-name gsoo --host-if-name gsoo",

@@ -22,9 +22,16 @@ pub(super) fn child<'a>(node: &'a Command, word: &str) -> Child<'a> {
     begun(node, word, |c| !c.is_hide_set())
 }
 
-/// What this version lacks and `word` is the beginning of.
+/// What this version lacks and `word` is the beginning of; of spellings of one thing, the first.
 pub(super) fn lacked<'a>(node: &'a Command, word: &str) -> Child<'a> {
-    begun(node, word, lacking)
+    let what =
+        |name: &str| node.find_subcommand(name).map(|c| c.get_about().map(ToString::to_string));
+    match begun(node, word, lacking) {
+        Child::Several(names) if names.iter().all(|name| what(name) == what(names[0])) => {
+            node.find_subcommand(names[0]).map_or(Child::None, Child::One)
+        }
+        found => found,
+    }
 }
 
 fn begun<'a>(node: &'a Command, word: &str, kind: impl Fn(&Command) -> bool) -> Child<'a> {
