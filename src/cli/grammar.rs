@@ -215,7 +215,8 @@ pub(super) fn parse(line: &[String], place: Place) -> Result<Parsed, Unparsed> {
     };
     let refused = |failure| refuse(failure, None);
     let argv = std::iter::once("taptool".to_owned()).chain(resolved.argv);
-    let mut cli = Cli::command()
+    let mut cli = place
+        .tree(Cli::command())
         .try_get_matches_from(argv)
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(|error| match error.kind() {

@@ -41,6 +41,18 @@ impl Place {
         self == Self::CommandLine || !meta::COMMAND_LINE_ONLY.contains(&command)
     }
 
+    /// The command tree whose help is read there. What is for every command stands behind the
+    /// program's name; repeated with each command of a shell, it would hide what that one has.
+    pub(super) fn tree(self, tree: Command) -> Command {
+        match self {
+            Self::CommandLine => tree,
+            Self::Script => tree.mut_args(|arg| {
+                let everywhere = arg.is_global_set();
+                if everywhere { arg.hide(true) } else { arg }
+            }),
+        }
+    }
+
     /// The word that lists the commands there.
     pub(super) fn help(self) -> &'static str {
         match self {

@@ -553,3 +553,17 @@ fn help_and_version_are_not_refusals() {
         }
     }
 }
+
+#[test]
+fn options_of_every_command_are_explained_behind_the_programs_name_and_not_with_each_line() {
+    for (place, explained) in [(Place::CommandLine, true), (Place::Script, false)] {
+        match parse(&split("set interface state --help"), place) {
+            Err(Unparsed::Help(text)) => {
+                let text = text.to_string();
+                assert_eq!(text.contains("--socket"), explained, "{text}");
+                assert!(text.contains("<up|down>"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
