@@ -95,6 +95,8 @@ pub struct Interface {
     pub sw_if_index: SwIfIndex,
     /// `tap` or `tun`.
     pub kind: Kind,
+    /// The words behind `create` that make it again as it was made.
+    pub created_with: Vec<String>,
     /// Who serves the rings: `vhost-net` or `userspace`.
     pub backend: BackendKind,
     /// Why `backend auto` did not take vhost-net.

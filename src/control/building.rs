@@ -431,6 +431,7 @@ impl Building {
             sw_if_index: reservation.sw_if_index,
             id: reservation.id,
             name: reservation.name,
+            created_with: plan.words(),
             kind: plan.kind,
             mac: plan.mac,
             backend_kind: plan.backend,

@@ -50,6 +50,8 @@ pub(super) struct Interface {
     pub(super) sw_if_index: SwIfIndex,
     pub(super) id: InterfaceId,
     pub(super) name: IfName,
+    /// What `create` makes it again with.
+    pub(super) created_with: Vec<String>,
     pub(super) kind: Kind,
     pub(super) mac: Option<MacAddr>,
     pub(super) backend_kind: BackendKind,

@@ -26,6 +26,7 @@ mod show;
 mod steps;
 mod thread;
 mod watch;
+mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

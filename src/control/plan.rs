@@ -17,9 +17,9 @@ pub(super) struct Plan {
     pub(super) name: IfName,
     pub(super) id: InterfaceId,
     /// The name that was asked for.
-    asked_name: Option<IfName>,
+    pub(super) asked_name: Option<IfName>,
     /// The id that was asked for.
-    asked_id: Option<InterfaceId>,
+    pub(super) asked_id: Option<InterfaceId>,
     pub(super) host_name: HostName,
     pub(super) mac: Option<MacAddr>,
     /// The MAC of our side that was asked for.
@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) owner: Option<u32>,
     pub(super) group: Option<u32>,
     pub(super) admin_down: bool,
+    /// The backend that was asked for.
+    pub(super) asked_backend: BackendChoice,
     pub(super) backend: BackendKind,
     pub(super) backend_reason: Option<String>,
     /// What the namespace is called in messages.
@@ -114,6 +116,7 @@ impl Plan {
             owner: request.owner,
             group: request.group,
             admin_down: request.admin_down,
+            asked_backend: request.backend,
             backend: match request.backend {
                 BackendChoice::Userspace => BackendKind::Userspace,
                 BackendChoice::Auto | BackendChoice::VhostNet => BackendKind::VhostNet,

@@ -112,6 +112,7 @@ pub(super) fn interface(
         id: interface.id,
         sw_if_index: interface.sw_if_index,
         kind: interface.kind,
+        created_with: interface.created_with.clone(),
         backend: interface.backend_kind,
         backend_reason: interface.backend_reason.clone(),
         vhost_worker_mode: interface.worker_mode.map(Into::into),

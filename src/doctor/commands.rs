@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub(super) use crate::api::shell_word as word;
-use crate::api::{Action, BackendKind, Interface, NamespaceSpec};
-use crate::units::RingSize;
+use crate::api::{Action, Interface, NamespaceSpec};
 
 /// `ip ARGS` in the namespace that `label` means.
 pub(super) fn ip(label: Option<&str>, args: &str) -> String {
@@ -36,65 +35,71 @@ pub(super) fn spec(label: Option<&str>) -> Option<NamespaceSpec> {
     label.map_or(Some(NamespaceSpec::Own), |label| label.parse().ok())
 }
 
-/// Deletes the interface and makes it again as far as `show` tells how it was made.
-pub(super) fn recreate(interface: &Interface, namespace_gone: bool) -> String {
-    let mut line = String::new();
-    let spec = spec(interface.host_ns.as_deref());
-    if let (true, Some(NamespaceSpec::Name(name))) = (namespace_gone, &spec) {
-        line.push_str(&format!("ip netns add {} && ", word(name)));
-    }
+/// What the interface's create was told for an option, in order.
+pub(super) fn asked<'a>(interface: &'a Interface, option: &str) -> impl Iterator<Item = &'a str> {
+    let word = format!("--{option}");
+    let pairs = interface.created_with.windows(2);
+    pairs.filter(move |pair| pair[0] == word).map(|pair| pair[1].as_str())
+}
+
+/// The namespace that a new create would name: the one that the first did; of one that named none,
+/// the one that the device is in.
+pub(super) fn home(interface: &Interface) -> Option<&str> {
+    asked(interface, "netns").next().or(interface.host_ns.as_deref())
+}
+
+/// Deletes the interface and makes it again: its host side as it was created, our side as it is set
+/// now. `home_gone`: there is no such namespace any more.
+pub(super) fn recreate(interface: &Interface, home_gone: bool) -> String {
     let name = word(interface.name.as_str());
-    line.push_str(&format!("taptool delete {name} && taptool create {} {name}", interface.kind));
-    let mut option = |word: &str, value: &str| {
-        line.push_str(&format!(" --{word}"));
+    let home = home(interface);
+    let spec = spec(home);
+    let mut line = "taptool create".to_owned();
+    let mut words = interface.created_with.iter();
+    // Of our side, what is set now is told below.
+    while let Some(next) = words.next() {
+        match next.as_str() {
+            "--gso" | "--admin-down" => {}
+            "--respond" | "--netns" => drop(words.next()),
+            other => line.push_str(&format!(" {}", word(other))),
+        }
+    }
+    let mut option = |option: &str, value: &str| {
+        line.push_str(&format!(" --{option}"));
         if !value.is_empty() {
-            line.push(' ');
-            line.push_str(&self::word(value));
+            line.push_str(&format!(" {}", word(value)));
         }
     };
-    if let Some(label) = &interface.host_ns {
-        // A placeholder, as for addresses, where there is no name to give.
-        option("netns", if spec.is_some() { label } else { "NAMESPACE" });
-    }
-    if interface.host_if_name != interface.name.as_str() {
-        option("host-if-name", &interface.host_if_name);
-    }
-    if let Some(mac) = &interface.mac_addr {
-        option("hw-addr", &mac.to_string());
-    }
-    if let Some(bridge) = &interface.host_bridge {
-        option("bridge", bridge);
-    } else {
-        for net in interface.host_addresses.iter().filter(|net| !is_link_local(net.addr())) {
-            option(if net.addr().is_ipv6() { "ip6" } else { "ip4" }, &net.to_string());
-        }
-    }
-    if !matches!(interface.mtu, 0 | 1500) {
-        option("mtu", &interface.mtu.to_string());
-    }
-    for (word, queues) in
-        [("rx-ring-size", &interface.rx_queues), ("tx-ring-size", &interface.tx_queues)]
-    {
-        if let Some(queue) = queues.first()
-            && queue.size != RingSize::default()
-        {
-            option(word, &queue.size.to_string());
-        }
-    }
-    if interface.gso {
-        option("gso", "");
+    // Nobody can make a process's namespace, or a file's, again, and one without a name was never
+    // named.
+    let lost = match &spec {
+        Some(NamespaceSpec::Own | NamespaceSpec::Name(_)) => false,
+        Some(NamespaceSpec::Path(_) | NamespaceSpec::Pid(_)) => home_gone,
+        None => true,
+    };
+    if let Some(label) = home {
+        option("netns", if lost { "NETNS" } else { label });
     }
     for net in &interface.addresses {
         option("respond", &net.to_string());
     }
-    // `auto` that fell back says why; without a reason it was asked for.
-    if interface.backend == BackendKind::Userspace && interface.backend_reason.is_none() {
-        option("backend", interface.backend.word());
+    if interface.gso {
+        option("gso", "");
+    }
+    if !interface.admin_up {
+        option("admin-down", "");
     }
     if let Action::Xconnect(peer) = &interface.action {
         line.push_str(&format!(" && taptool xconnect {name} {}", word(peer.as_str())));
     }
-    line
+    match spec {
+        // It must not be deleted by who has not put a namespace there.
+        _ if lost => format!("{line}   # with a namespace for NETNS; first: taptool delete {name}"),
+        Some(NamespaceSpec::Name(netns)) if home_gone => {
+            format!("ip netns add {} && taptool delete {name} && {line}", word(&netns))
+        }
+        _ => format!("taptool delete {name} && {line}"),
+    }
 }
 
 pub(super) fn is_link_local(address: IpAddr) -> bool {

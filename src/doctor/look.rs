@@ -39,6 +39,15 @@ pub fn resolve(interface: &mut Interface) {
     }
 }
 
+/// Whether the namespace that a new create would name is not there any more.
+pub(super) fn home_gone(interface: &Interface) -> bool {
+    let Some(spec) = commands::spec(commands::home(interface)) else { return true };
+    match spec.open() {
+        Ok(namespace) => namespace.fd().is_none_or(|fd| namespace::verify(fd).is_err()),
+        Err(e) => e.kind() == ErrorKind::NotFound,
+    }
+}
+
 /// Looks. Blocks for some milliseconds.
 pub(super) fn look(interface: &Interface) -> Look {
     let Some(spec) = commands::spec(interface.host_ns.as_deref()) else { return Look::Unnamed };
@@ -63,7 +72,8 @@ pub(super) fn look(interface: &Interface) -> Look {
         Action::Respond => interface.addresses.iter().map(|net| net.addr()).collect(),
         Action::Sink | Action::Xconnect(_) => Vec::new(),
     };
-    match inspect(namespace.as_fd(), &interface.host_if_name, &towards) {
+    let bridge = commands::asked(interface, "bridge").next();
+    match inspect(namespace.as_fd(), &interface.host_if_name, &towards, bridge) {
         Ok(None) => Look::NotThere,
         Ok(Some(seen)) => {
             let same = seen.link.index == interface.host_ifindex

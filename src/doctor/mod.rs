@@ -67,7 +67,8 @@ pub async fn interface(holder: &impl Submit, name: &InterfaceRef) -> Result<Repo
         let peer = interface::peer(&interface, &all);
         let peer_seen = peer.is_some_and(|peer| matches!(look::look(peer), Look::Seen(_)));
         let (interface, all, look) = (&interface, all.as_slice(), &look);
-        interface::judge(&interface::Case { interface, all, look, peer_seen })
+        let home_gone = look::home_gone(interface);
+        interface::judge(&interface::Case { interface, all, look, peer_seen, home_gone })
     })
     .await
 }

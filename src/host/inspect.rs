@@ -30,6 +30,10 @@ pub struct Inspection {
     pub ipv6_disabled: Option<bool>,
     /// Where the namespace would send packets for the addresses asked about, in their order.
     pub ways: Vec<Way>,
+    /// Gateways of the default routes that go through it.
+    pub gateways: Vec<IpAddr>,
+    /// The bridge that was asked about is there.
+    pub bridge_there: bool,
 }
 
 /// Where a namespace sends packets for an address.
@@ -59,6 +63,7 @@ pub fn inspect(
     namespace: BorrowedFd<'_>,
     name: &str,
     towards: &[IpAddr],
+    bridge: Option<&str>,
 ) -> Result<Option<Inspection>, Failure> {
     let session = Session::open(namespace, name)?;
     let Some(link) = session.link_by_name(name)? else { return Ok(None) };
@@ -68,12 +73,17 @@ pub fn inspect(
     };
     let addresses = session.addresses(link.index)?;
     let ways = towards.iter().map(|to| session.way(*to)).collect::<Result<_, _>>()?;
+    let gateways = session.gateways(link.index)?;
+    let bridge_there = match bridge {
+        Some(bridge) => session.link_by_name(bridge)?.is_some_and(|found| found.is_bridge()),
+        None => false,
+    };
     let ipv6_disabled = namespace::in_namespace(namespace, || {
         // /proc/sys/net is that of whoever reads it.
         let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
         Ok(fs::read_to_string(path).ok().map(|text| text.trim() != "0"))
     })?;
-    Ok(Some(Inspection { link, master, addresses, ipv6_disabled, ways }))
+    Ok(Some(Inspection { link, master, addresses, ipv6_disabled, ways, gateways, bridge_there }))
 }
 
 impl Session {

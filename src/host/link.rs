@@ -18,6 +18,8 @@ pub struct Link {
     pub up: bool,
     /// Something is at the other end (`IFF_LOWER_UP`): of a tap, an attached file.
     pub lower_up: bool,
+    /// It asks for MAC addresses (no `IFF_NOARP`); a tun does not.
+    pub arp: bool,
     /// MTU, bytes.
     pub mtu: u32,
     /// Transmit queue length, packets.
@@ -87,6 +89,11 @@ impl From<&Stats64> for LinkStats {
 }
 
 impl Link {
+    /// Whether it is a bridge (`IFLA_INFO_KIND`).
+    pub fn is_bridge(&self) -> bool {
+        self.kind.as_deref() == Some("bridge")
+    }
+
     pub(super) fn read(message: &LinkMessage) -> Self {
         let flags = message.header.flags;
         let mut link = Self {
@@ -94,6 +101,7 @@ impl Link {
             name: String::new(),
             up: flags.contains(LinkFlags::Up),
             lower_up: flags.contains(LinkFlags::LowerUp),
+            arp: !flags.contains(LinkFlags::Noarp),
             mtu: 0,
             qlen: 0,
             mac: None,

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_core::NLM_F_DUMP;
-use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteType};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType,
+};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::refusal;
@@ -73,6 +75,32 @@ impl Session {
     }
 
     fn has_default_route(&self, family: AddressFamily) -> Result<bool, Failure> {
+        self.default_routes(family).map(|found| !found.is_empty())
+    }
+
+    /// Gateways of the main table's default routes through the device, of both families.
+    ///
+    /// # Errors
+    /// The kernel refuses to tell.
+    pub(super) fn gateways(&self, ifindex: u32) -> Result<Vec<IpAddr>, Failure> {
+        let mut routes = self.default_routes(AddressFamily::Inet)?;
+        routes.extend(self.default_routes(AddressFamily::Inet6)?);
+        let through = |route: &RouteMessage| {
+            let ours = |a: &RouteAttribute| matches!(a, RouteAttribute::Oif(i) if *i == ifindex);
+            route.attributes.iter().any(ours)
+        };
+        let gateway = |route: RouteMessage| {
+            route.attributes.into_iter().find_map(|attribute| match attribute {
+                RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => Some(gateway.into()),
+                RouteAttribute::Gateway(RouteAddress::Inet6(gateway)) => Some(gateway.into()),
+                _ => None,
+            })
+        };
+        Ok(routes.into_iter().filter(through).filter_map(gateway).collect())
+    }
+
+    /// The main table's default routes of a family.
+    fn default_routes(&self, family: AddressFamily) -> Result<Vec<RouteMessage>, Failure> {
         let mut message = RouteMessage::default();
         message.header.address_family = family;
         message.header.table = RouteHeader::RT_TABLE_MAIN;
@@ -84,17 +112,19 @@ impl Session {
             Err(e) if refusal::errno(&e) == Some(Errno::ENOENT) => Vec::new(),
             Err(e) => return Err(refusal::failure(doing, &self.on, &e)),
         };
-        Ok(answers.iter().any(|answer| match answer {
-            RouteNetlinkMessage::NewRoute(route) => {
-                let header = &route.header;
-                header.address_family == family
-                    && header.table == RouteHeader::RT_TABLE_MAIN
-                    && header.destination_prefix_length == 0
-                    && header.kind == RouteType::Unicast
-                    && !route.attributes.iter().any(|a| matches!(a, RouteAttribute::Source(_)))
-            }
-            _ => false,
-        }))
+        let is_default = |route: &RouteMessage| {
+            let header = &route.header;
+            header.address_family == family
+                && header.table == RouteHeader::RT_TABLE_MAIN
+                && header.destination_prefix_length == 0
+                && header.kind == RouteType::Unicast
+                && !route.attributes.iter().any(|a| matches!(a, RouteAttribute::Source(_)))
+        };
+        let routes = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(route) if is_default(&route) => Some(route),
+            _ => None,
+        });
+        Ok(routes.collect())
     }
 }
 

@@ -57,9 +57,6 @@ impl<T: Into<String>> From<T> for Subject {
     }
 }
 
-/// The kind of a link that a bridge is (`IFLA_INFO_KIND`).
-const BRIDGE: &str = "bridge";
-
 impl Session {
     /// Opens one in the namespace.
     ///
@@ -214,7 +211,7 @@ impl Session {
             return Err(Failure::new(Code::NotFound, on(), "no such bridge in this namespace")
                 .hint(format!("make it with `{} link add {bridge} type bridge'", self.ip)));
         };
-        if found.kind.as_deref() != Some(BRIDGE) {
+        if !found.is_bridge() {
             let kind = found.kind.as_deref().unwrap_or("plain");
             return Err(Failure::usage(on(), format!("this is a {kind} device, not a bridge")));
         }

@@ -61,6 +61,7 @@ fn tap0() -> Interface {
         kind: Kind::Tap,
         backend: BackendKind::VhostNet,
         backend_reason: None,
+        created_with: vec!["tap".into(), "tap0".into()],
         vhost_worker_mode: Some("kthread".into()),
         state: State::Up,
         admin_up: true,
@@ -450,7 +451,7 @@ fn json_keys() {
     assert_eq!(
         keys(tap).join(" "),
         "action addresses admin_up backend backend_features backend_features_raw backend_reason \
-         csum_offload features features_raw gso host_addresses host_bridge host_if_name \
+         created_with csum_offload features features_raw gso host_addresses host_bridge host_if_name \
          host_ifindex host_mac_addr host_ns id kind link_up mac_addr mtu name offloads qlen \
          rx_queues state sw_if_index tap_fds tx_queues vhost_fds vhost_worker_mode"
     );

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::common::{Hold, World, eventually, live, on_vhost_net, one_shot, patience};
+use crate::common::{Hold, World, backend, eventually, live, on_vhost_net, one_shot, patience};
 
 /// The rows of a look that drop frames.
 fn drops(rows: &[Value]) -> Vec<Value> {
@@ -181,13 +181,139 @@ fn a_namespace_that_is_gone_is_made_again_by_the_command_that_doctor_names() {
         let gone = drops(&rows).remove(0);
         assert_eq!(gone["value"], "namespace foo is gone, and tap0 with it");
         let remedy = gone["remedy"].as_str().unwrap().to_owned();
-        let begin = "ip netns add foo && taptool delete tap0 && taptool create tap tap0 \
-                     --netns foo --hw-addr 02:fe:00:00:00:09 --ip4 10.9.0.1/24 \
-                     --respond 10.9.0.2/24";
-        assert!(remedy.starts_with(begin), "{remedy}");
+        let wanted = format!(
+            "ip netns add foo && taptool delete tap0 && taptool create tap tap0 \
+             --hw-addr 02:fe:00:00:00:09 --ip4 10.9.0.1/24 --backend {} --netns foo \
+             --respond 10.9.0.2/24",
+            backend()
+        );
+        assert_eq!(remedy, wanted);
         run(world, &mut hold, &remedy);
         told(&mut hold, "tap0", &[]);
         world.ping_answered("foo", "10.9.0.2");
+        hold.close();
+    });
+}
+
+#[test]
+fn a_host_side_that_is_gone_is_made_again_with_all_that_its_create_was_told() {
+    live(|world| {
+        world.netns("foo");
+        let mut hold = Hold::start(world);
+        hold.run(
+            "create tap0 host-ns foo host-ip4-addr 10.9.0.1/24 host-ip6-addr fd00::1/64 \
+             host-ip4-gw 10.9.0.2 host-ip6-gw fd00::2 host-mac-addr 02:00:00:00:00:0b \
+             hw-addr 02:fe:00:00:00:09 host-mtu-size 1400 host-txqueuelen 77 owner 1001 group 1002 \
+             rx-ring-size 512 respond 10.9.0.2/24 respond 10.9.0.3/24",
+        );
+        // Of our side counts what is set now.
+        hold.run("gso tap0 on");
+        hold.run("set interface ip address del tap0 10.9.0.3/24");
+        hold.run("set interface ip address tap0 fd00::2/64");
+        let whole = |world: &World, hold: &mut Hold| {
+            let tap = hold.tap("tap0");
+            let keys = [
+                "host_addresses host_mac_addr mac_addr mtu qlen gso addresses",
+                "host_if_name host_ns admin_up rx_queues",
+            ];
+            let mut kept: Vec<Value> =
+                keys.join(" ").split(' ').map(|key| tap[key].clone()).collect();
+            let last = kept.pop().unwrap();
+            kept.push(last[0]["size"].clone());
+            for family in ["-4", "-6"] {
+                let routes = world.ip_json(&format!("-n foo {family} route show default"));
+                kept.push(json!([routes[0]["gateway"], routes[0]["dev"]]));
+            }
+            for file in ["owner", "group"] {
+                kept.push(json!(world.class_net("foo", "tap0", file)));
+            }
+            kept
+        };
+        // The kernel adds link-local addresses a moment later.
+        let settled = |hold: &mut Hold| {
+            hold.tap_when("tap0", "addresses", 5.0, |tap| {
+                tap["host_addresses"].as_array().unwrap().len() == 3
+            });
+            hold.run("doctor tap0");
+        };
+        settled(&mut hold);
+        let before = whole(world, &mut hold);
+        world.ip("-n foo link del tap0");
+        hold.tap_when("tap0", "host-gone", 5.0, |tap| tap["state"] == "host-gone");
+        let rows = hold.run("doctor tap0");
+        let remedy = drops(&rows)[0]["remedy"].as_str().unwrap().to_owned();
+        run(world, &mut hold, &remedy);
+        settled(&mut hold);
+        assert_eq!(whole(world, &mut hold), before);
+        told(&mut hold, "tap0", &[]);
+        world.ping_answered("foo", "10.9.0.2");
+        world.ping_answered("foo", "-6 fd00::2");
+        hold.close();
+    });
+}
+
+#[test]
+fn a_namespace_that_nobody_can_make_again_is_left_open_and_nothing_is_to_be_deleted_first() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        let unnamed = world.unnamed_netns();
+        let pid = unnamed.pid();
+        hold.run(&format!("create tap0 host-ns pid:{pid} hw-addr 02:fe:00:00:00:09"));
+        drop(unnamed);
+        hold.tap_when("tap0", "host-gone", 5.0, |tap| tap["state"] == "host-gone");
+        let rows = hold.run("doctor tap0");
+        let remedy = format!(
+            "taptool create tap tap0 --hw-addr 02:fe:00:00:00:09 --backend {} --netns NETNS   \
+             # with a namespace for NETNS; first: taptool delete tap0",
+            backend()
+        );
+        assert_eq!(drops(&rows)[0]["remedy"], remedy);
+        hold.close();
+    });
+}
+
+#[test]
+fn what_create_asked_for_and_somebody_took_away_is_named_with_the_command_that_puts_it_back() {
+    live(|world| {
+        world.netns("foo");
+        world.ip("-n foo link add br0 type bridge");
+        world.ip("-n foo link set br0 up");
+        let mut hold = Hold::start(world);
+        hold.run(
+            "create tap0 host-ns foo host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2 \
+             host-ip6-addr fd00::1/64 host-ip6-gw fd00::2 host-mac-addr 02:fe:00:00:00:0b \
+             hw-addr 02:fe:00:00:00:09 respond 10.9.0.2/24",
+        );
+        let rows = [
+            (
+                "ip -n foo route del default via 10.9.0.2 dev tap0",
+                "route",
+                "ip -n foo -4 route replace default via 10.9.0.2 dev tap0",
+            ),
+            (
+                "ip -n foo -6 route del default via fd00::2 dev tap0",
+                "route",
+                "ip -n foo -6 route replace default via fd00::2 dev tap0",
+            ),
+            (
+                "ip -n foo -6 route del default dev tap0 && ip -n foo addr del fd00::1/64 dev tap0",
+                "route",
+                "ip -n foo addr replace fd00::1/64 dev tap0 && ip -n foo -6 route replace default \
+                 via fd00::2 dev tap0",
+            ),
+            ("ip -n foo link set tap0 arp off", "arp", "ip -n foo link set tap0 arp on"),
+            (
+                "ip -n foo link set tap0 address 02:fe:00:00:00:09",
+                "hw-addr",
+                "ip -n foo link set tap0 address 02:fe:00:00:00:08",
+            ),
+        ];
+        mended(world, &mut hold, "tap0", &rows, |world| world.ping_answered("foo", "10.9.0.2"));
+        hold.run("create tap1 host-ns foo host-bridge br0 respond 10.8.0.2/24");
+        let rows =
+            [("ip -n foo link set tap1 nomaster", "bridge", "ip -n foo link set tap1 master br0")];
+        world.ip("-n foo addr add 10.8.0.1/24 dev br0");
+        mended(world, &mut hold, "tap1", &rows, |world| world.ping_answered("foo", "10.8.0.2"));
         hold.close();
     });
 }

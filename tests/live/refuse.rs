@@ -95,6 +95,10 @@ fn options_that_cannot_work_together_are_refused_before_anything_is_made() {
             (format!("{ip4} 10.9.0.255"), "the broadcast address of 10.9.0.0/24"),
             ("host-ip6-addr fd00::1/64 host-ip6-gw ::1".into(), "loopback"),
             ("host-ip6-addr fd00::1/64 host-mtu-size 1279".into(), "host-mtu-size 1279"),
+            (
+                "hw-addr 02:fe:00:00:00:01 host-mac-addr 02:fe:00:00:00:01".into(),
+                "hw-addr 02:fe:00:00:00:01: host-mac-addr is the same",
+            ),
         ] {
             refused(world, &format!("create tap0 host-ns a {options}"), 2, word);
         }

@@ -36,6 +36,10 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
             return Err(Failure::usage(format!("{option} {net}"), "this address is given twice"));
         }
     }
+    if let (Some(mac), true) = (request.mac_addr, request.mac_addr == request.host_mac_addr) {
+        let why = "host-mac-addr is the same, and the two ends of a tap must differ";
+        return Err(Failure::usage(format!("hw-addr {mac}"), why));
+    }
     for (option, account) in [("owner", request.owner), ("group", request.group)] {
         if account == Some(u32::MAX) {
             return Err(Failure::usage(option, "not a number between 0 and 4294967294"));

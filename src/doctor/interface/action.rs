@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::created::off_its_bridge;
 use super::host::refused_by;
 use super::{Case, Finding, place};
 use crate::api::{Action, Interface, State};
@@ -125,6 +126,9 @@ fn respond(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     if let Some(master) = &seen.master {
         findings.extend(on_a_port(interface, seen, &master.name));
+        return;
+    }
+    if off_its_bridge(interface, seen) {
         return;
     }
     for (net, way) in interface.addresses.iter().zip(&seen.ways) {

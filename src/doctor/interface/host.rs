@@ -55,20 +55,19 @@ fn gone(case: &Case<'_>) -> Finding {
         return Finding::drops("host-side", format!("{} is being deleted", interface.name))
             .cost("nothing is moved any more");
     }
-    let (value, lost) = match case.look {
+    let value = match case.look {
         Look::NoNamespace => {
             let namespace = interface.host_ns.as_deref().unwrap_or("of the holder");
-            (format!("namespace {namespace} is gone, and {} with it", interface.host_if_name), true)
+            format!("namespace {namespace} is gone, and {} with it", interface.host_if_name)
         }
-        Look::Stranger | Look::Seen(_) => (
-            format!("{place} was deleted; the device of that name there now is a stranger's"),
-            false,
-        ),
-        _ => (format!("{place} was deleted, or its namespace was"), false),
+        Look::Stranger | Look::Seen(_) => {
+            format!("{place} was deleted; the device of that name there now is a stranger's")
+        }
+        _ => format!("{place} was deleted, or its namespace was"),
     };
     Finding::drops("host-side", value)
         .cost("nothing comes, and what is sent to it is dropped (no_host); the interface is kept")
-        .remedy(recreate(interface, lost))
+        .remedy(recreate(interface, case.home_gone))
 }
 
 /// The holder says that it is there; it is not where we look.

@@ -5,6 +5,7 @@
 //! once.
 
 mod action;
+mod created;
 mod host;
 mod queues;
 #[cfg(test)]
@@ -26,6 +27,8 @@ pub(super) struct Case<'a> {
     pub(super) look: &'a Look,
     /// The host side of its peer was found where the peer's label says.
     pub(super) peer_seen: bool,
+    /// The namespace that it would be made in again is not there any more.
+    pub(super) home_gone: bool,
 }
 
 /// The interface that it sends to.
@@ -40,6 +43,7 @@ pub(super) fn peer<'a>(interface: &Interface, all: &'a [Interface]) -> Option<&'
 pub(super) fn judge(case: &Case<'_>) -> Report {
     let mut findings = Vec::new();
     host::judge(case, &mut findings);
+    created::judge(case, &mut findings);
     queues::judge(case, &mut findings);
     action::judge(case, &mut findings);
     queues::counted(case, &mut findings);

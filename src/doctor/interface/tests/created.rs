@@ -1,0 +1,154 @@
+//! What an interface was created with: made again, or put back where it is gone.
+
+use std::net::IpAddr;
+
+use super::*;
+
+#[test]
+fn making_it_again_takes_the_host_side_as_created_and_our_side_as_it_is_now() {
+    let made = "tap tap0 --id 3 --host-mac-addr 02:fe:00:00:00:02 --bridge br0 --mtu 1400 \
+                --host-txqueuelen 77 --owner 1 --group 2";
+    let tap = Interface {
+        created_with: words(&format!(
+            "{made} --netns foo --respond 10.9.0.7/24 --respond fd00::7/64"
+        )),
+        state: State::HostGone,
+        // What others did to the host side is not asked for.
+        host_if_name: "eth 0".into(),
+        host_bridge: Some("br9".into()),
+        mtu: 9000,
+        gso: true,
+        admin_up: false,
+        action: Action::Xconnect(IfName::new("tap1").unwrap()),
+        ..tap0()
+    };
+    let again = crate::doctor::commands::recreate;
+    let create = format!("taptool create {made}");
+    let now = "--respond 10.9.0.2/24 --gso --admin-down && taptool xconnect tap0 tap1";
+    let delete = "taptool delete tap0";
+    assert_eq!(again(&tap, false), format!("{delete} && {create} --netns foo {now}"));
+    assert_eq!(
+        again(&tap, true),
+        format!("ip netns add foo && {delete} && {create} --netns foo {now}")
+    );
+    // One that named no namespace: where the device is, if that has a name.
+    let unnamed = |host_ns: Option<&str>| Interface {
+        created_with: words(made),
+        host_ns: host_ns.map(Into::into),
+        ..tap.clone()
+    };
+    let rows = [(None, ""), (Some("bar"), " --netns bar")];
+    for (host_ns, option) in rows {
+        let wanted = format!("{delete} && {create}{option} {now}");
+        assert_eq!(again(&unnamed(host_ns), false), wanted);
+    }
+    let left_open = format!(
+        "{create} --netns NETNS {now}   # with a namespace for NETNS; first: taptool delete tap0"
+    );
+    assert_eq!(again(&unnamed(Some("net:[7]")), true), left_open);
+    // Nobody makes a namespace of a process or a file again.
+    for label in ["pid:4711", "/run/x/net"] {
+        let tap = Interface {
+            created_with: words(&format!("{made} --netns {label}")),
+            host_ns: Some(label.into()),
+            ..tap.clone()
+        };
+        assert_eq!(again(&tap, true), left_open);
+        assert_eq!(again(&tap, false), format!("{delete} && {create} --netns {label} {now}"));
+    }
+}
+
+#[test]
+fn what_create_asked_for_and_is_gone_is_named_with_what_puts_it_back() {
+    let made =
+        |more: &str| [Interface { created_with: words(&format!("{MADE} {more}")), ..tap0() }];
+    let routed = made("--gw4 10.9.0.2 --ip6 fd00::1/64 --gw6 fd00::2");
+    let both = || Inspection {
+        addresses: vec!["10.9.0.1/24".parse().unwrap(), "fd00::1/64".parse().unwrap()],
+        gateways: vec!["10.9.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
+        ..seen()
+    };
+    assert_eq!(judged(&routed, &look(both())).code, None);
+    let cost = "the host sends nothing here but for the networks of its addresses";
+    let gone = |gateway: &str| {
+        format!("the default route via {gateway} through foo:tap0, which create made, is gone")
+    };
+    let rows: [(Change, &str, &str); 3] = [
+        (
+            |s| s.gateways.retain(IpAddr::is_ipv6),
+            "10.9.0.2",
+            "ip -n foo -4 route replace default via 10.9.0.2 dev tap0",
+        ),
+        (
+            |s| s.gateways.retain(IpAddr::is_ipv4),
+            "fd00::2",
+            "ip -n foo -6 route replace default via fd00::2 dev tap0",
+        ),
+        // An address that is gone took it along.
+        (
+            |s| {
+                s.gateways.remove(1);
+                s.addresses.remove(1);
+            },
+            "fd00::2",
+            "ip -n foo addr replace fd00::1/64 dev tap0 && \
+             ip -n foo -6 route replace default via fd00::2 dev tap0",
+        ),
+    ];
+    for (change, gateway, remedy) in rows {
+        let mut seen = both();
+        change(&mut seen);
+        only(&judged(&routed, &look(seen)), ("route", "drops", &gone(gateway), cost, remedy));
+    }
+    // Moved elsewhere it had no use for them.
+    let moved = Interface { host_ns: Some("bar".into()), ..routed[0].clone() };
+    let nothing = Inspection { gateways: Vec::new(), ..both() };
+    assert_eq!(judged(&[moved], &look(nothing)).code, None);
+
+    let bridged = made("--bridge br0");
+    let cost = "nothing on br0 reaches it, nor what is behind it br0";
+    let join = "ip -n foo link set tap0 master br0";
+    let there = Inspection { bridge_there: true, ..seen() };
+    let value = "foo:tap0 is no port of br0 any more";
+    only(&judged(&bridged, &look(there.clone())), ("bridge", "drops", value, cost, join));
+    let value = "br0, the bridge that foo:tap0 was a port of, is gone";
+    let remedy =
+        format!("ip -n foo link add br0 type bridge && ip -n foo link set br0 up && {join}");
+    only(&judged(&bridged, &look(seen())), ("bridge", "drops", value, cost, &remedy));
+    let other = Link { index: 9, name: "br1".into(), kind: Some("bridge".into()), ..link() };
+    noted(
+        &judged(
+            &bridged,
+            &look(Inspection { master: Some(other), addresses: Vec::new(), ..there }),
+        ),
+        (
+            "bridge",
+            "note",
+            "it was made a port of br0 by its create",
+            "what comes from and goes to it is on br1 now",
+            join,
+        ),
+    );
+}
+
+#[test]
+fn a_device_without_arp_and_two_ends_of_one_mac_are_named_with_the_command_that_mends_it() {
+    let mut mute = seen();
+    mute.link.arp = false;
+    let cost = "the host asks nobody for a MAC and sends to its own, so nobody takes its packets";
+    let value = "foo:tap0 has ARP switched off (NOARP)";
+    let remedy = "ip -n foo link set tap0 arp on";
+    only(&judged(&[tap0()], &look(mute.clone())), ("arp", "drops", value, cost, remedy));
+    let tun = Interface { kind: Kind::Tun, mac_addr: None, ..tap0() };
+    assert_eq!(judged(&[tun], &look(mute)).code, None, "a tun has none");
+    let mut twin = seen();
+    twin.link.mac = tap0().mac_addr;
+    let row = (
+        "hw-addr",
+        "drops",
+        "tap0 and foo:tap0 are both 02:fe:11:22:33:44",
+        "what is for the one is taken for the other's, and a bridge passes neither on",
+        "ip -n foo link set tap0 address 02:fe:11:22:33:45",
+    );
+    only(&judged(&[tap0()], &look(twin)), row);
+}
