@@ -205,7 +205,7 @@ fn root_and_two_users_have_a_holder_each_and_none_sees_the_interfaces_of_the_oth
         }
         // Who has no holder is told whom else to ask.
         let ask = "you hold none; those of root are shown by `sudo taptool show'";
-        assert_eq!(users[2].run("show"), (0, String::new(), format!("show: {ask}\n")));
+        assert_eq!(users[2].run("show"), (0, String::new(), format!("show: note: {ask}\n")));
         let (code, _, stderr) = users[2].run("delete tap0");
         assert_eq!((code, stderr), (3, format!("delete: tap0: no such interface\n  {ask}\n")));
         all_see_their_own();
