@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::helper::Assistant;
 use super::history;
+use super::stage::Stages;
 use crate::cli::{Guide, HISTORY_MAX};
 use crate::diag::Failure;
 
@@ -93,7 +95,9 @@ impl Editor {
             .color_mode(if color { ColorMode::Enabled } else { ColorMode::Disabled })
             .build();
         let mut line = Line::with_config(config).map_err(refused)?;
-        line.set_helper(Some(Assistant { guide, color, quiet: false }));
+        let stages = Arc::new(Stages::default());
+        let theirs = Arc::clone(&stages);
+        line.set_helper(Some(Assistant { guide, color, quiet: false, stages: theirs }));
         let file = history::file();
         if let Some(file) = &file {
             // A file that is no history, or none: one begins.
@@ -101,10 +105,13 @@ impl Editor {
         }
         let messages = line.create_external_printer().ok().and_then(|mut printer| {
             let (messages, waiting) = sync_channel::<String>(WAITING_MAX);
+            let stages = Arc::clone(&stages);
             let hand_over = move || {
                 for message in waiting {
-                    // The terminal may have gone.
-                    let _ = printer.print(message);
+                    stages.print(|| {
+                        // The terminal may have gone.
+                        let _ = printer.print(message);
+                    });
                 }
             };
             thread::Builder::new().name("messages".into()).spawn(hand_over).ok()?;
@@ -114,7 +121,7 @@ impl Editor {
         let (say, said) = unbounded_channel();
         thread::Builder::new()
             .name("editor".into())
-            .spawn(move || Reader { line, pasted: VecDeque::new(), file, say }.work(&taken))
+            .spawn(move || Reader { line, stages, pasted: VecDeque::new(), file, say }.work(&taken))
             .map_err(|e| Failure::io("start of the editor thread", "", &e))?;
         Ok(Self { orders, said, messages })
     }
@@ -162,6 +169,7 @@ impl Editor {
 
 struct Reader {
     line: Line,
+    stages: Arc<Stages>,
     /// Lines that came with the last one, and are read before the terminal is.
     pasted: VecDeque<String>,
     file: Option<PathBuf>,
@@ -192,7 +200,7 @@ impl Reader {
     fn read(&mut self, prompt: &str) -> Said {
         let said = match self.pasted.pop_front() {
             Some(line) => Said::Pasted(line),
-            None => match result(self.line.readline(prompt)) {
+            None => match self.typed_behind(prompt) {
                 // Typed, it would have been so many lines.
                 Said::Line(text) if text.contains('\n') => {
                     let mut lines = text.lines().map(str::to_owned);
@@ -219,9 +227,16 @@ impl Reader {
     /// Without help: an answer is no command.
     fn ask(&mut self, question: &str) -> Said {
         self.quiet(true);
-        let said = result(self.line.readline(question));
+        let said = self.typed_behind(question);
         self.quiet(false);
         said
+    }
+
+    fn typed_behind(&mut self, prompt: &str) -> Said {
+        self.stages.begin();
+        let typed = self.line.readline(prompt);
+        self.stages.end();
+        result(typed)
     }
 
     fn quiet(&mut self, quiet: bool) {

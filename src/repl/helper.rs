@@ -1,6 +1,7 @@
 //! What the editor asks while a line is being typed.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use rustyline::completion::Completer;
 use rustyline::highlight::{CmdKind, Highlighter};
@@ -8,6 +9,7 @@ use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
+use super::stage::Stages;
 use crate::cli::{Guide, Hint};
 
 const RED: &str = "\x1b[31m";
@@ -21,6 +23,8 @@ pub(super) struct Assistant {
     pub color: bool,
     /// It has nothing to say: what is typed is no command.
     pub quiet: bool,
+    /// Is told when the editor draws.
+    pub stages: Arc<Stages>,
 }
 
 /// Shown behind the line.
@@ -66,6 +70,8 @@ impl Hinter for Assistant {
     type Hint = Shown;
 
     fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<Shown> {
+        // It is asked for before anything is drawn, whatever the terminal can show.
+        self.stages.draw();
         if pos < line.len() || !self.color || self.quiet {
             return None;
         }

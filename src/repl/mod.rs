@@ -20,6 +20,7 @@ mod front;
 mod helper;
 mod history;
 mod owner;
+mod stage;
 mod talk;
 
 use std::fs::OpenOptions;
