@@ -153,7 +153,7 @@ struct FromTap {
     ring: DeviceRing,
     tap: Arc<OwnedFd>,
     segments: [DeviceSegment; MAX_SEGMENTS],
-    /// Room for a maximal frame and a byte more.
+    /// Room for a maximal frame and a byte more; its pages are touched when it is first used.
     aside: Vec<u8>,
     watched: Watched,
 }
@@ -180,7 +180,7 @@ impl FromTap {
             ring,
             tap: Arc::clone(tap),
             segments: [NO_SEGMENT; MAX_SEGMENTS],
-            aside: vec![0; FRAME_BYTES + 1],
+            aside: Vec::with_capacity(FRAME_BYTES + 1),
             watched: Watched::default(),
         }
     }
@@ -238,6 +238,7 @@ impl FromTap {
         if room < FRAME_BYTES {
             return Read::NoRoom;
         }
+        self.aside.resize(FRAME_BYTES + 1, 0);
         let n = match nix::unistd::read(self.tap.as_fd(), &mut self.aside) {
             Ok(n) => n,
             Err(errno) => return Self::not_read(errno),
@@ -338,7 +339,7 @@ struct ToTap {
     /// A descriptor of its own: the epoll instance knows the receive queue's by the other.
     tap: OwnedFd,
     refused: Vec<Option<Errno>>,
-    /// Room for a maximal frame.
+    /// Room for a maximal frame; its pages are touched when it is first used.
     aside: Vec<u8>,
     blocked: bool,
     watched: Watched,
@@ -356,7 +357,7 @@ impl ToTap {
             ring,
             tap: tap.try_clone()?,
             refused: vec![None; entries],
-            aside: vec![0; FRAME_BYTES],
+            aside: Vec::with_capacity(FRAME_BYTES),
             blocked: false,
             watched: Watched::default(),
         })
@@ -372,6 +373,7 @@ impl ToTap {
                 None => Err(Errno::EFAULT),
             },
             many => {
+                self.aside.resize(FRAME_BYTES, 0);
                 let mut bytes = 0;
                 for segment in many {
                     let slice = slice_at(&self.map, segment).ok_or(Errno::EFAULT)?;
