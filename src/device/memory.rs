@@ -215,7 +215,7 @@ impl Memory {
 }
 
 fn extent(arena: &Arc<Arena>, bytes: u64) -> Result<Extent, Failure> {
-    let bytes = bytes.div_ceil(PAGE) * PAGE;
+    let bytes = bytes.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
     match arena.take(bytes) {
         Some(offset) => Ok(Extent { arena: Arc::clone(arena), offset, bytes }),
         None => Err(Failure::new(
@@ -271,6 +271,9 @@ mod tests {
         let failure = memory.shared_extent(17 << 20).unwrap_err();
         assert_eq!(failure.code, Code::Failed);
         assert!(failure.to_string().contains("shared memory of 16 MiB"), "{failure}");
+        for bytes in [u64::MAX, u64::MAX - 4094] {
+            assert!(memory.shared_extent(bytes).is_err());
+        }
     }
 
     #[test]

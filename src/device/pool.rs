@@ -142,11 +142,15 @@ impl Pool {
         (lists, base, count, class): (u64, u64, u32, BufferClass),
     ) -> Result<Self, OutOfRange> {
         let n = count as usize;
-        let list =
-            |i: u64| AtomicArray::new(private, lists + 4 * LIST_WORDS as u64 + 4 * i * n as u64, n);
-        let bytes = n * class.bytes() as usize;
-        let refused = OutOfRange { offset: base, bytes: bytes as u64 };
-        shared.get_slice(GuestAddress(base), bytes).map_err(|_| refused)?;
+        // An offset that does not fit is in no file, and the view is refused.
+        let list = |i: u64| {
+            let behind = 4 * LIST_WORDS as u64 + 4 * i * u64::from(count);
+            AtomicArray::new(private, lists.saturating_add(behind), n)
+        };
+        let bytes = u64::from(count) * u64::from(class.bytes());
+        let refused = OutOfRange { offset: base, bytes };
+        let checked = usize::try_from(bytes).map_err(|_| refused)?;
+        shared.get_slice(GuestAddress(base), checked).map_err(|_| refused)?;
         let words = AtomicArray::<AtomicU32>::new(private, lists, LIST_WORDS)?;
         Ok(Self {
             map: shared.clone(),
@@ -353,6 +357,25 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pool_at_a_place_that_no_file_has_is_refused() {
+        let memory = Memory::new("16M".parse().unwrap()).unwrap();
+        let attach =
+            |place| Pool::attach(memory.shared(), memory.private(), place).map(|pool| pool.free());
+        let small = BufferClass::Small;
+        assert!(attach((4096, 4096, 16, small)).is_ok());
+        for place in [
+            (u64::MAX - 3, 4096, 16, small),
+            (u64::MAX - 63, 4096, 16, small),
+            (4096, u64::MAX - 4095, 16, small),
+            (4096, 4096, u32::MAX, small),
+            (4096, 4096, u32::MAX, BufferClass::Large),
+            (4096, 0, 1 << 21, small),
+        ] {
+            assert!(attach(place).is_err(), "{place:?}");
+        }
+    }
 
     #[test]
     fn a_composed_frame_reads_back_across_buffers_and_its_buffers_return() {

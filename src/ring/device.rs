@@ -64,7 +64,7 @@ impl DeviceRing {
             desc: AtomicArray::new(map, layout.desc, 2 * n)?,
             avail: AtomicArray::new(map, layout.avail, n + 3)?,
             used,
-            used_elements: AtomicArray::new(map, layout.used + 4, 2 * n)?,
+            used_elements: AtomicArray::new(map, layout.used.saturating_add(4), 2 * n)?,
             last_avail_idx: used_idx,
             used_idx,
             signalled_idx: used_idx,

@@ -194,7 +194,7 @@ impl DriverRing {
             desc: AtomicArray::new(shared, layout.desc, 2 * n)?,
             avail: AtomicArray::new(shared, layout.avail, n + 3)?,
             used: AtomicArray::new(shared, layout.used, 4 * n + 3)?,
-            used_elements: AtomicArray::new(shared, layout.used + 4, 2 * n)?,
+            used_elements: AtomicArray::new(shared, layout.used.saturating_add(4), 2 * n)?,
             indirect,
             words: AtomicArray::new(private, shadow.words, SHADOW_WORDS)?,
             tokens: AtomicArray::new(private, shadow.tokens, n)?,

@@ -7,8 +7,15 @@ use crate::units::RingSize;
 /// Bytes of one descriptor.
 pub(super) const DESC_BYTES: u64 = 16;
 
+/// The next multiple of `to`. Offsets beyond the last one saturate: they are in no file, and a view
+/// of what begins there is refused.
 const fn align(offset: u64, to: u64) -> u64 {
-    offset.div_ceil(to) * to
+    offset.div_ceil(to).saturating_mul(to)
+}
+
+/// What lies `bytes` behind `offset`, saturating as [`align`] does.
+const fn behind(offset: u64, bytes: u64) -> u64 {
+    offset.saturating_add(bytes)
 }
 
 /// A ring in the shared file. Each part begins on a cache line of its own.
@@ -33,13 +40,12 @@ impl RingLayout {
     pub const fn new(base: u64, size: RingSize, indirect: bool) -> Self {
         let n = size.get() as u64;
         let desc = base;
-        let avail = align(desc + DESC_BYTES * n, 64);
-        let used = align(avail + 6 + 2 * n, 64);
-        let end = align(used + 6 + 8 * n, 64);
+        let avail = align(behind(desc, DESC_BYTES * n), 64);
+        let used = align(behind(avail, 6 + 2 * n), 64);
+        let end = align(behind(used, 6 + 8 * n), 64);
         if indirect {
-            let table = DESC_BYTES * MAX_SEGMENTS as u64;
-            let end = end + n * table;
-            Self { size, desc, avail, used, indirect: Some(end - n * table), end }
+            let tables = n * DESC_BYTES * MAX_SEGMENTS as u64;
+            Self { size, desc, avail, used, indirect: Some(end), end: behind(end, tables) }
         } else {
             Self { size, desc, avail, used, indirect: None, end }
         }
@@ -81,11 +87,11 @@ impl ShadowLayout {
     pub const fn new(base: u64, size: RingSize) -> Self {
         let n = size.get() as u64;
         let words = base;
-        let tokens = words + 4 * SHADOW_WORDS as u64;
-        let lengths = tokens + 8 * n;
-        let links = lengths + 4 * n;
-        let counts = links + 2 * n;
-        let end = align(counts + 2 * n, 64);
+        let tokens = behind(words, 4 * SHADOW_WORDS as u64);
+        let lengths = behind(tokens, 8 * n);
+        let links = behind(lengths, 4 * n);
+        let counts = behind(links, 2 * n);
+        let end = align(behind(counts, 2 * n), 64);
         Self { size, words, tokens, lengths, links, counts, end }
     }
 
@@ -98,6 +104,16 @@ impl ShadowLayout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ring_at_an_offset_that_no_file_has_is_laid_out_beyond_every_file() {
+        for base in [u64::MAX, u64::MAX - 4095, u64::MAX - 100_000] {
+            let l = RingLayout::new(base, RingSize::new(32768).unwrap(), true);
+            assert!([l.avail, l.used, l.end].iter().all(|at| *at >= base), "{l:?}");
+            let s = ShadowLayout::new(base, RingSize::new(32768).unwrap());
+            assert!([s.tokens, s.lengths, s.links, s.end].iter().all(|at| *at >= base), "{s:?}");
+        }
+    }
 
     #[test]
     fn parts_are_aligned_and_do_not_overlap_for_every_ring_size() {

@@ -62,8 +62,10 @@ impl<T: SharedInteger> AtomicArray<T> {
     /// # Errors
     /// When they do not all lie in the mapping, or `offset` is not aligned for `T`.
     pub fn new(map: &MemoryMap, offset: u64, len: usize) -> Result<Self, OutOfRange> {
-        let bytes = len * size_of::<T>();
-        let refused = OutOfRange { offset, bytes: bytes as u64 };
+        // More bytes than an address can count are in no file.
+        let bytes = len.checked_mul(size_of::<T>());
+        let refused = OutOfRange { offset, bytes: bytes.map_or(u64::MAX, |n| n as u64) };
+        let bytes = bytes.ok_or(refused)?;
         let slice = map.get_slice(GuestAddress(offset), bytes).map_err(|_| refused)?;
         let first = slice.ptr_guard().as_ptr().cast_mut().cast::<T>();
         match NonNull::new(first) {
@@ -112,6 +114,23 @@ unsafe impl<T: SharedInteger> Sync for AtomicArray<T> {}
 mod tests {
     use super::*;
     use std::sync::atomic::Ordering;
+
+    #[test]
+    fn a_view_of_more_bytes_than_an_address_can_count_is_refused() {
+        let map: MemoryMap =
+            Arc::new(GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 4096)]).unwrap());
+        // Each product is 0 or 8 modulo 2^64, which a check of the product alone would pass.
+        for len in [1 << 61, (1 << 61) + 1, 1 << 62, 3 << 61] {
+            let refused = AtomicArray::<AtomicU64>::new(&map, 0, len).unwrap_err();
+            assert_eq!(refused, OutOfRange { offset: 0, bytes: u64::MAX });
+        }
+        assert!(AtomicArray::<AtomicU32>::new(&map, 0, 1 << 62).is_err());
+        assert!(AtomicArray::<AtomicU16>::new(&map, 0, 1 << 63).is_err());
+        for len in [usize::MAX, usize::MAX / 8, usize::MAX / 8 + 1] {
+            assert!(AtomicArray::<AtomicU64>::new(&map, 8, len).is_err());
+            assert!(AtomicArray::<AtomicU16>::new(&map, u64::MAX - 1, len).is_err());
+        }
+    }
 
     #[test]
     fn a_view_outside_the_file_or_misaligned_is_refused_and_views_share_their_bytes() {
