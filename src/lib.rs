@@ -41,6 +41,73 @@
 //! Every place may import [`units`] and [`diag`]. `unsafe` stands only in `sys`, `ring/shared.rs`
 //! and `device/pool.rs`; only `cli`, `demo` and `main.rs` print, and none ends the process.
 //!
+//! # Design notes
+//! What a user meets of the design, and why it is so.
+//!
+//! ## Memory
+//! All interfaces of a holder share one file of memory that backends see. It holds rings and buffers,
+//! 64 GiB by default, sparse: only pages that frames touched cost anything, and deleting an interface
+//! gives its pages back. One region for all is a trade. A frame crosses a wire without being copied;
+//! in exchange, a hostile backend could reach the buffers of other interfaces. Shadows, buffer lists
+//! and counters are in a second file that no backend sees. A driver can be rebuilt from the two files;
+//! neither yet holds the names and actions of interfaces.
+//!
+//! ## The backend is not trusted
+//! Each entry of a used ring is checked against our shadow. A queue whose device breaks a rule becomes
+//! `broken`, `show` names the rule, and the interface stops: frames in its rings are counted as lost,
+//! and their buffers return to their pools. Other interfaces go on. `set interface state NAME up`
+//! starts the interface again.
+//!
+//! ## Buffers
+//! vhost-net gets a ring full of 2 KiB buffers, and spreads a frame over up to 33 of them. The userspace
+//! device gets 32 buffers of 68 KiB and fills each with a whole frame in one `read`. They are few, so
+//! that they stay in a core's cache (`show tap NAME descriptors` lists what is posted). Up to 96 more (of
+//! 2 KiB: 2048, or as many as the ring has entries) may lie in the rings of peers. Beyond that, frames
+//! are dropped as `peer_stalled`, so that one stuck peer does not starve the others.
+//!
+//! ## `packets` of a tx queue
+//! It counts frames that the backend took and did not refuse. On userspace a refused write is a drop
+//! with its errno. vhost-net reports frames that the tap refused as used, so there they count as sent;
+//! a frame that the kernel would refuse is dropped before the ring as `bad_header`, `short_frame` or
+//! `oversize`.
+//!
+//! ## A plain tap takes large frames
+//! Without `gso` the host sends us none, but a frame of 64 KiB from a peer with `gso` passes as it is:
+//! the kernel's tap accepts it.
+//!
+//! ## Addresses and routes of the host side
+//! IPv6 addresses are set without duplicate address detection, which would keep them silent for a second
+//! or two. A default route is never replaced, whatever its metric: the create ends with exit code 4. Our
+//! default route always leads through our device. A gateway that the host side's own addresses do not
+//! cover is refused.
+//!
+//! ## The host side is made elsewhere
+//! A tun file keeps the namespace alive that it was opened in. So a device for another namespace is made
+//! in a private staging namespace of the holder, under its final name, and then moved. What a create
+//! needs in the target (the bridge, the name) is checked before its first step.
+//!
+//! ## Names
+//! Ids end at 8191. Names are checked before the kernel sees them, because it would cut long names and
+//! expand `%d`. Two interfaces of a holder may not share a name, even in different namespaces.
+//!
+//! ## The balance over the process
+//! At rest, the sum of `forwarded` and `originated` is that of `offered` over the interfaces that exist.
+//! The frames that a deleted interface was offered leave the sum with it, and so do those that `clear`
+//! of one end of a wire took for zero.
+//!
+//! ## Speed
+//! It depends on the machine. `tests/bench/run` measures TCP through two cross-connected taps against a
+//! veth pair, in alternating rounds, and prints the ratio. `tests/bench/start` measures what a script
+//! waits for (`--version`, a first create, a show, a last delete) against the same done with `ip`, and
+//! the CPU time of a holder with 100 idle taps.
+//!
+//! ## Files that are generated
+//! `man/` and `completions/` are written from the command tree and the tables of the source by
+//! `TAPTOOL_WRITE_FILES=1 cargo test --test generated_files`; that test fails while they are stale. A
+//! completion script asks the `taptool` in `PATH` at each TAB, so that it offers the namespaces and
+//! bridges of that moment. It understands both spellings and abbreviations, starts no holder, and prints
+//! nothing where it knows nothing. README's transcripts are run by `tests/readme.rs`.
+//!
 //! # Glossary
 //! | word | meaning |
 //! |---|---|

@@ -16,6 +16,8 @@ mod page;
 mod program;
 #[path = "generated_files/text.rs"]
 mod text;
+#[path = "generated_files/topics.rs"]
+mod topics;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use assert_cmd::cargo::cargo_bin;
+use taptool::diag::Code;
 
 const REGENERATE: &str = "TAPTOOL_WRITE_FILES=1 cargo test --test generated_files";
 
@@ -101,5 +104,51 @@ fn man_renders_every_page_without_a_warning() {
         for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS", "SEE ALSO"] {
             assert!(page.contains(&format!("\n{section}\n")), "{name}: no {section}");
         }
+    }
+}
+
+#[test]
+fn the_exit_codes_of_the_manual_are_the_programs() {
+    let all = [
+        Code::Failed,
+        Code::Usage,
+        Code::NotFound,
+        Code::Exists,
+        Code::NotPermitted,
+        Code::NoAnswer,
+        Code::NoBackend,
+    ];
+    let ours: Vec<u8> = [0].into_iter().chain(all.map(|code| code as u8)).collect();
+    assert_eq!(program::CODES.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ours);
+}
+
+#[test]
+fn the_page_of_create_names_the_bounds_and_defaults_of_its_numbers() {
+    let page = page::pages().remove("taptool-create.8").unwrap().replace("\\-", "-");
+    for (option, bounds) in [
+        ("--id\\fR", "0-8191"),
+        ("--host-mtu-size\\fR", "68-65521 [default: 1500]"),
+        ("--rx-ring-size\\fR", "64-32768 [default: 256]"),
+        ("--tx-ring-size\\fR", "64-32768 [default: 256]"),
+    ] {
+        let (_, after) = page.split_once(option).unwrap_or_else(|| panic!("no {option}"));
+        let about: String = after.lines().take(3).collect();
+        assert!(about.contains(bounds), "{option} no longer says {bounds}: {about}");
+    }
+}
+
+#[test]
+fn the_manual_has_every_vpp_command_counter_and_drop_reason() {
+    use taptool::cli::VPP_COMMANDS;
+    use taptool::counters::{COUNTERS, DROP_REASONS};
+    let pages = page::pages();
+    let refused = pages["taptool-vpp.8"].matches("Instead: ").count();
+    let terms = pages["taptool-vpp.8"].matches("\n.TP\n").count();
+    assert_eq!(terms, VPP_COMMANDS.len());
+    assert!(refused > 0 && refused < terms);
+    let main = &pages["taptool.8"];
+    let names = COUNTERS.iter().map(|row| row.name).filter(|name| *name != "broken_reason");
+    for name in names.chain(DROP_REASONS.iter().map(|row| row.name)) {
+        assert!(main.contains(&format!("\\fB{name}\\fR")), "taptool(8) has no {name}");
     }
 }

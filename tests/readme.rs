@@ -1,5 +1,5 @@
-//! README says what the program does: its commands are run and their output compared, its tables are
-//! those of the code.
+//! README says what the program does: its commands are run and their output compared, its links
+//! lead somewhere, and it stays short.
 //!
 //! `TAPTOOL_UPDATE_README=1` writes what was found instead of comparing.
 #![allow(
@@ -10,21 +10,16 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{env, fs, thread};
 
 use assert_cmd::cargo::cargo_bin;
 use common::{Kind, READS, TAKEN, Terminal, World, live, patience};
-use taptool::cli::{Here, VPP_COMMANDS};
-use taptool::counters::{COUNTERS, DROP_REASONS, Sides, Unit};
-use taptool::diag::Code;
 
 fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")
@@ -34,157 +29,36 @@ fn updating() -> bool {
     env::var_os("TAPTOOL_UPDATE_README").is_some_and(|v| v == "1")
 }
 
-/// Compares `found` with what README has between two lines, or writes it there.
-fn check(begin: &str, end: &str, found: &str) {
-    // Two tests may write at once.
-    static WRITING: Mutex<()> = Mutex::new(());
-    let _one = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+/// Lines that a newcomer may be asked to read.
+const LINES_MAX: usize = 250;
+
+#[test]
+fn readme_is_at_most_250_lines_long() {
+    let lines = fs::read_to_string(path()).unwrap().lines().count();
+    assert!(
+        lines <= LINES_MAX,
+        "{lines} lines: tables belong to the manual, reasons to src/lib.rs"
+    );
+}
+
+#[test]
+fn every_file_and_section_that_readme_links_to_exists() {
     let text = fs::read_to_string(path()).unwrap();
-    let from = text.find(begin).unwrap_or_else(|| panic!("README has no `{begin}'")) + begin.len();
-    let to = from + text[from..].find(end).unwrap();
-    if updating() {
-        fs::write(path(), format!("{}{found}{}", &text[..from], &text[to..])).unwrap();
-    } else {
-        let same = &text[from..to] == found;
-        assert!(same, "README is stale after `{begin}', see tests/readme.rs; found\n{found}");
-    }
-}
-
-const fn sides(sides: Sides) -> &'static str {
-    match sides {
-        Sides::Rx => "rx",
-        Sides::Tx => "tx",
-        Sides::Both => "rx, tx",
-    }
-}
-
-/// A sentence with its words quoted for Markdown.
-fn quoted(sentence: &str) -> String {
-    match sentence.split_once('`') {
-        Some((before, rest)) => format!("{before}`{}", rest.replacen('\'', "`", 1)),
-        None => sentence.to_owned(),
-    }
-}
-
-#[test]
-fn the_tables_of_counters_and_drop_reasons_are_the_codes() {
-    let mut counters = String::from("\n| counter | queues | counts | |\n|---|---|---|---|\n");
-    for row in COUNTERS {
-        let unit = match row.unit {
-            Unit::Frames => "frames",
-            Unit::Bytes => "bytes",
-            Unit::Events => "events",
-            Unit::Gauge => "now",
-        };
-        // Its sentence is the queue's `state`.
-        if row.name != "broken_reason" {
-            writeln!(
-                counters,
-                "| `{}` | {} | {unit} | {} |",
-                row.name,
-                sides(row.sides),
-                quoted(row.sentence)
-            )
-            .unwrap();
-        }
-    }
-    check("<!-- counters -->", "<!-- /counters -->", &counters);
-    let mut drops = String::from("\n| reason | queues | |\n|---|---|---|\n");
-    for row in DROP_REASONS {
-        let place = match (row.sides, row.after_enqueue) {
-            (Sides::Tx, true) => "tx, after the ring",
-            (Sides::Tx, false) => "tx, before the ring",
-            (other, _) => sides(other),
-        };
-        writeln!(drops, "| `{}` | {place} | {} |", row.name, quoted(row.sentence)).unwrap();
-    }
-    check("<!-- drops -->", "<!-- /drops -->", &drops);
-}
-
-#[test]
-fn the_table_of_vpps_commands_is_the_programs() {
-    let mut table = String::from("\n| VPP's command | here | |\n|---|---|---|\n");
-    for row in VPP_COMMANDS {
-        let (here, more) = match row.here {
-            Here::Does(_, "") => ("same", ""),
-            Here::Does(_, better) => ("better", better),
-            Here::Lacks { instead, .. } | Here::Refuses { instead, .. } => ("refused", instead),
-        };
-        let grammar = row.grammar.replace('|', "\\|");
-        writeln!(table, "| `{grammar}` | {here} | {} |", markdown(more)).unwrap();
-    }
-    check("<!-- vpp -->", "<!-- /vpp -->", &table);
-}
-
-/// A sentence with all that it quotes as code.
-fn markdown(sentence: &str) -> String {
-    let mut parts = sentence.split('`');
-    let mut text = parts.next().unwrap().to_owned();
-    for part in parts {
-        let (code, rest) = part.split_once('\'').unwrap();
-        write!(text, "`{}`{rest}", code.replace('|', "\\|")).unwrap();
-    }
-    text
-}
-
-fn rows(begin: &str, end: &str) -> Vec<Vec<String>> {
-    let text = fs::read_to_string(path()).unwrap();
-    let from = text.find(begin).unwrap();
-    let to = from + text[from..].find(end).unwrap();
-    let lines = text[from..to].lines().filter(|l| l.starts_with("| ")).skip(1);
-    lines.map(|l| l[1..].split('|').map(|c| c.trim().to_owned()).collect()).collect()
-}
-
-#[test]
-fn the_table_of_exit_codes_is_the_codes() {
-    let said: Vec<u8> = rows("<!-- codes -->", "<!-- /codes -->")
-        .iter()
-        .map(|row| row[0].parse().unwrap())
+    let anchor = |title: &str| title.to_lowercase().replace(' ', "-");
+    let titles: Vec<String> =
+        text.lines().filter_map(|line| line.strip_prefix("## ")).map(anchor).collect();
+    let links: Vec<&str> = text
+        .split("](")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+        .filter(|link| !link.starts_with("https://"))
         .collect();
-    let all = [
-        Code::Failed,
-        Code::Usage,
-        Code::NotFound,
-        Code::Exists,
-        Code::NotPermitted,
-        Code::NoAnswer,
-        Code::NoBackend,
-    ];
-    let ours: Vec<u8> = [0].into_iter().chain(all.map(|code| code as u8)).collect();
-    assert_eq!(said, ours);
-}
-
-#[test]
-fn the_table_of_options_is_the_help_of_create() {
-    let out = Command::new(cargo_bin("taptool")).args(["create", "--help"]).output().unwrap();
-    let help = String::from_utf8(out.stdout).unwrap();
-    let (mut options, mut last) = (BTreeMap::new(), String::new());
-    let mine = help.split("\nGlobal options:").next().unwrap();
-    for line in mine.lines() {
-        if let Some(rest) = line.strip_prefix("      --") {
-            last = rest.split(' ').next().unwrap().to_owned();
-            options.insert(last.clone(), String::new());
-        } else if let Some((_, alias)) = line.split_once("[alias: ") {
-            *options.get_mut(&last).unwrap() = alias.trim_end_matches(']').to_owned();
+    assert!(links.len() > 5, "{links:?}");
+    for link in links {
+        match link.strip_prefix('#') {
+            Some(title) => assert!(titles.iter().any(|t| t == title), "no section {title}"),
+            None => assert!(path().with_file_name(link).exists(), "no file {link}"),
         }
-    }
-    let said: BTreeMap<String, String> = rows("<!-- options -->", "<!-- /options -->")
-        .iter()
-        .map(|row| {
-            let word = row[0].trim_matches('`').split(' ').next().unwrap();
-            (word.to_owned(), row[1].trim_matches('`').to_owned())
-        })
-        .collect();
-    assert_eq!(said, options);
-    for (option, bounds) in [
-        ("--id ", "0-8191"),
-        ("--host-mtu-size", "68-65521 [default: 1500]"),
-        ("--rx-ring-size", "64-32768 [default: 256]"),
-        ("--tx-ring-size", "64-32768 [default: 256]"),
-    ] {
-        let (_, after) = help.split_once(option).unwrap();
-        let about: String = after.lines().take(3).collect();
-        assert!(about.contains(bounds), "{option} no longer says {bounds}: {about}");
     }
 }
 

@@ -1,7 +1,7 @@
-//! The commands of VPP's shell for taps, and what became of each here.
+//! The commands of VPP's shell for taps, and what each does here.
 //!
 //! One table for three uses: words that this version lacks are in the command tree, hidden, with
-//! what to do instead; README's table is written from it; and the live tests type every line of it.
+//! what to do instead; taptool-vpp(8) is written from it; and the live tests type every line of it.
 
 use clap::Command;
 

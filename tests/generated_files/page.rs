@@ -7,7 +7,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use super::text::{Values, example, inline, prose, section, term, usage};
-use super::{keys, program};
+use super::{keys, program, topics};
 use taptool::cli::LINES_ONLY;
 
 const SECTION: &str = "8";
@@ -22,6 +22,7 @@ pub fn pages() -> BTreeMap<String, String> {
         let name = format!("taptool-{}.{SECTION}", command.get_name());
         pages.insert(name, page(command));
     }
+    pages.extend(topics::pages());
     pages
 }
 

@@ -1,13 +1,11 @@
 //! taptool(8): what holds for every command.
 
-use std::fs;
-
 use clap::{Arg, Command};
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
+use super::keys;
 use super::page::{finish, key_terms, option, references};
 use super::text::{Values, inline, prose, section, term};
-use super::{keys, root};
 
 const DESCRIPTION: &str = "\
 taptool makes Linux tap interfaces whose frames travel over virtio rings, as VPP's tapv2 does, and \
@@ -23,13 +21,38 @@ One process, the holder, owns the interfaces; commands are its clients.";
 
 const HOLDER: &str = "\
 A command that makes an interface starts a holder in the background where none answers on the control \
-socket. Such a holder ends by itself when it owns no interface and no client is connected. `taptool \
-hold' is a holder in the foreground, which stays; systemd starts one with the units that \
+socket. Such a holder leaves the session, the directory and the network namespace of its caller. It ends \
+by itself when it owns no interface and no client is connected; its empty lock file, `ctl.sock.lock', \
+stays. `taptool hold' is a holder in the foreground, which stays; systemd starts one with the units that \
 taptool-hold(8) prints or the package installs (`systemctl enable --now taptool.socket').
 
-Interfaces live as long as their holder. SIGTERM removes them; if it is killed, the kernel does. \
-Nothing of it keeps a network namespace alive: when that is deleted, the device goes with it and the \
-interface is shown as `host-gone' until it is deleted.";
+Interfaces live as long as their holder. SIGTERM removes them; if the holder is killed, the kernel does. \
+A holder keeps no network namespace alive: when one is deleted, the device goes with it, and the \
+interface is shown as `host-gone' until it is deleted. A host side that is renamed, moved, set down or \
+given other addresses is followed and shown as it is.
+
+A background holder survives logout, unless logind kills a user's processes (`KillUserProcesses=yes'): \
+then `systemd-run --user taptool hold'. A unit of `Type=oneshot' that calls `taptool create' takes the \
+holder along when it ends: run `taptool hold' as a service of its own. A container needs `/dev/net/tun' \
+and the capabilities below, and `taptool hold' as its process or under an init that reaps. `--netns \
+pid:N' makes a tap in the namespace of a container's process from outside.
+
+The socket speaks varlink, as `io.taptool': the same requests and replies, with typed errors. The holder \
+describes it (`org.varlink.service.GetInterfaceDescription').";
+
+const PRIVILEGES: &str = "\
+Making a tap needs read and write access to `/dev/net/tun' and the capability CAP_NET_ADMIN; \
+CAP_SYS_ADMIN to enter namespaces, and CAP_NET_BROADCAST to hear of what happens in them. The backend \
+`vhost-net' needs read and write access to `/dev/vhost-net'. `taptool demo' needs the same, or user \
+namespaces and a `/dev/net/tun' that the user may open: it enters a user namespace by itself. A holder \
+answers its own user and root.
+
+Root has all of it. An ordinary user has it inside `unshare -Urn', for namespaces made there. `taptool \
+doctor' says what is missing, and how to get it.
+
+The holder opens no path that a command names. The command opens namespaces and scripts, in its own \
+mount namespace and with its own rights, and hands them over. So `ip netns exec foo taptool create tap0' \
+makes tap0 in foo, wherever the holder was started.";
 
 const JSON: &str = "\
 With `--json' a command prints an array of objects on one line; with `--pretty' the same on several. \
@@ -72,7 +95,11 @@ const FILES: &[(&str, &str)] = &[
         "That of an ordinary user's; else in `/run/user/UID/taptool' or `/tmp/taptool-UID', mode \
          0700.",
     ),
-    ("/var/log/taptool.log", "What root's background holder has to say."),
+    (
+        "/var/log/taptool.log",
+        "The log of root's background holder: which user made, changed and deleted what, and what was \
+         refused.",
+    ),
     ("$XDG_STATE_HOME/taptool/holder.log", "The same of an ordinary user's."),
 ];
 
@@ -106,6 +133,8 @@ pub fn page(tree: &Command) -> String {
     prose(&mut roff, &tour.join("\n\n"), &none);
     section(&mut roff, "HOLDER");
     prose(&mut roff, HOLDER, &none);
+    section(&mut roff, "PRIVILEGES");
+    prose(&mut roff, PRIVILEGES, &none);
     section(&mut roff, "JSON");
     prose(&mut roff, JSON, &none);
     roff.control("SS", ["Keys of an interface"]);
@@ -128,14 +157,15 @@ pub fn page(tree: &Command) -> String {
     roff.text([roman("A lost frame has one reason: a key of "), bold("drops"), roman(".")]);
     key_terms(&mut roff, &keys::drops());
     section(&mut roff, "EXIT STATUS");
-    for (code, meaning) in codes() {
-        term(&mut roff, vec![bold(code.to_string())], &meaning, &none);
+    for (code, meaning) in CODES {
+        term(&mut roff, vec![bold(code.to_string())], meaning, &none);
     }
     surroundings(&mut roff, "taptool");
     section(&mut roff, "SEE ALSO");
     let commands = tree.get_subcommands().filter(|command| !command.is_hide_set());
     let mut others: Vec<String> =
         commands.map(|command| format!("taptool-{}(8)", command.get_name())).collect();
+    others.extend(["taptool-shell(8)", "taptool-vpp(8)"].map(str::to_owned));
     others.extend(
         ["ip(8)", "ip-link(8)", "ip-netns(8)", "bridge(8)", "tcpdump(8)"].map(str::to_owned),
     );
@@ -190,24 +220,17 @@ fn value(arg: &Arg) -> Vec<Inline> {
     }
 }
 
-/// Exit codes and their meaning, from README's table, which a test of its own keeps right.
-fn codes() -> Vec<(u8, String)> {
-    let text = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, table) = text.split_once("<!-- codes -->").unwrap();
-    let (table, _) = table.split_once("<!-- /codes -->").unwrap();
-    let rows = table.lines().filter_map(|line| {
-        let mut cells = line.strip_prefix("| ")?.split(" | ");
-        let code = cells.next()?.parse().ok()?;
-        let mut meaning = cells.next()?.trim_end_matches(" |").to_owned();
-        let quotes: Vec<_> = meaning.match_indices('`').map(|(at, _)| at).collect();
-        for close in quotes.iter().skip(1).step_by(2) {
-            meaning.replace_range(close..&(close + 1), "'");
-        }
-        let (first, rest) = meaning.split_at(1);
-        Some((code, format!("{}{rest}.", first.to_uppercase())))
-    });
-    rows.collect()
-}
+/// Exit codes and their meaning.
+pub const CODES: &[(u8, &str)] = &[
+    (0, "Done."),
+    (1, "Failed."),
+    (2, "Usage: the words are no command, or a value is not of its form."),
+    (3, "No such interface, namespace, bridge or device."),
+    (4, "Exists already, or is in use."),
+    (5, "Not permitted."),
+    (6, "A holder does not answer."),
+    (7, "The backend or `/dev/net/tun' is missing."),
+];
 
 /// How a command may end, in a sentence.
 pub fn codes_of(command: &str) -> String {
@@ -216,14 +239,14 @@ pub fn codes_of(command: &str) -> String {
         "demo" | "doctor" => &[0, 1, 2, 5, 7],
         _ => &[0, 1, 2, 3, 4, 5, 6, 7],
     };
-    let brief = |(code, meaning): (u8, String)| {
+    let brief = |(code, meaning): &(u8, &str)| {
         let meaning = meaning.trim_end_matches('.');
         let meaning = meaning.split_once(": ").map_or(meaning, |(first, _)| first);
         let (first, rest) = meaning.split_at(1);
         format!("{code} {}{rest}", first.to_lowercase())
     };
     let said: Vec<String> =
-        codes().into_iter().filter(|(code, _)| may.contains(code)).map(brief).collect();
+        CODES.iter().filter(|(code, _)| may.contains(code)).map(brief).collect();
     format!("{}.", said.join("; "))
 }
 
