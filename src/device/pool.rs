@@ -5,6 +5,11 @@
 //! it and gives them back. A buffer is free, posted in the receive ring, or *lent*: part of a
 //! [`Frame`] that lies in some transmit ring. Lists and lengths are in the private file; the bytes
 //! are in the shared one and may change at any time, so they are copied, never borrowed.
+//!
+//! Each buffer's state stands beside its length, and every step looks at it: a buffer that is given
+//! back twice, or that is not in the state which the step ends, stays as it is and is counted
+//! ([`Pool::refused`]). So a mistake elsewhere costs at most the buffer that it is about; it never
+//! puts one buffer in two places.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -82,7 +87,15 @@ const TOP: usize = 0;
 const LENT: usize = 1;
 const LENDABLE: usize = 2;
 const SLOT: usize = 3;
+const REFUSED: usize = 4;
 const LIST_WORDS: usize = 16;
+
+// A buffer's word: its state in the two highest bits, the bytes in use below. Free is zero, as the
+// memory of a new pool is.
+const HELD: u32 = 1 << 30;
+const ON_LOAN: u32 = 2 << 30;
+const STATE: u32 = 3 << 30;
+const _: () = assert!(BufferClass::Large.bytes() < HELD);
 
 /// The buffers of one receive queue.
 #[derive(Debug)]
@@ -99,7 +112,7 @@ pub struct Pool {
     free: AtomicArray<AtomicU32>,
     /// Per buffer: the next of its chain.
     next: AtomicArray<AtomicU32>,
-    /// Per buffer: bytes in it.
+    /// Per buffer: its state, and bytes in it.
     lengths: AtomicArray<AtomicU32>,
     extents: Option<(Extent, Extent)>,
 }
@@ -206,48 +219,112 @@ impl Pool {
     /// Takes a free buffer.
     pub fn take(&self) -> Option<u32> {
         let top = self.free().checked_sub(1)?;
+        let buffer = self.free[top as usize].load(Ordering::Relaxed);
         self.words[TOP].store(top, Ordering::Relaxed);
-        Some(self.free[top as usize].load(Ordering::Relaxed))
+        self.lengths[buffer as usize].store(HELD, Ordering::Relaxed);
+        Some(buffer)
     }
 
-    /// Gives a buffer back.
+    /// Gives a buffer back that was taken and is not lent. Any other is refused.
     pub fn give(&self, buffer: u32) {
-        let top = self.free();
-        debug_assert!(top < self.count);
-        self.free[top as usize].store(buffer, Ordering::Relaxed);
-        self.words[TOP].store(top + 1, Ordering::Relaxed);
+        self.free_from(HELD, buffer);
     }
 
-    /// Lends the buffers of a frame; `false` when that would be more than may be lent.
+    /// Frees a buffer that is in `state`; `false`, counted, and nothing done if it is not.
+    fn free_from(&self, state: u32, buffer: u32) -> bool {
+        let top = self.free();
+        let (Some(word), Some(slot)) =
+            (self.lengths.get(buffer as usize), self.free.get(top as usize))
+        else {
+            return self.refuse();
+        };
+        if word.load(Ordering::Relaxed) & STATE != state {
+            return self.refuse();
+        }
+        word.store(0, Ordering::Relaxed);
+        slot.store(buffer, Ordering::Relaxed);
+        self.words[TOP].store(top + 1, Ordering::Relaxed);
+        true
+    }
+
+    #[cold]
+    fn refuse(&self) -> bool {
+        self.words[REFUSED].store(self.refused().saturating_add(1), Ordering::Relaxed);
+        false
+    }
+
+    /// Buffers that were given back, or to be lent, and were not in the state for it: each is a bug.
+    pub fn refused(&self) -> u32 {
+        self.words[REFUSED].load(Ordering::Relaxed)
+    }
+
+    /// Lends the buffers of a frame; `false` when that would be more than may be lent, or one of them
+    /// is not held.
     pub fn lend(&self, frame: &Frame) -> bool {
         let lent = self.lent() + u32::from(frame.buffers);
         if lent > self.lendable {
             return false;
         }
+        let mut buffer = frame.head;
+        for done in 0..frame.buffers {
+            let length = self.word(buffer);
+            if length & STATE != HELD {
+                self.recall(frame.head, done);
+                return self.refuse();
+            }
+            self.lengths[buffer as usize].store(length ^ STATE, Ordering::Relaxed);
+            buffer = self.next(buffer);
+        }
         self.words[LENT].store(lent, Ordering::Relaxed);
         true
     }
 
-    /// Takes the buffers of a lent frame back.
-    pub fn settle(&self, frame: &Frame) {
-        self.words[LENT]
-            .store(self.lent().saturating_sub(u32::from(frame.buffers)), Ordering::Relaxed);
-        self.give_frame(frame);
+    /// Takes back what was done for the first `buffers` of a frame that cannot be lent.
+    fn recall(&self, head: u32, buffers: u16) {
+        let mut buffer = head;
+        for _ in 0..buffers {
+            self.lengths[buffer as usize].store(self.word(buffer) ^ STATE, Ordering::Relaxed);
+            buffer = self.next(buffer);
+        }
     }
 
-    /// Gives all buffers of a frame back.
+    /// Takes the buffers of a lent frame back. A frame that is not lent is refused.
+    pub fn settle(&self, frame: &Frame) {
+        let freed = self.free_chain(ON_LOAN, frame);
+        self.words[LENT].store(self.lent().saturating_sub(freed), Ordering::Relaxed);
+    }
+
+    /// Gives all buffers of a frame back that is not lent.
     pub fn give_frame(&self, frame: &Frame) {
+        self.free_chain(HELD, frame);
+    }
+
+    /// Frees a frame's buffers, which are in `state`; says how many were. What is behind one that is
+    /// not is no longer this frame's.
+    fn free_chain(&self, state: u32, frame: &Frame) -> u32 {
         let mut buffer = frame.head;
-        for _ in 0..frame.buffers {
+        for done in 0..frame.buffers {
             let next = self.next(buffer);
-            self.give(buffer);
+            if !self.free_from(state, buffer) {
+                return done.into();
+            }
             buffer = next;
         }
+        frame.buffers.into()
+    }
+
+    /// State and length of a buffer; of one that the pool does not have, a free one's.
+    fn word(&self, buffer: u32) -> u32 {
+        self.lengths.get(buffer as usize).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    fn length(&self, buffer: u32) -> u32 {
+        self.word(buffer) & !STATE
     }
 
     /// The buffer behind `buffer` in its chain.
     pub fn next(&self, buffer: u32) -> u32 {
-        self.next[buffer as usize].load(Ordering::Relaxed)
+        self.next.get(buffer as usize).map_or(u32::MAX, |next| next.load(Ordering::Relaxed))
     }
 
     /// Chains `next` behind `buffer`.
@@ -255,9 +332,14 @@ impl Pool {
         self.next[buffer as usize].store(next, Ordering::Relaxed);
     }
 
-    /// Notes how many bytes of a buffer are in use.
+    /// Notes how many bytes of a buffer that was taken are in use; at most its size.
     pub fn set_length(&self, buffer: u32, bytes: u32) {
-        self.lengths[buffer as usize].store(bytes, Ordering::Relaxed);
+        if self.word(buffer) & STATE == HELD {
+            let bytes = bytes.min(self.class.bytes());
+            self.lengths[buffer as usize].store(HELD | bytes, Ordering::Relaxed);
+        } else {
+            self.refuse();
+        }
     }
 
     /// A whole buffer as a ring segment.
@@ -271,7 +353,7 @@ impl Pool {
         let mut buffer = frame.head;
         let n = usize::from(frame.buffers).min(MAX_SEGMENTS);
         for slot in &mut into[..n] {
-            let len = self.lengths[buffer as usize].load(Ordering::Relaxed);
+            let len = self.length(buffer);
             *slot = Segment { len, ..self.segment(buffer) };
             buffer = self.next(buffer);
         }
@@ -288,7 +370,7 @@ impl Pool {
         let (mut skip, mut done) = (offset, 0);
         let mut buffer = frame.head;
         for _ in 0..frame.buffers {
-            let len = self.lengths[buffer as usize].load(Ordering::Relaxed) as usize;
+            let len = self.length(buffer) as usize;
             if skip < len && done < into.len() {
                 let slice = self.slice(self.segment(buffer)).and_then(|s| s.offset(skip).ok());
                 let n = (len - skip).min(into.len() - done);
@@ -375,6 +457,71 @@ mod tests {
         ] {
             assert!(attach(place).is_err(), "{place:?}");
         }
+    }
+
+    fn small_pool() -> Pool {
+        let memory = Memory::new("16M".parse().unwrap()).unwrap();
+        Pool::new(&memory, PoolSlot(1), BufferClass::Small, 8, 6).unwrap()
+    }
+
+    /// Every buffer can be taken, each once.
+    fn assert_whole(pool: &Pool) {
+        assert_eq!((pool.free(), pool.lent()), (8, 0));
+        let mut taken: Vec<u32> = std::iter::from_fn(|| pool.take()).collect();
+        taken.sort_unstable();
+        assert_eq!(taken, (0..8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_buffer_given_back_twice_is_refused_and_counted_and_stays_in_one_place() {
+        let pool = small_pool();
+        let (a, b) = (pool.take().unwrap(), pool.take().unwrap());
+        pool.give(a);
+        pool.give(a);
+        assert_eq!((pool.free(), pool.refused()), (7, 1));
+        pool.give(b);
+        // The pool is full: there is no place either.
+        pool.give(b);
+        pool.give(8);
+        pool.give(u32::MAX);
+        assert_eq!((pool.free(), pool.refused()), (8, 4));
+        assert_whole(&pool);
+    }
+
+    #[test]
+    fn a_lent_frame_given_back_twice_or_as_one_that_is_not_lent_is_refused() {
+        let pool = small_pool();
+        let frame = pool.compose(&[&[5; 5000]]).unwrap();
+        assert_eq!(frame.buffers, 3);
+        pool.settle(&frame);
+        assert_eq!((pool.lent(), pool.refused()), (0, 1), "it is not lent yet");
+        assert!(pool.lend(&frame));
+        assert!(!pool.lend(&frame), "it is lent already");
+        pool.give_frame(&frame);
+        pool.set_length(frame.head, 7);
+        assert_eq!((pool.free(), pool.lent(), pool.refused()), (5, 3, 4));
+        pool.settle(&frame);
+        pool.settle(&frame);
+        assert_eq!((pool.free(), pool.lent(), pool.refused()), (8, 0, 5));
+        // Nor when its buffers are posted again meanwhile.
+        let again = pool.take().unwrap();
+        pool.settle(&frame);
+        assert_eq!((pool.free(), pool.refused()), (7, 6));
+        pool.give(again);
+        assert_whole(&pool);
+    }
+
+    #[test]
+    fn a_frame_of_which_a_later_buffer_is_free_is_not_lent_in_part() {
+        let pool = small_pool();
+        let frame = pool.compose(&[&[5; 5000]]).unwrap();
+        pool.give(pool.next(frame.head));
+        assert!(!pool.lend(&frame));
+        assert_eq!((pool.free(), pool.lent(), pool.refused()), (6, 0, 1));
+        let last = pool.next(pool.next(frame.head));
+        pool.give(frame.head);
+        pool.give(last);
+        assert_whole(&pool);
     }
 
     #[test]
