@@ -1,8 +1,7 @@
-//! What is said when something cannot be done: who was asked, on what object, what the answer
-//! was, and what the user can do about it.
+//! Errors that a user sees: the failed operation, its object, the cause, and what the user can do.
 //!
-//! One type serves every layer outside the frame path. The command's own words (`create tap:`)
-//! are put in front by whoever read the command; a [`Failure`] never contains them.
+//! One type serves every layer outside the frame path. The code that parsed a command puts the
+//! command's words (`create tap:`) in front; a [`Failure`] never contains them.
 
 use std::fmt;
 use std::io;
@@ -37,12 +36,12 @@ impl From<Code> for std::process::ExitCode {
     }
 }
 
-/// One thing that could not be done.
+/// An operation that failed.
 ///
 /// Displays as `on: doing: cause`, then the hint on a line of its own, indented by two spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What was being done: the call by its name (`ioctl(TUNSETIFF) on /dev/net/tun`). May be empty.
+    /// The operation: the call by its name (`ioctl(TUNSETIFF) on /dev/net/tun`). May be empty.
     pub doing: String,
     /// The object in the user's words (`tap0`, `host-bridge br7`). May be empty.
     pub on: String,
@@ -50,22 +49,22 @@ pub struct Failure {
     pub cause: String,
     /// What to do about it: one sentence, lower case, no full stop.
     pub hint: Option<String>,
-    /// The exit code it leads to.
+    /// The exit code of the command.
     pub code: Code,
 }
 
 impl Failure {
-    /// A refusal of ours: `on: cause`.
+    /// A refusal by taptool itself: `on: cause`.
     pub fn new(code: Code, on: impl Into<String>, cause: impl Into<String>) -> Self {
         Self { doing: String::new(), on: on.into(), cause: cause.into(), hint: None, code }
     }
 
-    /// A value or word that cannot be: exit code 2.
+    /// An invalid value or word: exit code 2.
     pub fn usage(on: impl Into<String>, cause: impl Into<String>) -> Self {
         Self::new(Code::Usage, on, cause)
     }
 
-    /// A system call's refusal. The exit code follows the errno.
+    /// A system call that failed. The errno decides the exit code.
     pub fn sys(doing: impl Into<String>, on: impl Into<String>, errno: Errno) -> Self {
         let code = match errno {
             Errno::EPERM | Errno::EACCES => Code::NotPermitted,
@@ -90,7 +89,7 @@ impl Failure {
         }
     }
 
-    /// Adds what the user can do.
+    /// Adds the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -104,7 +103,7 @@ impl Failure {
         self
     }
 
-    /// Names the object, where the layer below did not know it.
+    /// Names the object, for a layer below that did not know it.
     #[must_use]
     pub fn on(mut self, on: impl Into<String>) -> Self {
         self.on = on.into();

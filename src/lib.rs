@@ -1,7 +1,7 @@
 //! Linux tap interfaces on virtio rings, each served by the kernel's `/dev/vhost-net` or by a device
 //! embedded in this process, with the commands of VPP's tapv2 over them.
 //!
-//! # Who runs where
+//! # Processes and threads
 //! One process, the *holder*, owns interfaces: its control thread (one tokio `current_thread`
 //! runtime) answers requests, its poller threads move frames, and whatever blocks or has to be in
 //! another namespace runs on a host thread of its own that ends with its work.

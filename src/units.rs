@@ -10,7 +10,7 @@ mod wire;
 
 pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};
 
-/// Why a word is not the value it should be: a sentence without the word itself.
+/// Why a word is not a valid value: a sentence without the word itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(pub String);
 
@@ -26,7 +26,7 @@ fn invalid<T>(why: impl Into<String>) -> Result<T, Invalid> {
     Err(Invalid(why.into()))
 }
 
-/// A number as people write it: digits, and no sign.
+/// Reads a decimal number without a sign.
 pub fn digits<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
@@ -126,7 +126,7 @@ impl fmt::Display for InterfaceId {
     }
 }
 
-/// Our number of an interface, from 1 up, never used again while the process lives.
+/// The number of an interface in this process, from 1 up. It is never reused while the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SwIfIndex(pub u32);
@@ -171,7 +171,7 @@ impl IfName {
     /// Checks `name`.
     ///
     /// # Errors
-    /// Says which rule it breaks.
+    /// When it breaks one of these rules; the text names the rule.
     pub fn new(name: &str) -> Result<Self, Invalid> {
         if name.is_empty() || name.len() > 15 {
             return invalid("an interface name has 1 to 15 characters");
@@ -218,10 +218,10 @@ impl MacAddr {
     /// When it is zero or has the group bit set.
     pub fn new(bytes: [u8; 6]) -> Result<Self, Invalid> {
         if bytes == [0; 6] {
-            return invalid("the zero address is no interface's");
+            return invalid("an interface MAC cannot be zero");
         }
         if bytes[0] & 1 != 0 {
-            return invalid("a multicast address is no interface's");
+            return invalid("an interface MAC cannot be a multicast address");
         }
         Ok(Self(bytes))
     }
@@ -323,7 +323,7 @@ impl FromStr for MemorySize {
             Some(b'T' | b't') => (&s[..s.len() - 1], 40),
             _ => (s, 0),
         };
-        // What overflows is too much as well.
+        // A number that overflows is also too large.
         Self::new(digits(number).and_then(|n: u64| n.checked_mul(1 << shift)).unwrap_or(0))
     }
 }
@@ -417,8 +417,8 @@ impl Mtu {
 /// `txqueuelen` of the host side: 1…32767 packets.
 ///
 /// Kernels that check the length answer ERANGE above it (Debian's 6.1.192 and 6.12.117); those that
-/// do not stop at a ring of pointers of 4 MiB (`KMALLOC_MAX_SIZE`). A length that only some take
-/// would make scripts that work on one machine only. With none a tun receives nothing.
+/// do not check it fail at a ring of pointers of 4 MiB (`KMALLOC_MAX_SIZE`). The bound is the same on
+/// every kernel, so that a script works on every machine. A tun with length 0 receives nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct TxQueueLength(u32);
@@ -447,7 +447,7 @@ impl TxQueueLength {
 impl FromStr for TxQueueLength {
     type Err = Invalid;
     fn from_str(s: &str) -> Result<Self, Invalid> {
-        // What is no number is none of them.
+        // A word that is no number is refused with the same text.
         Self::new(digits(s).unwrap_or(0))
     }
 }

@@ -1,4 +1,4 @@
-//! Help with a line that is being typed: what can come next, and which word is wrong.
+//! Help with a line that is being typed: the words that can follow, and the first wrong word.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,19 +14,19 @@ use super::vpp;
 use super::words::{self, Partial, partial};
 use crate::sys::terminal;
 
-/// Columns of a terminal that does not say.
+/// Columns assumed where the terminal does not report them.
 const COLUMNS: usize = 80;
 
-/// Below so many columns an explanation stands under its word.
+/// On terminals narrower than this, an explanation goes below its word.
 const NARROW: usize = 60;
 
 /// Widest column of words.
 const WORDS_MAX: usize = 30;
 
-/// The interfaces that are there, as the shell last saw them.
+/// The existing interfaces, as the shell last saw them.
 pub type Names = Arc<Mutex<Vec<Seen>>>;
 
-/// Where a line stands.
+/// Where a line is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Behind the program's name.
@@ -41,8 +41,8 @@ impl Place {
         self == Self::CommandLine || !meta::COMMAND_LINE_ONLY.contains(&command)
     }
 
-    /// The command tree whose help is read there. What is for every command stands behind the
-    /// program's name; repeated with each command of a shell, it would hide what that one has.
+    /// The command tree whose help is read there. Global options are hidden in a shell: repeated with
+    /// each command they would bury the command's own options.
     pub(super) fn tree(self, tree: Command) -> Command {
         match self {
             Self::CommandLine => tree,
@@ -65,14 +65,14 @@ impl Place {
 /// Helps with lines of a shell.
 #[derive(Debug)]
 pub struct Guide {
-    /// With what this version lacks in it, hidden.
+    /// Includes, hidden, the commands that this version lacks.
     root: Command,
-    /// Without.
+    /// Without them.
     tree: Command,
     names: Names,
 }
 
-/// What may replace the word at the end of a line.
+/// Words that may replace the last word of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Candidates {
     /// Where that word begins.
@@ -81,7 +81,7 @@ pub struct Candidates {
     pub words: Vec<String>,
 }
 
-/// What a line may go on with, shown behind it.
+/// A likely continuation of a line, shown behind it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Hint {
     /// The rest of a word.
@@ -117,7 +117,7 @@ impl Guide {
         let mut words: Vec<String> = found
             .into_iter()
             .filter_map(|candidate| candidate.get_value().to_str().map(str::to_owned))
-            // The engine offers some words by what they begin with, others whatever is typed.
+            // clap_complete filters some candidates by the typed prefix, and others not at all.
             .filter(|word| word.starts_with(current))
             .filter(runs)
             .collect();
@@ -132,7 +132,7 @@ impl Guide {
         Candidates { from, words: words.into_iter().map(whole).collect() }
     }
 
-    /// What `line` most likely goes on with, where that is one thing.
+    /// The continuation of `line`, if only one is likely.
     pub fn hint(&self, line: &str) -> Option<Hint> {
         let (before, last) = typed(line);
         if before.is_empty() && last.is_none() {
@@ -157,14 +157,14 @@ impl Guide {
         .filter(|hint| *hint != Hint::Rest(String::new()))
     }
 
-    /// The first word of `line` that is wrong already. The one that is being typed may become
+    /// The first wrong word of `line`. The word that is being typed is not judged: it may become
     /// right.
     pub fn wrong(&self, line: &str) -> Option<Range<usize>> {
         let (mut pieces, _) = pieces::split(line);
         if !line.ends_with([' ', '\t']) {
             pieces.pop();
         }
-        // What a macro stands for is known when the line runs.
+        // The value of a macro is known only when the line runs.
         let text = |piece: &Piece| piece.word.contains("$(");
         let meta = |piece: &Piece| matches!(&*piece.word, "comment" | "help" | "?");
         if pieces.iter().any(text) || pieces.first().is_some_and(meta) {
@@ -179,7 +179,7 @@ impl Guide {
     }
 }
 
-/// The words of a line before the one at its end, and that; none after a blank.
+/// The words of a line before the last, and the last word; none if the line ends in a blank.
 fn typed(line: &str) -> (Vec<String>, Option<Piece>) {
     let (mut pieces, whole) = pieces::split(line);
     let ended = whole && line.ends_with([' ', '\t']);
@@ -187,8 +187,8 @@ fn typed(line: &str) -> (Vec<String>, Option<Piece>) {
     (pieces.into_iter().map(|piece| piece.word).collect(), last)
 }
 
-/// Answers a line that asks for help: `help [COMMAND]` explains a command, `?` at the end says what
-/// can come next. None for every other line.
+/// Answers a line that asks for help: `help [COMMAND]` explains a command, `?` at the end lists the
+/// words that can follow. None for every other line.
 pub(super) fn answer(line: &[String], place: Place) -> Option<Unparsed> {
     let text = match (line.split_first(), line.split_last()) {
         (_, Some((last, before))) if last == "?" => {
@@ -208,19 +208,22 @@ pub(super) fn answer(line: &[String], place: Place) -> Option<Unparsed> {
     })
 }
 
-/// What can come after `words`, a line each.
+/// Lists the words that can follow `words`, one per line.
 fn next(words: &[String], place: Place) -> Result<String, words::Refusal> {
     let root = vpp::with_lacking(grammar::tree());
     let columns = terminal::size(std::io::stdin()).map_or(COLUMNS, |(columns, _)| columns);
     let Some(next) = partial(&root, words) else {
-        // Whatever `partial' refuses is refused with its reason.
+        // `resolve' gives the reason why `partial' refused.
         return words::resolve(&root, words, place.help()).map(|_| String::new());
     };
     let mut rows = rows(&next);
     if next.path.is_empty() {
         rows.retain(|(word, _)| place.takes(word));
         rows.push(("help COMMAND".to_owned(), "Explain a command, with examples".to_owned()));
-        rows.push(("?".to_owned(), "Behind any words: what can come next".to_owned()));
+        rows.push((
+            "?".to_owned(),
+            "At the end of a line: list the words that can follow".to_owned(),
+        ));
     }
     Ok(table(&rows, columns))
 }
@@ -267,7 +270,7 @@ fn value_name(arg: &Arg) -> String {
     if many { format!("{name}...") } else { name }
 }
 
-/// Words and what they mean, no line longer than the terminal where words allow.
+/// Formats words with their explanations in lines no longer than the terminal, where words allow it.
 fn table(rows: &[(String, String)], columns: usize) -> String {
     let widest = rows.iter().map(|(word, _)| word.len()).max().unwrap_or(0).min(WORDS_MAX);
     let (narrow, indent) = (columns < NARROW, if columns < NARROW { 6 } else { widest + 4 });

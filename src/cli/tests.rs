@@ -341,11 +341,11 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ("create tap --id=", "create tap: id `': not an id between 0 and 8191"),
         (
             "create tap hw-addr 00:00:00:00:00:00",
-            "create tap: hw-addr 00:00:00:00:00:00: the zero address is no interface's",
+            "create tap: hw-addr 00:00:00:00:00:00: an interface MAC cannot be zero",
         ),
         (
             "create tap host-mac-addr 01:00:5e:00:00:01",
-            "create tap: host-mac-addr 01:00:5e:00:00:01: a multicast address is no interface's",
+            "create tap: host-mac-addr 01:00:5e:00:00:01: an interface MAC cannot be a multicast address",
         ),
         (
             "create tap host-if-name 0123456789abcdef",

@@ -1,10 +1,10 @@
-//! Work that blocks, on a thread of its own that ends with it.
+//! Runs blocking work on a thread that ends with the work.
 
 use tokio::sync::oneshot;
 
 use crate::diag::{Code, Failure};
 
-/// Runs `work` beside the runtime. A future that is dropped leaves it to end by itself.
+/// Runs `work` on its own thread. If the future is dropped, the work still runs to its end.
 pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -12,7 +12,7 @@ pub(super) async fn aside<T: Send + 'static>(
     std::thread::Builder::new()
         .name("demo-aside".into())
         .spawn(move || {
-            // Whoever asked was interrupted.
+            // The receiver is gone when the demo was interrupted.
             let _ = done.send(work());
         })
         .map_err(|e| Failure::io("start a thread", "", &e))?;

@@ -1,4 +1,4 @@
-//! Where taps may be made: here, or in a user namespace of one's own.
+//! Chooses where the demo makes its taps: in the current namespaces, or in a new user namespace.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use crate::sys::{capability, userns};
 const NEEDED: u64 =
     capability::NET_ADMIN | capability::NET_BROADCAST | capability::NET_RAW | capability::SYS_ADMIN;
 
-/// Where the demo stands.
+/// The user namespace in which the demo runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ground {
-    /// Where it was started.
+    /// The one it was started in.
     Here,
-    /// In a user namespace of its own.
+    /// A new one.
     UserNamespace,
 }
 
@@ -30,8 +30,8 @@ impl fmt::Display for Ground {
     }
 }
 
-/// Finds ground, by entering a user namespace where the process lacks privilege. A root without
-/// capabilities, as in many containers, is an ordinary user.
+/// Enters a new user namespace if the process lacks privilege. Root without capabilities, as in many
+/// containers, counts as an ordinary user.
 pub(super) fn find() -> Result<Ground, Failure> {
     host::check_tun()?;
     if capability::effective() & NEEDED == NEEDED {

@@ -1,4 +1,4 @@
-//! Every frame accounted for: by our counters alone, and against the kernel's.
+//! Checks that every frame is accounted for: among our counters, and against the kernel's.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::control::Control;
 use crate::counters::{Counter, Direction, QueueSnapshot, check_at_rest};
 use crate::diag::{Code, Failure};
 
-/// How long the last frames may take. Besides, IPv6 says a word from time to time.
+/// How long the last frames may take. IPv6 also sends a frame from time to time.
 const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(super) struct Ledger {
     received: u64,
     forwarded: u64,
-    /// Frames that came before the wire was there.
+    /// Frames received before the cross-connect was set.
     consumed: u64,
     offered: u64,
     sent: u64,
@@ -92,10 +92,10 @@ impl Ledger {
     }
 }
 
-/// Waits until nothing is under way, the ledger balances and the kernel has counted the same.
+/// Waits until no frame is in flight, the ledger balances, and the kernel has counted the same.
 ///
 /// # Errors
-/// What does not add up.
+/// Says which numbers differ.
 pub(super) async fn at_rest(control: &Control, place: &Place) -> Result<(Reply, Ledger), Failure> {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -120,7 +120,7 @@ async fn balance(reply: &Reply, place: &Place) -> Result<Result<Ledger, String>,
     }
     for (interface, room) in all.iter().zip(&place.rooms) {
         let kernel = room.counted(&interface.host_if_name).await?;
-        // What we sent is what the kernel received.
+        // The kernel receives what we send.
         let theirs = [kernel.tx_packets, kernel.tx_bytes, kernel.rx_packets, kernel.rx_bytes];
         let ours = counted(interface);
         if ours != theirs {

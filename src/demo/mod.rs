@@ -1,20 +1,19 @@
 //! `demo`: two taps in two namespaces, a wire between them, ping and TCP across, in one process.
 //!
 //! # Theory of operation
-//! [`run`] is called while the process has one thread. It first finds ground to stand on, where it
-//! may make devices: where it is, or a user namespace of its own, which only a single thread can
-//! enter. Signals are blocked before the first thread starts. The namespaces have no names: they
-//! live as long as this process has a file of them or a socket in them. All else happens on one
-//! tokio `current_thread` runtime, with control in this process; sockets are made by threads that
-//! enter a namespace and end there, and work from anywhere afterwards. The two ends of the TCP
-//! transfer have a thread each.
+//! [`run`] is called while the process has one thread. If the process may not make devices, it first
+//! enters a new user namespace, which only a process with one thread can do. Signals are blocked
+//! before the first thread starts. The network namespaces have no names: they live as long as this
+//! process has a file of them or a socket in them. The rest runs on one tokio `current_thread`
+//! runtime, with control in this process. Short-lived threads enter a namespace to make sockets
+//! there; the sockets work from any thread afterwards. Each end of the TCP transfer has a thread.
 //!
-//! Everything that is waited for has a deadline. SIGINT, SIGTERM and SIGHUP are heard between
-//! requests and while waiting, never in the middle of a request, so that no create is torn.
-//! Whatever ends the play (its own end, a failure, a signal), what it made is removed: the
-//! interfaces are deleted and the namespaces closed, and the kernel must report both of them gone.
-//! A demo that was interrupted has failed (exit code 1). SIGKILL leaves nothing either: all that
-//! there is hangs on files of this process.
+//! Every wait has a deadline. SIGINT, SIGTERM and SIGHUP are handled between requests and while
+//! waiting, never during a request, so that no create is left half done. However the demo ends (by
+//! itself, by a failure, by a signal), it removes what it made: it deletes the interfaces, closes the
+//! namespaces, and waits until the kernel reports both namespaces gone. An interrupted demo has failed
+//! (exit code 1). SIGKILL leaves nothing either, because everything lives only as long as files of
+//! this process.
 //!
 //! Results go to stdout, progress to stderr.
 
@@ -38,14 +37,14 @@ use scene::Scene;
 use screen::Screen;
 use stop::Stop;
 
-/// How to tell it.
+/// How the demo reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// No progress.
+    /// Prints no progress.
     pub quiet: bool,
-    /// An array with one object instead of text.
+    /// Prints an array with one object instead of text.
     pub json: bool,
-    /// JSON on several lines; implies `json`.
+    /// Prints JSON on several lines; implies `json`.
     pub pretty: bool,
 }
 
@@ -53,8 +52,8 @@ pub struct Options {
 /// user namespace afterwards.
 ///
 /// # Errors
-/// Exit code 5: no right to make taps, not even in a user namespace; 7: no /dev/net/tun; 1:
-/// something failed, a signal came, or something is left behind.
+/// Exit code 5: no right to make taps, not even in a user namespace; 7: no /dev/net/tun; 1: a step
+/// failed, a signal came, or the demo could not remove everything it made.
 pub fn run(options: Options) -> Result<(), Failure> {
     let ground = ground::find()?;
     signals::block()?;

@@ -18,18 +18,18 @@ use super::place::Room;
 use crate::diag::{Code, Failure};
 use crate::sys::readiness;
 
-/// Requests that are sent.
+/// Number of requests.
 const COUNT: u16 = 5;
 /// Pause between an answer and the next request.
 const INTERVAL: Duration = Duration::from_millis(20);
-/// How long an answer may take. The first waits for the neighbour's address too.
+/// How long an answer may take. The first includes neighbour resolution.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes behind the ICMP header, as many as `ping` sends.
 const PAYLOAD: [u8; 56] = [0x5a; 56];
-/// Marks our requests; nobody else sends any here.
+/// Identifier of our requests. No other process sends requests here.
 const ID: u16 = 0x7461;
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ping {
     to: IpAddr,
@@ -76,7 +76,7 @@ impl fmt::Display for Ping {
 /// Sends echo requests from a namespace, one after another.
 ///
 /// # Errors
-/// None was answered; or a call failed.
+/// No request was answered, or a call failed.
 pub(super) async fn ping(from: &Room, to: IpAddr) -> Result<Ping, Failure> {
     let socket = open(from, to).await?;
     let mut ping = Ping { to, sent: 0, trips: Vec::new() };
@@ -94,7 +94,7 @@ pub(super) async fn ping(from: &Room, to: IpAddr) -> Result<Ping, Failure> {
                 answered?;
                 ping.trips.push(began.elapsed());
             }
-            // One may be lost; a wire that answers nothing is no wire.
+            // Requests may be lost once one was answered.
             Err(_) if ping.trips.is_empty() => {
                 let cause = format!("no answer to ping within {} s", PATIENCE.as_secs());
                 return Err(Failure::new(Code::Failed, to.to_string(), cause));
@@ -140,7 +140,7 @@ fn request(to: IpAddr, sequence: u16) -> Vec<u8> {
     [&header, &PAYLOAD[..]].concat()
 }
 
-/// Waits for the answer to one request; others pass by.
+/// Waits for the answer to one request and ignores other messages.
 async fn answer(socket: &AsyncFd<OwnedFd>, to: IpAddr, sequence: u16) -> Result<(), Failure> {
     let mut buffer = [0; 512];
     loop {

@@ -1,4 +1,4 @@
-//! Two namespaces without names, and seeing them off.
+//! Makes two namespaces without names, and removes them.
 
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +13,7 @@ use crate::control::Control;
 use crate::diag::{Code, Failure};
 use crate::host::{self, Nursery, Watch, WatchEvent};
 
-/// How long the kernel may take to dismantle two namespaces: others may stand in the same queue.
+/// How long the kernel may take to destroy two namespaces; others may be queued before them.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A namespace of the demo.
@@ -28,11 +28,11 @@ pub(super) struct Room {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) rooms: [Room; 2],
-    /// Why there is no IPv6 in them.
+    /// Why they have no IPv6, if so.
     pub(super) no_ipv6: Option<Failure>,
-    /// Hears from the kernel that the rooms are gone.
+    /// A namespace of ours, in which the kernel reports the end of the others.
     ear: Nursery,
-    /// The rooms' numbers in it.
+    /// The ids (nsid) of the two namespaces in it.
     numbers: [i32; 2],
 }
 
@@ -81,7 +81,7 @@ impl Room {
         .await
     }
 
-    /// Lets IPv6 addresses work at once: nobody else is here who could have them too.
+    /// Turns off duplicate address detection, so that IPv6 addresses work at once.
     fn hasten_ipv6(&self) -> Result<(), Failure> {
         host::namespace::in_namespace(self.fd.as_fd(), || {
             for name in ["disable_ipv6", "accept_dad"] {
@@ -110,7 +110,7 @@ impl Place {
     }
 }
 
-/// Knows whether the namespaces are there.
+/// Tells whether the namespaces still exist.
 #[derive(Debug)]
 pub(super) struct Witness {
     watch: Watch,
@@ -121,7 +121,7 @@ impl Witness {
     /// Deletes all interfaces, closes the namespaces, and waits until the kernel has freed them.
     ///
     /// # Errors
-    /// What is left.
+    /// Names what was not removed.
     pub(super) async fn see_off(mut self, control: &Control, place: Place) -> Result<(), Failure> {
         let deleted = control.submit(Request::Delete(DeleteRequest::All {})).await?;
         if let Reply::Deleted(gone) = deleted.reply
@@ -129,7 +129,7 @@ impl Witness {
         {
             return Err(Failure::new(Code::Failed, "", format!("not undone: {step}")));
         }
-        // Sockets are closed by now: whoever had one is gone.
+        // All sockets in the namespaces are closed by now.
         drop(place.rooms);
         let gone = async {
             while !self.left.is_empty() {

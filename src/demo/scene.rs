@@ -1,4 +1,4 @@
-//! The play: taps, wire, ping, TCP, counters.
+//! The steps of the demo: taps, wire, ping, TCP, counters.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -30,7 +30,7 @@ const IP6: [Ipv6Net; 2] = [
     Ipv6Net::new_assert(std::net::Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 2), 64),
 ];
 
-/// All that the demo has.
+/// The state of the demo.
 pub(super) struct Scene {
     pub(super) control: Control,
     pub(super) place: Place,
@@ -40,7 +40,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Plays it. What it made is there afterwards, also after a failure.
+    /// Runs the steps. What they made remains afterwards, also after a failure.
     ///
     /// # Errors
     /// The first thing that failed; a signal.
@@ -77,10 +77,10 @@ impl Scene {
         }]))
     }
 
-    /// Carries out a request, whole. A signal is heard before it.
+    /// Carries out a whole request. A signal is handled before it starts.
     async fn submit(&mut self, request: Request) -> Result<Reply, Failure> {
         self.stop.check().await?;
-        // Its notice says why the backend is what it is; so does our own line.
+        // The notice says why this backend was chosen; our own line says so too.
         Ok(self.control.submit(request).await?.reply)
     }
 

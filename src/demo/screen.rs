@@ -1,6 +1,6 @@
-//! What the demo says: results on stdout, progress on stderr.
+//! Prints results on stdout and progress on stderr.
 //!
-//! On a terminal progress is one line that is written over and wiped; elsewhere a line a second.
+//! On a terminal, progress is one line that is overwritten and then erased; elsewhere a line a second.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::Duration;
@@ -11,18 +11,18 @@ use super::Options;
 use super::transfer::Throughput;
 use crate::diag::Failure;
 
-/// Between two lines of progress where each stays.
+/// Interval between lines of progress where stderr is no terminal.
 const RARELY: Duration = Duration::from_secs(1);
 
-/// The way to stdout and stderr.
+/// Writes to stdout and stderr.
 #[derive(Debug)]
 pub(super) struct Screen {
     options: Options,
     terminal: bool,
-    /// Characters of progress that stand on the terminal.
+    /// Number of characters of progress on the terminal.
     width: usize,
     told: Duration,
-    /// Nobody reads stdout any more, which is no failure.
+    /// The reader of stdout has closed it, which is no failure.
     unheard: bool,
 }
 
@@ -68,7 +68,7 @@ impl Screen {
         if self.text() { self.out(text) } else { Ok(()) }
     }
 
-    /// How far the transfer is.
+    /// Prints how far the transfer is.
     pub(super) fn progress(&mut self, so_far: Throughput) {
         if self.options.quiet || so_far.bytes == 0 {
             return;
@@ -83,7 +83,7 @@ impl Screen {
         }
     }
 
-    /// Takes progress off the terminal.
+    /// Erases the progress from the terminal.
     fn wipe(&mut self) {
         if self.width > 0 {
             self.tell(&format!("\r{:width$}\r", "", width = self.width));
@@ -92,17 +92,17 @@ impl Screen {
     }
 
     fn tell(&self, text: &str) {
-        // Where stderr is gone there is nobody to tell.
+        // A closed stderr cannot be reported anywhere.
         let _ = io::stderr().write_all(text.as_bytes());
     }
 
-    /// The play is over, in whatever way.
+    /// Erases the progress when the demo ends.
     pub(super) fn ended(mut self) -> Self {
         self.wipe();
         self
     }
 
-    /// All is removed.
+    /// Prints that everything is removed.
     ///
     /// # Errors
     /// It cannot be written.

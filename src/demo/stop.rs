@@ -5,7 +5,7 @@ use std::future::Future;
 use crate::diag::{Code, Failure};
 use crate::sys::signals::Signals;
 
-/// Hears them. The first one is answered; those after it find the removal under way.
+/// Receives them. The first ends the demo; later ones change nothing, since removal has begun.
 #[derive(Debug)]
 pub(super) struct Stop(Signals);
 
@@ -17,7 +17,7 @@ impl Stop {
     /// Waits for `work`, or drops it when a signal comes.
     ///
     /// # Errors
-    /// Those of `work`; the signal.
+    /// Those of `work`, or the signal.
     pub(super) async fn unless<T>(
         &mut self,
         work: impl Future<Output = Result<T, Failure>>,
@@ -31,12 +31,12 @@ impl Stop {
         }
     }
 
-    /// Whether a signal has come.
+    /// Fails if a signal has come.
     ///
     /// # Errors
-    /// It has.
+    /// A signal has come.
     pub(super) async fn check(&mut self) -> Result<(), Failure> {
-        // Once round the runtime, which looks at its files there.
+        // The runtime polls its files when a task yields.
         self.unless(async {
             tokio::task::yield_now().await;
             Ok(())

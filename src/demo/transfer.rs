@@ -29,9 +29,9 @@ use crate::diag::{Code, Failure};
 const CHUNK_BYTES: usize = 256 << 10;
 /// How long the connection may take.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long the rest may take after the last write.
+/// How long the remaining bytes may take after the last write.
 const REST: Duration = Duration::from_secs(10);
-/// How often progress is told.
+/// How often progress is reported.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Bytes that arrived, and how long that took.
@@ -70,7 +70,7 @@ impl fmt::Display for Throughput {
 /// Connects a namespace to an address of another.
 ///
 /// # Errors
-/// Not within the time; or a call failed.
+/// The connection took too long, or a call failed.
 pub(super) async fn connect(
     from: &Room,
     to: &Room,
@@ -107,8 +107,8 @@ async fn tcp(room: &Room) -> Result<TcpSocket, Failure> {
     Ok(TcpSocket::from_std_stream(TcpStream::from(socket)))
 }
 
-/// Sends for `span` from the first socket to the second. `progress` hears from time to time how
-/// long it has been going and how many bytes have arrived.
+/// Sends for `span` from the first socket to the second. `progress` is called from time to time with
+/// the elapsed time and the bytes that have arrived.
 ///
 /// # Errors
 /// The connection broke, or did not end in time.
@@ -174,7 +174,7 @@ impl Transfer {
         ];
         let (done, result) = oneshot::channel();
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
-            // Whoever asked was interrupted.
+            // The receiver is gone when the demo was interrupted.
             let _ = done.send(work(ends));
         });
         self.threads.push(thread.map_err(failed("start a thread"))?);
@@ -189,7 +189,7 @@ impl Drop for Transfer {
             let _ = end.shutdown(Shutdown::Both);
         }
         for thread in self.threads.drain(..) {
-            // What went wrong there was told already.
+            // Its failure was reported already.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Addresses with their prefix lengths, as hosts and gateways may have them.
+//! Addresses and prefix lengths that an interface or a gateway may have.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub fn prefix6(text: &str) -> Result<Ipv6Net, Invalid> {
     }
 }
 
-/// Either.
+/// Reads an IPv4 or IPv6 address with its prefix length.
 pub fn prefix(text: &str) -> Result<IpNet, Invalid> {
     let Some((addr, len)) = text.split_once('/') else {
         return invalid("needs a prefix length (10.9.0.1/24, fd00::1/64)");
@@ -52,7 +52,7 @@ pub fn host_net(net: IpNet) -> Result<(), Invalid> {
 pub fn unicast(addr: IpAddr) -> Result<(), Invalid> {
     let broadcast = matches!(addr, IpAddr::V4(v4) if v4.is_broadcast());
     if addr.is_unspecified() || addr.is_multicast() || broadcast {
-        return invalid("not an address of one host");
+        return invalid("must be a unicast address");
     }
     Ok(())
 }

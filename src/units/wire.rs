@@ -1,4 +1,4 @@
-//! Values that arrive as JSON are checked as those of a command line are.
+//! Values in JSON are checked by the same rules as values on a command line.
 
 use std::str::FromStr;
 
