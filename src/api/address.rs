@@ -15,14 +15,16 @@ pub(super) fn ours(net: IpNet) -> Result<(), String> {
     match net.addr() {
         IpAddr::V4(addr) => match addr.octets()[0] {
             0 => return Err("0.0.0.0/8 has no hosts".into()),
-            127 => return Err("a loopback address is every host's own".into()),
+            127 => return Err("a loopback address is local to every host".into()),
             240.. => return Err("240.0.0.0/4 is reserved and has no hosts".into()),
             _ => {}
         },
         IpAddr::V6(_) => not_loopback6(net.addr())?,
     }
     match end_of(net, net.addr()) {
-        Some(end) => Err(format!("this is the {end} address of {}, no host's", net.trunc())),
+        Some(end) => {
+            Err(format!("this is the {end} address of {}, not a host address", net.trunc()))
+        }
         None => Ok(()),
     }
 }
@@ -45,26 +47,29 @@ pub(super) fn gateway(gateway: IpAddr, nets: &[IpNet], needs: &str) -> Result<()
     units::unicast(gateway).map_err(|why| why.0)?;
     not_loopback6(gateway)?;
     if nets.is_empty() {
-        return Err(format!("a gateway needs a {needs} whose network it is in"));
+        return Err(format!("a gateway needs a {needs} in the same network"));
     }
     if nets.iter().any(|net| net.addr() == gateway) {
         return Err("this is the host side's own address".into());
     }
     for net in nets.iter().filter(|net| net.contains(&gateway)) {
         if let Some(end) = end_of(*net, gateway) {
-            return Err(format!("this is the {end} address of {}, no host's", net.trunc()));
+            return Err(format!(
+                "this is the {end} address of {}, not a host address",
+                net.trunc()
+            ));
         }
     }
     let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
     if link_local || nets.iter().any(|net| net.contains(&gateway)) {
         return Ok(());
     }
-    Err(format!("in the network of no {needs}"))
+    Err(format!("not in the network of any {needs}"))
 }
 
 fn not_loopback6(addr: IpAddr) -> Result<(), String> {
     if addr.is_ipv6() && addr.is_loopback() {
-        return Err("the loopback address is every host's own".into());
+        return Err("the loopback address is local to every host".into());
     }
     Ok(())
 }
@@ -142,7 +147,7 @@ mod tests {
             ("10.9.0.255", "the broadcast address of 10.9.0.0/24"),
             ("10.8.15.255", "the broadcast address of 10.8.0.0/20"),
             ("10.9.0.5", "own address"),
-            ("10.7.0.1", "in the network of no host-ip4-addr"),
+            ("10.7.0.1", "not in the network of any host-ip4-addr"),
         ] {
             assert!(told(bad).is_err_and(|told| told.contains(why)), "{bad}: {:?}", told(bad));
         }

@@ -240,9 +240,9 @@ fn open(spec: &NamespaceSpec) -> Result<Namespace, Failure> {
             }
             (Some(Errno::ENOENT | Errno::ENOTDIR), _) => failure.code(Code::NotFound),
             (Some(Errno::EACCES | Errno::EPERM), _) if userns::is_root() => failure
-                .hint("opening another's namespace needs its owner's rights (CAP_SYS_PTRACE)"),
+                .hint("opening the namespace of another user's process needs that user's rights (CAP_SYS_PTRACE)"),
             (Some(Errno::EACCES | Errno::EPERM), _) => failure
-                .hint("opening another's namespace needs its owner's rights: run it with sudo"),
+                .hint("opening the namespace of another user's process needs that user's rights: run it with sudo"),
             _ => failure,
         }
     })

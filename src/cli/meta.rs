@@ -113,7 +113,7 @@ pub enum Word {
 impl Word {
     /// The refusal where there is no such person.
     pub(super) fn refusal(self) -> Failure {
-        Failure::usage("", "goes with the interactive shell, `taptool' alone on a terminal")
+        Failure::usage("", "valid only in the interactive shell: `taptool' alone on a terminal")
     }
 }
 

@@ -152,10 +152,7 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
     };
     let remote = |settings| match reach.private {
         false => Ok(Remote { client: Client::new(reach.place()?), world, settings }),
-        true => Err(Failure::usage(
-            "--private",
-            "goes with the shell and `hold'; other commands ask a holder",
-        )),
+        true => Err(Failure::usage("--private", "valid only with the shell and `hold'")),
     };
     match verb {
         Verb::Nothing if io::stdin().is_terminal() => {
@@ -192,7 +189,7 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
         }
         Verb::Comment => ExitCode::SUCCESS,
         Verb::Define(_) | Verb::Undefine(_) | Verb::ShowMacros => {
-            let why = "goes with the lines of a script or of the shell";
+            let why = "valid only in a script or in the shell";
             refuse(&Failure::usage("", why))
         }
         Verb::Shell(word) => refuse(&word.refusal()),

@@ -4,7 +4,7 @@ use crate::api::{ClearRequest, DeleteRequest, InterfaceRef, Outcome, Reply, Requ
 use crate::diag::{Code, Failure};
 
 /// What there is to know about the interfaces that root may hold.
-const ASK_ROOT: &str = "you hold none; those of root are shown by `sudo taptool show'";
+const ASK_ROOT: &str = "you have no interfaces; `sudo taptool show' shows root's";
 
 /// Answers for a machine without a holder. `root_may_hold`: of this user alone.
 pub(super) fn answer(request: &Request, root_may_hold: bool) -> Result<Outcome, Failure> {

@@ -263,7 +263,7 @@ impl<'a, S: Submit> Session<'a, S> {
         };
         let path = parsed.path.clone();
         if parsed.reach.is_given() {
-            let why = "goes with the command line, not with a line of a script";
+            let why = "valid only on the command line, not in a script";
             return located(&path, &Failure::usage("--socket, --private", why));
         }
         let globals = self.globals.with(&parsed.globals);
@@ -287,7 +287,7 @@ impl<'a, S: Submit> Session<'a, S> {
             }
             // Its reader could not be called off, and would take the lines that come after it.
             Verb::Exec(args) if self.shell.is_some() && args.file == Path::new("-") => {
-                located(&path, &Failure::usage("-", "what is typed is run already"))
+                located(&path, &Failure::usage("-", "lines that are typed here run already"))
             }
             Verb::Exec(args) if depth < DEPTH_MAX && !args.keep_going => {
                 match script::start(args.file, format!("{place}exec: ")) {
@@ -296,12 +296,12 @@ impl<'a, S: Submit> Session<'a, S> {
                 }
             }
             Verb::Exec(args) if args.keep_going => {
-                let why = "goes with the script that is named on the command line";
+                let why = "valid only for the script named on the command line";
                 located(&path, &Failure::usage("--keep-going", why))
             }
-            Verb::Exec(_) => located(&path, &Failure::usage("", "scripts name scripts too deeply")),
+            Verb::Exec(_) => located(&path, &Failure::usage("", "scripts are nested too deeply")),
             Verb::Hold(_) | Verb::Demo | Verb::Monitor | Verb::Completions(_) => {
-                let why = format!("goes with the command line: `taptool {path}'");
+                let why = format!("valid only on the command line: `taptool {path}'");
                 located(&path, &Failure::usage("", why))
             }
             Verb::Watch(request, again) => {

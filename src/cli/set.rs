@@ -185,7 +185,7 @@ fn change(del: bool, address: &str) -> Result<SetInterface, Failure> {
         if del {
             return Ok(SetInterface::DelAllAddresses {});
         }
-        return Err(Failure::usage("all", "goes with `del' only"));
+        return Err(Failure::usage("all", "valid only with `del'"));
     }
     let net = units::prefix(address)
         .map_err(|why| Failure::usage(crate::render::escape(address), why.0))?;

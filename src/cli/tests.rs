@@ -406,15 +406,15 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ),
         (
             "create tap host-ip4-gw 10.0.0.1",
-            "create tap: host-ip4-gw 10.0.0.1: a gateway needs a host-ip4-addr whose network it is in",
+            "create tap: host-ip4-gw 10.0.0.1: a gateway needs a host-ip4-addr in the same network",
         ),
         (
             "create tap host-ip4-addr 10.0.0.1/24 host-ip6-gw fe80::1",
-            "create tap: host-ip6-gw fe80::1: a gateway needs a host-ip6-addr whose network it is in",
+            "create tap: host-ip6-gw fe80::1: a gateway needs a host-ip6-addr in the same network",
         ),
         (
             "create tap host-ip4-addr 10.0.0.1/24 host-ip4-gw 10.0.1.1",
-            "create tap: host-ip4-gw 10.0.1.1: in the network of no host-ip4-addr",
+            "create tap: host-ip4-gw 10.0.1.1: not in the network of any host-ip4-addr",
         ),
         (
             "create tap host-ip4-addr 10.0.0.1/24 host-ip4-gw 10.0.0.1",
@@ -435,7 +435,7 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
             "delete tap: Missing <interface>\n  delete {NAME... | sw_if_index N | --all}",
         ),
         ("delete tap0 tap0", "delete: tap0: named twice"),
-        ("delete tap0 --all", "delete: <NAME> does not go with `--all'"),
+        ("delete tap0 --all", "delete: <NAME> cannot be used with `--all'"),
         (
             "delete tap sw_if_index x",
             "delete tap: sw_if_index x: not a number between 0 and 4294967295",
@@ -458,11 +458,11 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ),
         (
             "set interface ip address tap0 all",
-            "set interface ip address: all: goes with `del' only",
+            "set interface ip address: all: valid only with `del'",
         ),
         (
             "set interface l2 xconnect t1 t1",
-            "set interface l2 xconnect: t1: an interface is not wired to itself",
+            "set interface l2 xconnect: t1: an interface cannot be wired to itself",
         ),
         ("xconnect t1", "xconnect: Missing <B>\n  xconnect A B [off]"),
         ("--socket= show", "show: socket `': its value is empty"),

@@ -34,7 +34,7 @@ pub(super) fn failure(error: &clap::Error) -> Failure {
         ErrorKind::ArgumentConflict => {
             let prior = text(error, ContextKind::PriorArg);
             let with = if prior.is_empty() { "the others".into() } else { places(&prior) };
-            Failure::usage("", format!("{} does not go with {with}", places(&arg)))
+            Failure::usage("", format!("{} cannot be used with {with}", places(&arg)))
         }
         ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand => {
             let word =

@@ -63,7 +63,7 @@ pub(super) async fn watch<S: Submit, O: Future<Output = i32>>(
     loop {
         let refused = match control.submit(Request::Show(request.clone())).await {
             Ok(outcome) if again.rates && !render::has_rates(&outcome.reply) => {
-                let why = "goes with show, show tap, show tun and show interface";
+                let why = "valid only with show, show tap, show tun and show interface";
                 Err(Failure::usage("--rates", why))
             }
             other => other,

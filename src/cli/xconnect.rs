@@ -28,7 +28,7 @@ pub(super) struct Args {
 /// Both ends; refused when they are one.
 pub(super) fn ends(a: IfName, b: IfName) -> Result<(InterfaceRef, InterfaceRef), Failure> {
     if a == b {
-        return Err(Failure::usage(a.as_str(), "an interface is not wired to itself"));
+        return Err(Failure::usage(a.as_str(), "an interface cannot be wired to itself"));
     }
     Ok((InterfaceRef::Name(a), InterfaceRef::Name(b)))
 }

@@ -76,7 +76,7 @@ impl Plan {
             if request.host_bridge.is_some() {
                 return excluded(
                     "host-bridge",
-                    "a tun has no Ethernet header and is no bridge's port",
+                    "a tun has no Ethernet header and cannot be a bridge port",
                 );
             }
             if request.mac_addr.is_some() || request.host_mac_addr.is_some() {

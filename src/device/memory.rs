@@ -156,7 +156,7 @@ fn open_file(name: &'static str, bytes: u64) -> Result<(MemoryMap, Arc<Arena>), 
     let ranges = [(GuestAddress(0), size, Some(FileOffset::new(file, 0)))];
     let map = GuestMemoryMmap::from_ranges_with_files(ranges).map_err(|e| {
         Failure::new(Code::Failed, doing, format!("mmap: {e}"))
-            .hint("a smaller --memory, or a higher limit of address space (ulimit -v)")
+            .hint("use a smaller --memory, or raise the limit of address space (ulimit -v)")
     })?;
     let arena = Arena { what: name, file: keep, bytes, free: Mutex::new(vec![(0, bytes)]) };
     Ok((Arc::new(map), Arc::new(arena)))
@@ -228,7 +228,7 @@ fn extent(arena: &Arc<Arena>, bytes: u64) -> Result<Extent, Failure> {
                 arena.bytes >> 20
             ),
         )
-        .hint("smaller rings, or a holder with more --memory")),
+        .hint("use smaller rings, or start the holder with more --memory")),
     }
 }
 

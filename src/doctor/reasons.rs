@@ -9,8 +9,8 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
             "the interface was set down when they came",
             Some("taptool set interface state NAME up"),
         ),
-        DropReason::ShortFrame => ("someone sends frames without a whole link header", None),
-        DropReason::Oversize => ("someone sends frames beyond 65553 bytes", None),
+        DropReason::ShortFrame => ("the sender sends frames without a whole link header", None),
+        DropReason::Oversize => ("the sender sends frames beyond 65553 bytes", None),
         DropReason::BadHeader => (
             "the sender's offload fields contradict the frame: a fault of its kernel or driver",
             None,
@@ -49,7 +49,7 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
         ),
         DropReason::WriteOther => ("`dmesg' may say more", Some("dmesg | tail")),
         DropReason::Torn => {
-            ("they were on their way when a queue was taken down, as by delete or gso", None)
+            ("they were in the ring when a queue was taken down, as by delete or gso", None)
         }
     }
 }

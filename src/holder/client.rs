@@ -112,7 +112,7 @@ impl Client {
                     let failure = self.broken(&error);
                     return Err(match request {
                         Request::Show(_) => failure,
-                        _ => failure.hint("`taptool show' tells what is there now"),
+                        _ => failure.hint("`taptool show' shows what is there now"),
                     });
                 }
             };
@@ -163,7 +163,7 @@ impl Client {
                 start::background(&self.place)?
             }
             (Found::Nothing | Found::Stale, Some(_)) => {
-                let failure = self.silent("each one that is started ends at once");
+                let failure = self.silent("each holder that is started ends at once");
                 let log = start::log_path().map(|log| format!("{} may say why", log.display()));
                 return Err(match log {
                     Some(hint) => failure.hint(hint),
@@ -232,9 +232,9 @@ impl Client {
 
     /// Somebody answers, but not as a holder does.
     fn other(&self, product: Option<&str>, listener: Option<&Listener>) -> Failure {
-        let who = listener.map_or_else(|| "somebody".to_owned(), ToString::to_string);
+        let who = listener.map_or_else(|| "another program".to_owned(), ToString::to_string);
         let what = product.map_or_else(String::new, |product| format!(" but {product}"));
-        self.silent(&format!("{who} listens there, no taptool holder{what}")).hint(ANOTHER)
+        self.silent(&format!("{who} listens there and is not a taptool holder{what}")).hint(ANOTHER)
     }
 
     fn broken(&self, error: &io::Error) -> Failure {

@@ -159,11 +159,7 @@ pub(super) fn read(answer: Answer, reader: fn(Value) -> serde_json::Result<Reply
 
 fn failure(name: &str, parameters: Map<String, Value>) -> Failure {
     if name == DENIED {
-        return Failure::new(
-            Code::NotPermitted,
-            "holder",
-            "it answers its own user and root alone",
-        );
+        return Failure::new(Code::NotPermitted, "holder", "it answers only its own user and root");
     }
     let code = ERRORS.iter().find(|(_, error)| *error == name).map(|(code, _)| *code);
     let said = Value::Object(parameters);

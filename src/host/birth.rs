@@ -165,6 +165,6 @@ fn strayed(name: &IfName) -> Failure {
     Failure::new(
         Code::Failed,
         name.as_str(),
-        "somebody removed or renamed the device while its queues were attached",
+        "another process removed or renamed the device while its queues were attached",
     )
 }

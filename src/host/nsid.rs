@@ -27,7 +27,7 @@ pub(super) fn assign(session: &Session, namespace: BorrowedFd<'_>) -> Result<i32
         Err(e) => return Err(refusal::failure(DOING, &session.on, &e)),
     }
     lookup(session, namespace)?.ok_or_else(|| {
-        Failure::new(Code::Failed, session.on.clone(), "the namespace got no number")
+        Failure::new(Code::Failed, session.on.clone(), "the kernel gave the namespace no id")
     })
 }
 

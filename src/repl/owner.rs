@@ -173,7 +173,7 @@ async fn part<C: Owner>(
         }
         Left::Gone | Left::Signal(_) => Parting::Leave,
         Left::Detach if !served => {
-            talk.refuse("detach", "with --private nobody could reach what you leave").await;
+            talk.refuse("detach", "no command can reach the interfaces of a --private shell").await;
             Parting::Stay
         }
         Left::Detach | Left::Quit if stake.all.is_empty() => Parting::Leave,
@@ -191,7 +191,7 @@ async fn part<C: Owner>(
 
 /// Says what would vanish and asks what to do about it.
 async fn decide(stake: &Stake, served: bool, talk: &mut Talk<'_>) -> Result<Parting, Left> {
-    let mut said = format!("with this shell will vanish: {}\n", stake.all.join(", "));
+    let mut said = format!("will vanish with this shell: {}\n", stake.all.join(", "));
     if !stake.guests.is_empty() {
         said.push_str(&format!("made by other commands: {}\n", stake.guests.join(", ")));
     }

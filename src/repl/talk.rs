@@ -144,7 +144,7 @@ impl<'a> Talk<'a> {
                     line
                 }
                 Said::Garbled => {
-                    self.refuse("", "what was typed is not UTF-8").await;
+                    self.refuse("", "the line is not UTF-8").await;
                     return Ok(None);
                 }
                 Said::Interrupted | Said::History(_) => return Ok(None),

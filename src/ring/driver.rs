@@ -74,8 +74,8 @@ impl BrokenReason {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::UsedIndexJumped => "used idx moved past the chains in flight",
-            Self::UsedIdOutOfRange => "used id is no entry of the ring",
-            Self::UsedIdNotInFlight => "used id is no chain in flight",
+            Self::UsedIdOutOfRange => "used id is outside the ring",
+            Self::UsedIdNotInFlight => "used id is not in flight",
             Self::UsedLengthTooLong => "used len is more than was posted",
             Self::FrameWithoutHeader => "received frame is shorter than its header",
             Self::BadBufferCount => "num_buffers of a received frame is impossible",

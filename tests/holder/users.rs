@@ -204,7 +204,7 @@ fn root_and_two_users_have_a_holder_each_and_none_sees_the_interfaces_of_the_oth
             }
         }
         // Who has no holder is told whom else to ask.
-        let ask = "you hold none; those of root are shown by `sudo taptool show'";
+        let ask = "you have no interfaces; `sudo taptool show' shows root's";
         assert_eq!(users[2].run("show"), (0, String::new(), format!("show: note: {ask}\n")));
         let (code, _, stderr) = users[2].run("delete tap0");
         assert_eq!((code, stderr), (3, format!("delete: tap0: no such interface\n  {ask}\n")));
@@ -246,7 +246,7 @@ fn another_users_holder_is_not_reached_whatever_the_mode_of_its_socket() {
         for args in ["show", "create tap1", "delete --all", "monitor"] {
             let (code, stdout, stderr) = nobody.run(&format!("--socket {socket} {args}"));
             assert_eq!((code, stdout.as_str()), (5, ""), "{args}: {stderr}");
-            let why = ": holder: it answers its own user and root alone\n";
+            let why = ": holder: it answers only its own user and root\n";
             assert!(stderr.contains(why), "{args}: {stderr}");
         }
         // Nor does a user give files to whoever else listens there.

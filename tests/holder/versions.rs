@@ -103,11 +103,11 @@ fn whoever_listens_but_is_no_holder_is_exit_6_and_named() {
         let rows = [
             (
                 info.to_string() + "\0",
-                format!("{us} listens there, no taptool holder but other\n  {another}\n"),
+                format!("{us} listens there and is not a taptool holder but other\n  {another}\n"),
             ),
             (
                 "HTTP/1.1 400 Bad Request\r\n\0".into(),
-                format!("{us} listens there, no taptool holder\n  {another}\n"),
+                format!("{us} listens there and is not a taptool holder\n  {another}\n"),
             ),
             (
                 String::new(),

@@ -286,7 +286,7 @@ fn a_ring_that_somebody_overwrites_is_broken_with_a_reason_and_other_taps_go_on(
         let reason = if on_vhost_net() {
             "broken: the backend reported an error on the queue"
         } else {
-            "broken: used id is no entry of the ring"
+            "broken: used id is outside the ring"
         };
         for command in ["set interface state tap0 up", "set interface state tap0 down"] {
             shared.write_all_at(&entries, ring.avail + 4).unwrap();

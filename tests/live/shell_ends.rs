@@ -44,7 +44,7 @@ fn quit_names_what_would_vanish_and_who_made_it_and_cancel_stays() {
         for (way, answer) in [("quit\r", "\r"), (CTRL_D, "c\r"), ("q\r", CTRL_D)] {
             terminal.typed("taptool#");
             terminal.keys(way);
-            terminal.wait("with this shell will vanish: tap0, tap1\n");
+            terminal.wait("will vanish with this shell: tap0, tap1\n");
             terminal.wait("made by other commands: tap1\n");
             terminal.wait(READS);
             terminal.typed("detach, quit or cancel? [cancel]");
@@ -112,14 +112,14 @@ fn a_private_shell_has_no_socket_and_cannot_detach() {
         assert_eq!(world.done("show"), "");
         assert_eq!(
             terminal.line("detach"),
-            "detach: with --private nobody could reach what you leave\n"
+            "detach: no command can reach the interfaces of a --private shell\n"
         );
         // Another holder may live at the socket: this one neither asks it nor is asked.
         world.done("create tap1 --netns foo");
         let shown = terminal.line("show");
         assert!(shown.contains("tap0") && !shown.contains("tap1"), "{shown}");
         terminal.keys(CTRL_D);
-        terminal.wait("with this shell will vanish: tap0\n");
+        terminal.wait("will vanish with this shell: tap0\n");
         terminal.wait(READS);
         terminal.typed("quit or cancel? [cancel]");
         terminal.keys("detach\r");

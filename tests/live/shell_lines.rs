@@ -118,7 +118,7 @@ fn tab_completes_values_names_and_files_and_lists_what_there_is() {
 fn what_is_typed_is_no_script() {
     live(|world| {
         let mut terminal = Terminal::start(world, "");
-        assert_eq!(terminal.line("exec -"), "exec: -: what is typed is run already\n");
+        assert_eq!(terminal.line("exec -"), "exec: -: lines that are typed here run already\n");
         assert_eq!(terminal.line("echo here"), "here\n");
         terminal.quit();
     });

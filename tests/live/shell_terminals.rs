@@ -163,7 +163,7 @@ fn bytes_that_are_no_text_and_text_that_is_not_ascii_end_nothing() {
         // As a keyboard of Latin-1 sends it. An interface stays, as the shell does.
         terminal.create("tap0", "");
         terminal.bytes(b"echo gr\xfc");
-        terminal.wait("what was typed is not UTF-8\n");
+        terminal.wait("the line is not UTF-8\n");
         terminal.wait(READS);
         assert!(terminal.line("show").contains("tap0"));
         terminal.silent("delete tap0");

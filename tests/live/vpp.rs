@@ -132,7 +132,7 @@ fn effect(world: &World, line: &str, out: &str) {
         word if SHELL.contains(&word) => {
             let (code, _, stderr) = one_shot(world, line);
             assert_eq!(code, 2);
-            assert!(stderr.contains("goes with the interactive shell"), "{stderr}");
+            assert!(stderr.contains("valid only in the interactive shell"), "{stderr}");
         }
         other => panic!("no effect is known of `{other}'"),
     }

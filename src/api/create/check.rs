@@ -53,7 +53,7 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
         (request.host_mtu_size, ipv6.iter().find(|(_, given)| *given))
         && mtu.get() < IPV6_LEAST_MTU
     {
-        let why = format!("Linux does no IPv6 below 1280 bytes, and {option} is given");
+        let why = format!("Linux needs an MTU of 1280 bytes for IPv6, and {option} is given");
         return Err(Failure::usage(format!("host-mtu-size {mtu}"), why));
     }
     for (option, needs, gateway) in gateways {

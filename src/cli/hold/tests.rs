@@ -207,12 +207,12 @@ fn the_first_failing_line_ends_it_with_its_code_and_removes_everything() {
         (
             "show\nhold\nshow\n",
             Code::Usage,
-            "f:2: hold: goes with the command line: `taptool hold'\n",
+            "f:2: hold: valid only on the command line: `taptool hold'\n",
         ),
         (
             "show\ndemo\nshow\n",
             Code::Usage,
-            "f:2: demo: goes with the command line: `taptool demo'\n",
+            "f:2: demo: valid only on the command line: `taptool demo'\n",
         ),
         (
             "show\nexec /no/x\nshow\n",

@@ -23,8 +23,8 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 fn sink(interface: &Interface) -> Finding {
     let name = word(interface.name.as_str());
-    Finding::drops("action", "sink: every received frame ends here and nobody answers")
-        .cost("set addresses to have ping answered, or a wire to another interface")
+    Finding::drops("action", "sink: every received frame ends here, and nothing answers")
+        .cost("add an address that answers ping, or a wire to another interface")
         .remedy(format!(
             "taptool set interface ip address {name} ADDRESS/LENGTH   # or: taptool xconnect {name} PEER"
         ))
@@ -72,22 +72,22 @@ fn peer_state(peer: &Interface, seen: bool) -> Option<Finding> {
     match peer.state {
         State::HostGone => drops(
             format!("the host side of {name}, {place}, is gone"),
-            "what goes to it is dropped (no_host)",
+            "frames sent to it are dropped (no_host)",
             more,
         ),
         State::Deleting => drops(
             format!("{name} is being deleted"),
-            "what goes to it is dropped (peer_gone)",
+            "frames sent to it are dropped (peer_gone)",
             "taptool show".into(),
         ),
         State::Broken => drops(
             format!("{name} has a broken queue"),
-            "what goes to it is dropped (queue_broken)",
+            "frames sent to it are dropped (queue_broken)",
             more,
         ),
         _ if !peer.admin_up => drops(
             format!("{name} was set down by a command"),
-            "what goes to it is dropped (admin_down)",
+            "frames sent to it are dropped (admin_down)",
             format!("taptool set interface state {shell} up"),
         ),
         _ if !peer.link_up => drops(
@@ -195,7 +195,7 @@ fn reach(interface: &Interface, seen: &Inspection, net: IpNet, way: &Way) -> Opt
         ),
         Way::Unreachable(why) => Some(
             Finding::drops("route", format!("the host has no route to {ours}: {why}"))
-                .cost(format!("nobody in its namespace can send to {ours}"))
+                .cost(format!("no program in its namespace can send to {ours}"))
                 .remedy(add_route("add")),
         ),
     }
@@ -214,7 +214,7 @@ fn no_address(interface: &Interface, net: IpNet) -> Finding {
     let (place, ours) = (place(interface), net.addr());
     let family = if ours.is_ipv6() { "IPv6" } else { "IPv4" };
     let finding = Finding::drops("host-address", format!("{place} has no {family} address"))
-        .cost(format!("the host has none to ask {ours} from, so nothing comes"));
+        .cost(format!("the host has no source address for {ours}, so it sends nothing"));
     match neighbor(net) {
         Some(other) => finding.remedy(commands::ip(label, &format!("addr add {other} dev {name}"))),
         None => {

@@ -49,7 +49,7 @@ fn same_mac(interface: &Interface, seen: &Inspection) -> Option<Finding> {
     let place = place(interface);
     let finding =
         Finding::drops("hw-addr", format!("{} and {place} are both {mac}", interface.name))
-            .cost("what is for the one is taken for the other's, and a bridge passes neither on");
+            .cost("frames for one end are taken for the other's, and a bridge forwards neither");
     let mut bytes = mac.bytes();
     bytes[5] ^= 1;
     let args =
@@ -69,7 +69,7 @@ fn arp(interface: &Interface, seen: &Inspection) -> Option<Finding> {
     Some(
         Finding::drops("arp", format!("{} has ARP switched off (NOARP)", place(interface)))
             .cost(
-                "the host asks nobody for a MAC and sends to its own, so nobody takes its packets",
+                "the host resolves no MAC and sends to its own, so every receiver ignores its packets",
             )
             .remedy(commands::ip(interface.host_ns.as_deref(), &args)),
     )
@@ -86,7 +86,7 @@ fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
         Some(Link { name, .. }) => {
             let finding =
                 Finding::note("bridge", format!("it was made a port of {wanted} by its create"))
-                    .cost(format!("what comes from and goes to it is on {name} now"));
+                    .cost(format!("its frames are on {name} now"));
             Some(match seen.bridge_there {
                 true => finding.remedy(commands::ip(label, &join)),
                 false => finding,
@@ -94,7 +94,7 @@ fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
         }
         None => {
             let there = match seen.bridge_there {
-                true => format!("{place} is no port of {wanted} any more"),
+                true => format!("{place} is no longer a port of {wanted}"),
                 false => format!("{wanted}, the bridge that {place} was a port of, is gone"),
             };
             let join = commands::ip(label, &join);
@@ -106,7 +106,7 @@ fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
                     commands::ip(label, &format!("link set {bridge} up")),
                 ),
             };
-            let cost = format!("nothing on {wanted} reaches it, nor what is behind it {wanted}");
+            let cost = format!("no frame passes between it and {wanted}");
             Some(Finding::drops("bridge", there).cost(cost).remedy(remedy))
         }
     }
@@ -136,7 +136,7 @@ fn route(interface: &Interface, seen: &Inspection, gateway: IpAddr) -> Option<Fi
             "route",
             format!("the default route via {gateway} through {place}, which create made, is gone"),
         )
-        .cost("the host sends nothing here but for the networks of its addresses")
+        .cost("the host sends only packets for the networks of its addresses here")
         .remedy(remedy),
     )
 }

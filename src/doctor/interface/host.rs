@@ -53,7 +53,7 @@ fn gone(case: &Case<'_>) -> Finding {
     let place = place(interface);
     if interface.state == State::Deleting {
         return Finding::drops("host-side", format!("{} is being deleted", interface.name))
-            .cost("nothing is moved any more");
+            .cost("no frame is moved any more");
     }
     let value = match case.look {
         Look::NoNamespace => {
@@ -61,12 +61,14 @@ fn gone(case: &Case<'_>) -> Finding {
             format!("namespace {namespace} is gone, and {} with it", interface.host_if_name)
         }
         Look::Stranger | Look::Seen(_) => {
-            format!("{place} was deleted; the device of that name there now is a stranger's")
+            format!("{place} was deleted; the device that has that name now is another one")
         }
         _ => format!("{place} was deleted, or its namespace was"),
     };
     Finding::drops("host-side", value)
-        .cost("nothing comes, and what is sent to it is dropped (no_host); the interface is kept")
+        .cost(
+            "no frame arrives, and frames sent to it are dropped (no_host); the interface is kept",
+        )
         .remedy(recreate(interface, case.home_gone))
 }
 
@@ -101,9 +103,9 @@ fn unseen(interface: &Interface, look: &Look) -> Finding {
 /// What happens to frames that the host does not take.
 pub(super) fn refused_by(interface: &Interface) -> &'static str {
     match interface.backend {
-        BackendKind::Userspace => "what we send to it is dropped (write_eio)",
+        BackendKind::Userspace => "our frames to it are dropped (write_eio)",
         BackendKind::VhostNet => {
-            "what we send to it is lost in the kernel (`ip -s link' counts it as RX dropped)"
+            "our frames to it are lost in the kernel (`ip -s link' counts it as RX dropped)"
         }
     }
 }
@@ -117,12 +119,9 @@ fn link_down(interface: &Interface, value: String) -> Finding {
 
 fn no_carrier(interface: &Interface, place: &str) -> Finding {
     let args = format!("link set {} carrier on", word(&interface.host_if_name));
-    Finding::drops(
-        "host-link",
-        format!("{place} is up and has no carrier: someone switched it off"),
-    )
-    .cost("the host drops all that it would send through it")
-    .remedy(commands::ip(interface.host_ns.as_deref(), &args))
+    Finding::drops("host-link", format!("{place} is up and has no carrier: it was switched off"))
+        .cost("the host drops every frame that it sends through it")
+        .remedy(commands::ip(interface.host_ns.as_deref(), &args))
 }
 
 fn set_mtu(interface: &Interface, mtu: u32) -> String {
@@ -136,7 +135,7 @@ fn mtu(case: &Case<'_>, seen: &Inspection) -> Finding {
     let wants_ipv6 = interface.addresses.iter().any(|net| net.addr().is_ipv6());
     if mtu < IPV6_LEAST_MTU && wants_ipv6 {
         return Finding::drops("mtu", format!("{place} has MTU {mtu}, too little for IPv6"))
-            .cost("Linux does no IPv6 below 1280 bytes, and our side has IPv6 addresses")
+            .cost("Linux needs an MTU of 1280 bytes for IPv6, and our side has IPv6 addresses")
             .remedy(set_mtu(interface, 1500));
     }
     let bridge = seen.master.as_ref().filter(|master| master.kind.as_deref() == Some("bridge"));
@@ -195,7 +194,7 @@ fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
             "bridge",
             format!("{place} is a port of {there}, and the port is {state}"),
         )
-        .cost("STP sees a loop through it, or someone blocked it; only without a loop:")
+        .cost("STP sees a loop through it, or it was blocked by hand; only without a loop:")
         .remedy(commands::bridge(label, &format!("link set dev {name} state 3"))),
         Some(PortState::Stopped(state)) if seen.link.lower_up => Finding::drops(
             "bridge",

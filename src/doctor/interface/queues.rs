@@ -65,7 +65,7 @@ fn broken(interface: &Interface, direction: &str, queue: &Queue) -> Option<Findi
     }
     let cost = match direction {
         "rx" => "nothing is received on it any more".to_owned(),
-        _ => "what is sent on it is dropped (queue_broken)".to_owned(),
+        _ => "frames sent on it are dropped (queue_broken)".to_owned(),
     };
     Some(
         Finding::drops("queues", format!("{direction} queue {} is broken: {why}", queue.id))

@@ -208,7 +208,7 @@ fn the_host_side_and_its_link() {
                 "host-link",
                 "drops",
                 "foo:tap0 is down",
-                "the host sends nothing through it, and what we send to it is dropped (write_eio)",
+                "the host sends nothing through it, and our frames to it are dropped (write_eio)",
                 "ip -n foo link set tap0 up",
             ),
         ),
@@ -217,8 +217,8 @@ fn the_host_side_and_its_link() {
             (
                 "host-link",
                 "drops",
-                "foo:tap0 is up and has no carrier: someone switched it off",
-                "the host drops all that it would send through it",
+                "foo:tap0 is up and has no carrier: it was switched off",
+                "the host drops every frame that it sends through it",
                 "ip -n foo link set tap0 carrier on",
             ),
         ),
@@ -238,7 +238,7 @@ fn the_host_side_and_its_link() {
             "host-link",
             "drops",
             "foo:tap0 is down",
-            "the host sends nothing through it, and what we send to it is lost in the kernel (`ip \
+            "the host sends nothing through it, and our frames to it are lost in the kernel (`ip \
              -s link' counts it as RX dropped)",
             "ip -n foo link set tap0 up",
         ),
@@ -291,13 +291,14 @@ const AGAIN: &str = "taptool delete tap0 && taptool create tap tap0 \
 #[test]
 fn a_host_side_that_is_gone_is_told_from_a_namespace_that_is_gone() {
     let gone = || Interface { state: State::HostGone, link_up: false, ..tap0() };
-    let cost = "nothing comes, and what is sent to it is dropped (no_host); the interface is kept";
+    let cost =
+        "no frame arrives, and frames sent to it are dropped (no_host); the interface is kept";
     let with_namespace = format!("ip netns add foo && {AGAIN}");
     let rows = [
         (Look::NotThere, "foo:tap0 was deleted, or its namespace was", AGAIN),
         (
             Look::Stranger,
-            "foo:tap0 was deleted; the device of that name there now is a stranger's",
+            "foo:tap0 was deleted; the device that has that name now is another one",
             AGAIN,
         ),
         (Look::NoNamespace, "namespace foo is gone, and tap0 with it", with_namespace.as_str()),
@@ -311,7 +312,7 @@ fn a_host_side_that_is_gone_is_told_from_a_namespace_that_is_gone() {
     only(&judged(&[moved], &Look::Unnamed), ("host-side", "drops", value, cost, AGAIN));
     only(
         &judged(&[Interface { state: State::Deleting, ..tap0() }], &Look::NotThere),
-        ("host-side", "drops", "tap0 is being deleted", "nothing is moved any more", ""),
+        ("host-side", "drops", "tap0 is being deleted", "no frame is moved any more", ""),
     );
 }
 
@@ -404,7 +405,7 @@ fn a_bridge_and_its_port() {
         ),
         (
             "blocking",
-            "STP sees a loop through it, or someone blocked it; only without a loop:",
+            "STP sees a loop through it, or it was blocked by hand; only without a loop:",
             "bridge -n foo link set dev tap0 state 3",
         ),
         ("disabled", "br0 passes nothing from or to it", "bridge -n foo link set dev tap0 state 3"),
@@ -444,7 +445,7 @@ fn mtu() {
             "mtu",
             "drops",
             "foo:tap0 has MTU 1000, too little for IPv6",
-            "Linux does no IPv6 below 1280 bytes, and our side has IPv6 addresses",
+            "Linux needs an MTU of 1280 bytes for IPv6, and our side has IPv6 addresses",
             "ip -n foo link set tap0 mtu 1500",
         ),
     );
@@ -505,7 +506,7 @@ fn the_way_back_to_each_address_of_ours() {
                 "host-address",
                 "drops",
                 "foo:tap0 has no IPv4 address",
-                "the host has none to ask 10.9.0.2 from, so nothing comes",
+                "the host has no source address for 10.9.0.2, so it sends nothing",
                 "ip -n foo addr add 10.9.0.1/24 dev tap0",
             ),
         ),
@@ -518,7 +519,7 @@ fn the_way_back_to_each_address_of_ours() {
                 "host-address",
                 "drops",
                 "foo:tap0 has no IPv4 address",
-                "the host has none to ask 10.9.0.2 from, so nothing comes",
+                "the host has no source address for 10.9.0.2, so it sends nothing",
                 "ip -n foo addr add ADDRESS peer 10.9.0.2 dev tap0",
             ),
         ),
@@ -530,7 +531,7 @@ fn the_way_back_to_each_address_of_ours() {
                 "route",
                 "drops",
                 "the host has no route to 10.7.0.2: Network is unreachable (ENETUNREACH)",
-                "nobody in its namespace can send to 10.7.0.2",
+                "no program in its namespace can send to 10.7.0.2",
                 "ip -n foo route add 10.7.0.2/32 dev tap0",
             ),
         ),
@@ -566,7 +567,7 @@ fn the_way_back_to_each_address_of_ours() {
                 "host-address",
                 "drops",
                 "foo:tap0 has no IPv6 address",
-                "the host has none to ask fd00::2 from, so nothing comes",
+                "the host has no source address for fd00::2, so it sends nothing",
                 "ip -n foo addr add fd00::1/64 dev tap0",
             ),
         ),
@@ -628,7 +629,7 @@ fn our_side() {
             "queues",
             "drops",
             "tx queue 0 is broken: used id out of range",
-            "what is sent on it is dropped (queue_broken)",
+            "frames sent on it are dropped (queue_broken)",
             "taptool set interface state tap0 up",
         ),
     );
@@ -683,8 +684,8 @@ fn a_sink_and_a_responder_without_an_address_say_what_to_set() {
         (
             "action",
             "drops",
-            "sink: every received frame ends here and nobody answers",
-            "set addresses to have ping answered, or a wire to another interface",
+            "sink: every received frame ends here, and nothing answers",
+            "add an address that answers ping, or a wire to another interface",
             "taptool set interface ip address tap0 ADDRESS/LENGTH   # or: taptool xconnect tap0 PEER",
         ),
     );
@@ -722,7 +723,7 @@ fn the_peer_of_a_wire() {
                 "peer",
                 "drops",
                 "the host side of tap1, bar:tap1, is gone",
-                "what goes to it is dropped (no_host)",
+                "frames sent to it are dropped (no_host)",
                 "taptool doctor tap1",
             ),
         ),
@@ -732,7 +733,7 @@ fn the_peer_of_a_wire() {
                 "peer",
                 "drops",
                 "tap1 is being deleted",
-                "what goes to it is dropped (peer_gone)",
+                "frames sent to it are dropped (peer_gone)",
                 "taptool show",
             ),
         ),
@@ -742,7 +743,7 @@ fn the_peer_of_a_wire() {
                 "peer",
                 "drops",
                 "tap1 has a broken queue",
-                "what goes to it is dropped (queue_broken)",
+                "frames sent to it are dropped (queue_broken)",
                 "taptool doctor tap1",
             ),
         ),
@@ -752,7 +753,7 @@ fn the_peer_of_a_wire() {
                 "peer",
                 "drops",
                 "tap1 was set down by a command",
-                "what goes to it is dropped (admin_down)",
+                "frames sent to it are dropped (admin_down)",
                 "taptool set interface state tap1 up",
             ),
         ),
@@ -762,7 +763,7 @@ fn the_peer_of_a_wire() {
                 "peer",
                 "drops",
                 down,
-                "what we send to it is dropped (write_eio)",
+                "our frames to it are dropped (write_eio)",
                 "ip -n bar link set tap1 up",
             ),
         ),

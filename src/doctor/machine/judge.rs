@@ -233,7 +233,7 @@ fn vhost_worker(facts: &Facts) -> Option<Finding> {
             "vhost-worker",
             "task of its owner unless chosen: taptool asks for a kernel thread",
         ),
-        None => Finding::ok("vhost-worker", "the kernel's default; this kernel lets nobody choose"),
+        None => Finding::ok("vhost-worker", "the kernel's default; this kernel offers no choice"),
     })
 }
 

@@ -269,7 +269,7 @@ fn vhost_workers() {
     let rows = [
         (Some(Worker::Kthread), "kernel thread; can be chosen"),
         (Some(Worker::Task), "task of its owner unless chosen: taptool asks for a kernel thread"),
-        (None, "the kernel's default; this kernel lets nobody choose"),
+        (None, "the kernel's default; this kernel offers no choice"),
     ];
     for (worker, value) in rows {
         is(&judged(|f| f.vhost_worker = worker), "vhost-worker", ("ok", value, "", ""));

@@ -69,7 +69,7 @@ fn what_create_asked_for_and_is_gone_is_named_with_what_puts_it_back() {
         ..seen()
     };
     assert_eq!(judged(&routed, &look(both())).code, None);
-    let cost = "the host sends nothing here but for the networks of its addresses";
+    let cost = "the host sends only packets for the networks of its addresses here";
     let gone = |gateway: &str| {
         format!("the default route via {gateway} through foo:tap0, which create made, is gone")
     };
@@ -106,10 +106,10 @@ fn what_create_asked_for_and_is_gone_is_named_with_what_puts_it_back() {
     assert_eq!(judged(&[moved], &look(nothing)).code, None);
 
     let bridged = made("--bridge br0");
-    let cost = "nothing on br0 reaches it, nor what is behind it br0";
+    let cost = "no frame passes between it and br0";
     let join = "ip -n foo link set tap0 master br0";
     let there = Inspection { bridge_there: true, ..seen() };
-    let value = "foo:tap0 is no port of br0 any more";
+    let value = "foo:tap0 is no longer a port of br0";
     only(&judged(&bridged, &look(there.clone())), ("bridge", "drops", value, cost, join));
     let value = "br0, the bridge that foo:tap0 was a port of, is gone";
     let remedy =
@@ -125,7 +125,7 @@ fn what_create_asked_for_and_is_gone_is_named_with_what_puts_it_back() {
             "bridge",
             "note",
             "it was made a port of br0 by its create",
-            "what comes from and goes to it is on br1 now",
+            "its frames are on br1 now",
             join,
         ),
     );
@@ -135,7 +135,8 @@ fn what_create_asked_for_and_is_gone_is_named_with_what_puts_it_back() {
 fn a_device_without_arp_and_two_ends_of_one_mac_are_named_with_the_command_that_mends_it() {
     let mut mute = seen();
     mute.link.arp = false;
-    let cost = "the host asks nobody for a MAC and sends to its own, so nobody takes its packets";
+    let cost =
+        "the host resolves no MAC and sends to its own, so every receiver ignores its packets";
     let value = "foo:tap0 has ARP switched off (NOARP)";
     let remedy = "ip -n foo link set tap0 arp on";
     only(&judged(&[tap0()], &look(mute.clone())), ("arp", "drops", value, cost, remedy));
@@ -147,7 +148,7 @@ fn a_device_without_arp_and_two_ends_of_one_mac_are_named_with_the_command_that_
         "hw-addr",
         "drops",
         "tap0 and foo:tap0 are both 02:fe:11:22:33:44",
-        "what is for the one is taken for the other's, and a bridge passes neither on",
+        "frames for one end are taken for the other's, and a bridge forwards neither",
         "ip -n foo link set tap0 address 02:fe:11:22:33:45",
     );
     only(&judged(&[tap0()], &look(twin)), row);
