@@ -6,7 +6,7 @@ use super::queue::{FrameView, HDR_BYTES, Next, RxQueue, StopReason, TxQueue};
 use super::{QueueKey, queue};
 use crate::action::Verdict;
 use crate::counters::{Counter, DropReason};
-use crate::device::Frame;
+use crate::device::{Frame, Pool};
 use crate::frame::NetHdr;
 use crate::ring::BrokenReason;
 
@@ -136,17 +136,21 @@ impl Poller {
             self.release(&frame);
             return;
         };
-        let mut posted = match self.pool(frame.pool) {
-            Some(pool) => queue.admit(pool, &frame).and_then(|()| queue.post(pool, &frame)),
+        let admitted = match self.pool(frame.pool) {
+            Some(pool) => queue.admit(pool, &frame),
             None => Err(DropReason::PeerGone),
         };
+        let post = |queue: &mut TxQueue, pool: Option<&Pool>| match (admitted, pool) {
+            (Ok(hdr), Some(pool)) => queue.accepts().and_then(|()| queue.post(pool, &frame, &hdr)),
+            (Err(reason), _) => Err(reason),
+            (Ok(_), None) => Err(DropReason::PeerGone),
+        };
+        let mut posted = post(&mut queue, self.pool(frame.pool));
         if posted == Err(DropReason::NoFreeTxSlots) && !queue.stuck {
             // Show the device what it has, take back what it used, and try once more; if that was
             // nothing, not again before the next burst.
             queue.stuck = !self.turn(&mut queue);
-            if let Some(pool) = self.pool(frame.pool) {
-                posted = queue.accepts().and_then(|()| queue.post(pool, &frame));
-            }
+            posted = post(&mut queue, self.pool(frame.pool));
         }
         let counters = &mut queue.common.counters;
         counters.add(Counter::Offered, 1);

@@ -357,8 +357,9 @@ impl TxQueue {
         }
     }
 
-    /// Decides whether a frame may be shown to the backend.
-    pub(super) fn admit(&self, pool: &Pool, frame: &Frame) -> Result<(), DropReason> {
+    /// Decides whether a frame may be shown to the backend, and with which header: the one that was
+    /// checked, which [`TxQueue::post`] stores again.
+    pub(super) fn admit(&self, pool: &Pool, frame: &Frame) -> Result<NetHdr, DropReason> {
         self.accepts()?;
         let mut hdr = [0; NetHdr::BYTES];
         if pool.copy_from(frame, 0, &mut hdr) < NetHdr::BYTES {
@@ -368,17 +369,24 @@ impl TxQueue {
         // The header's bytes are in front of every frame that got here.
         let bytes = frame.bytes - HDR_BYTES;
         if !needs_head(kind, &hdr) {
-            return check(kind, &hdr, bytes, &[]);
+            return check(kind, &hdr, bytes, &[]).map(|()| hdr);
         }
         let mut head = [0; HEAD_BYTES];
         let copied = pool.copy_from(frame, NetHdr::BYTES, &mut head);
-        check(kind, &hdr, bytes, &head[..copied])
+        check(kind, &hdr, bytes, &head[..copied]).map(|()| hdr)
     }
 
-    /// Posts a frame that was admitted. [`DropReason::NoFreeTxSlots`] when the ring is full.
-    pub(super) fn post(&mut self, pool: &Pool, frame: &Frame) -> Result<(), DropReason> {
+    /// Posts a frame with the header with which it was admitted. [`DropReason::NoFreeTxSlots`] when
+    /// the ring is full.
+    pub(super) fn post(
+        &mut self,
+        pool: &Pool,
+        frame: &Frame,
+        admitted: &NetHdr,
+    ) -> Result<(), DropReason> {
         // A transmitted frame's num_buffers is zero ([VIRTIO-1.3 §5.1.6.2]).
-        pool.patch(frame, 10, &[0, 0]);
+        let hdr = NetHdr { num_buffers: 0, ..*admitted };
+        pool.patch(frame, 0, &hdr.to_bytes());
         let ring = &mut self.common.ring;
         let posted = if frame.buffers == 1 {
             let whole = Segment { len: frame.bytes, ..pool.segment(frame.head) };

@@ -5,6 +5,18 @@
 //! passes everything that Linux hands over from a tap with CSUM, TSO4, TSO6, USO4 and USO6 on,
 //! so a frame can always go from one tap to another.
 //!
+//! # What a backend can still change
+//! The frame lies in memory that the backend which received it can write. The header that was
+//! checked is the one that is posted: it is read once, and stored again when the frame is put into
+//! a transmit ring. After that, and for the frame's own bytes at any time, a backend that writes
+//! into buffers it has used can still change what the next one reads. A copy would not help: it
+//! would lie in the same memory, which such a backend has mapped. Today's backends are the kernel
+//! and this process, so neither is an attacker. The check is no barrier between them: it keeps the
+//! drop reasons true and the kernel from work that nobody asked for, and the kernel, which copies
+//! a header before it looks at it, checks each frame again. A frame that was changed costs that
+//! frame, as `write_einval` on userspace, and moves no buffer to another place. A backend in a process
+//! of its own that is not trusted needs a memory file of its own, and its frames copied out of it.
+//!
 //! | rule | kernel | here |
 //! |---|---|---|
 //! | `gso_type` | the known types, UFO included | TCPV4, TCPV6, either with ECN, and UDP_L4 |

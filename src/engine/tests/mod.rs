@@ -5,6 +5,7 @@ mod drops;
 mod frames;
 mod half;
 mod hostile;
+mod hostile_random;
 mod pace;
 mod reset;
 mod retire;
