@@ -1,4 +1,4 @@
-//! Addresses that have the right form and still could never work where they are given.
+//! Refuses addresses that have the right form but can never work in their place.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::units;
 
-/// Checks an address that our side is to answer for: the host must be able to send packets to it.
+/// Checks an address of our side: the host must be able to send packets to it.
 ///
 /// # Errors
 /// A sentence without the address itself.
@@ -29,7 +29,7 @@ pub(super) fn ours(net: IpNet) -> Result<(), String> {
     }
 }
 
-/// Checks an address for the host side. Linux takes nearly all, also the ends of a subnet.
+/// Checks an address of the host side. Linux accepts nearly all, also the ends of a subnet.
 ///
 /// # Errors
 /// As [`ours`].

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::InterfaceRef;
 
-/// Takes the counters as they are now for zero. Counting goes on undisturbed.
+/// Makes the present values of counters their zero. Counting itself does not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClearRequest {

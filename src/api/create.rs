@@ -24,7 +24,7 @@ pub enum BackendChoice {
     Userspace,
 }
 
-/// Everything `create` can be told. Defaults are [`CreateRequest::new`]'s.
+/// All options of `create`. [`CreateRequest::new`] has the defaults.
 ///
 /// On the wire every key but `kind` may be absent or null; the namespace is the one file that
 /// comes with the message.
@@ -33,10 +33,10 @@ pub enum BackendChoice {
 pub struct CreateRequest {
     /// Tap or tun.
     pub kind: Kind,
-    /// NAME: names both sides unless they are named apart.
+    /// NAME: the name of both sides unless other options name them.
     #[serde(default)]
     pub name: Option<IfName>,
-    /// `id N`; none: the first free one whose name is free.
+    /// `id N`; none: the first free id of which the name is free too.
     #[serde(default)]
     pub id: Option<InterfaceId>,
     /// `if-name`: our side's name.
@@ -108,7 +108,7 @@ pub struct CreateRequest {
 }
 
 impl CreateRequest {
-    /// Checks what single values cannot show: options that do not go together.
+    /// Checks options against each other.
     ///
     /// # Errors
     /// Exit code 2, naming the option and its value.
@@ -116,7 +116,7 @@ impl CreateRequest {
         check::check(self)
     }
 
-    /// A request with nothing asked for.
+    /// A request with the defaults.
     pub fn new(kind: Kind, host_ns: Namespace) -> Self {
         Self {
             kind,
@@ -153,6 +153,6 @@ impl CreateRequest {
 pub struct PlannedStep {
     /// What it does, with its values.
     pub step: String,
-    /// What takes it back; none where the undo of an earlier step covers it.
+    /// Its undo; none where the undo of an earlier step covers it.
     pub undo: Option<String>,
 }

@@ -11,11 +11,11 @@ use crate::units::IfName;
 pub enum DeleteRequest {
     /// These, in order. All must exist, or none is removed.
     Named(Vec<InterfaceRef>),
-    /// All there are; none is fine too.
+    /// All; that there are none is no error.
     All {},
 }
 
-/// An interface that is gone.
+/// A deleted interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deleted {
     /// Its name.

@@ -10,6 +10,7 @@ use super::InterfaceRef;
 pub struct GsoRequest {
     /// The interface.
     pub interface: InterfaceRef,
-    /// On or off. Off returns to a plain tap; it is not the promise of `no-gso`.
+    /// On or off. Off makes it a plain tap again, which is weaker than `no-gso`: a promise that the
+    /// host never gets a large frame.
     pub on: bool,
 }

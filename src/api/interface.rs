@@ -1,4 +1,4 @@
-//! An interface as replies show it, whole.
+//! An interface in full, as replies show it.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::queue::{self, Queue};
 use crate::units::{BackendKind, IfName, InterfaceId, Invalid, Kind, MacAddr, SwIfIndex};
 
-/// Where an interface stands.
+/// The state of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -21,7 +21,7 @@ pub enum State {
     Broken,
     /// The Linux device is gone; the configuration is kept until `delete`.
     HostGone,
-    /// Off the data path; the kernel has not let the device go yet.
+    /// Off the data path; the kernel has not freed the device yet.
     Deleting,
 }
 
@@ -95,19 +95,21 @@ pub struct Interface {
     pub sw_if_index: SwIfIndex,
     /// `tap` or `tun`.
     pub kind: Kind,
-    /// The words behind `create` that make it again as it was made.
+    /// The words after `create` that make the same interface again.
     pub created_with: Vec<String>,
-    /// Who serves the rings: `vhost-net` or `userspace`.
+    /// The backend that serves the rings: `vhost-net` or `userspace`.
     pub backend: BackendKind,
     /// Why `backend auto` did not take vhost-net.
     pub backend_reason: Option<String>,
-    /// vhost-net: `kthread` or `task`; null on userspace and on kernels that do not say.
+    /// Kind of the vhost-net worker: `kthread` or `task`; null on userspace, and on kernels that do not
+    /// report it.
     pub vhost_worker_mode: Option<Cow<'static, str>>,
-    /// Where it stands: `up`, `admin-down`, `broken`, `host-gone` or `deleting`.
+    /// `up`, `admin-down`, `broken`, `host-gone` or `deleting`. Where it is `up` and `link_up` is
+    /// false, the table of `show` has `link-down`.
     pub state: State,
-    /// Not set down by a command.
+    /// False after `set interface state NAME down`.
     pub admin_up: bool,
-    /// The host side exists and is up.
+    /// The host side exists, is up and has carrier.
     pub link_up: bool,
     /// What happens to received frames: `sink`, `respond` or `xconnect PEER`.
     pub action: Action,
@@ -117,9 +119,9 @@ pub struct Interface {
     pub host_if_name: String,
     /// Its index in its namespace.
     pub host_ifindex: u32,
-    /// The namespace that the Linux device is in now: in the words of whoever created it while it
-    /// is the one that they meant, else its name under /run/netns, else `net:[INODE]`; null for
-    /// the holder's own, and for that of the command that asks.
+    /// The namespace in which the Linux device is now: as `create` named it, if it is still that one;
+    /// else its name under /run/netns; else `net:[INODE]`. Null if it is the holder's namespace or the
+    /// client's.
     pub host_ns: Option<String>,
     /// Addresses of the Linux device now.
     pub host_addresses: Vec<IpNet>,

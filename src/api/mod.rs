@@ -1,8 +1,9 @@
-//! The one contract between those who ask (command line, shell, socket) and `control`: a file per
-//! verb with its request and its reply, and how replies look as JSON.
+//! The contract between the command line, the shell and the socket on one side and `control` on the
+//! other: a file per verb with its request, its reply, and the reply's JSON.
 //!
-//! Requests hold values that were parsed once (`units`) and open files, never paths: whoever asks
-//! opens namespaces in its own world. JSON keys are part of the contract; `taptool(8)` lists them.
+//! Requests hold parsed values (`units`) and open files, never paths: the client opens namespaces, in
+//! its own mount namespace and with its own rights. JSON keys are part of the contract;
+//! `taptool(8)` lists them.
 
 mod address;
 mod clear;
@@ -60,10 +61,10 @@ impl std::fmt::Display for InterfaceRef {
     }
 }
 
-/// Whoever answers requests.
+/// Answers requests.
 pub trait Submit {
-    /// Carries out one request. A request that was begun is carried to its end or undone, so the
-    /// future is not dropped while it runs.
+    /// Carries out one request. Once begun, it is finished or undone, so the future must not be
+    /// dropped while it runs.
     fn submit(&self, request: Request) -> impl Future<Output = Result<Outcome, Failure>>;
 }
 
@@ -97,7 +98,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Checks what the types of single values do not: what arrives from elsewhere may hold it.
+    /// Checks the rules that the types of single values do not enforce.
     ///
     /// # Errors
     /// Exit code 2, naming the value.
@@ -109,7 +110,7 @@ impl Request {
         }
     }
 
-    /// Whether it can make an interface: then it is worth starting a holder for.
+    /// Whether it can make an interface. Only such a request starts a holder.
     pub fn creates(&self) -> bool {
         matches!(self, Self::Create(create) if !create.dry_run)
     }
@@ -158,20 +159,20 @@ fn list<T: serde::de::DeserializeOwned>(
     wire.get_mut(key).map_or_else(|| Ok(Vec::new()), |list| serde_json::from_value(list.take()))
 }
 
-/// An interface of which only the name matters.
+/// An interface by its name alone.
 #[derive(Debug, Serialize, Deserialize)]
 struct Named {
     name: IfName,
 }
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// The new interface, whole.
     Created(Box<Interface>),
     /// The steps that `dry-run` would take, in order.
     Planned(Vec<PlannedStep>),
-    /// What is gone, and what of it could not be undone.
+    /// The deleted interfaces, each with the steps that could not be undone.
     Deleted(Vec<Deleted>),
     /// Names of the interfaces that changed (gso, xconnect, set, clear).
     Changed(Vec<IfName>),
@@ -216,7 +217,7 @@ impl Reply {
         serde_json::Map::from_iter([(key.to_owned(), array)])
     }
 
-    /// The interfaces that it has whole.
+    /// The interfaces that it contains in full.
     pub fn interfaces_mut(&mut self) -> &mut [Interface] {
         match self {
             Self::Created(interface) => std::slice::from_mut(interface),
@@ -273,12 +274,12 @@ fn json<T: serde::Serialize>(value: &T) -> Value {
     serde_json::to_value(value).unwrap_or(Value::Null)
 }
 
-/// A reply and what people should hear beside it (on stderr; `-q` silences it).
+/// A reply and its notes for the user (on stderr; `-q` silences them).
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// What came of it.
+    /// The result.
     pub reply: Reply,
-    /// Sentences such as why `backend auto` took the user-space one.
+    /// Sentences, such as why `backend auto` chose userspace.
     pub notices: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Network namespaces as the caller names them, and as open files from then on.
+//! Network namespaces: how the caller names them, and the open files that requests carry.
 
 use std::fmt;
 use std::fs::File;
@@ -16,7 +16,7 @@ use crate::units::{Invalid, digits};
 /// How a user names a network namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NamespaceSpec {
-    /// The caller's own.
+    /// The caller's namespace.
     Own,
     /// A name under /run/netns, as `ip netns` makes them.
     Name(String),
@@ -62,7 +62,7 @@ impl NamespaceSpec {
     /// # Errors
     /// As `open(2)`: `NotFound` where there is none of that name.
     pub fn open(&self) -> io::Result<Namespace> {
-        // Somebody may name a FIFO: its open would wait for a writer.
+        // The path may be a FIFO, and opening one would wait for a writer.
         let nonblock = nix::fcntl::OFlag::O_NONBLOCK.bits();
         let file = File::options().read(true).custom_flags(nonblock).open(self.path())?;
         let label = (*self != Self::Own).then(|| self.to_string());
@@ -70,8 +70,8 @@ impl NamespaceSpec {
     }
 }
 
-/// A word as a shell must read it: whoever named a device or a namespace file need not be the one
-/// who pastes a command with it.
+/// Quotes a word for a shell: another user may have chosen the name of the device or namespace file
+/// in a command that a reader pastes.
 pub fn shell_word(text: &str) -> String {
     // A word with a zero byte has no spelling; device names and paths cannot have one.
     shlex::try_quote(text).map_or_else(|_| "?".into(), |quoted| quoted.into_owned())
@@ -131,12 +131,12 @@ impl Namespace {
         self.label.as_deref()
     }
 
-    /// The file, unless it has not come yet.
+    /// The file, if it has arrived.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.fd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Adds the file that came beside the message.
+    /// Adds the file that arrived with the message.
     pub(super) fn attach(&mut self, fd: OwnedFd) {
         self.fd = Some(fd);
     }
@@ -144,7 +144,7 @@ impl Namespace {
     /// The file itself.
     ///
     /// # Errors
-    /// When none came with the request.
+    /// When no file came with the request.
     pub fn into_fd(self) -> Result<OwnedFd, Failure> {
         self.fd.ok_or_else(|| Failure::usage("host-ns", "no namespace file came with the request"))
     }

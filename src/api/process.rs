@@ -1,4 +1,4 @@
-//! What a process says of itself: pollers, threads, events, version.
+//! What a process reports about itself: pollers, threads, events, version.
 
 use std::borrow::Cow;
 
@@ -10,19 +10,19 @@ use crate::units::{IfName, PollerIndex, QueueIndex};
 /// One poller since it started. The three times add up to its life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PollerRow {
-    /// Which.
+    /// Its number.
     pub poller: PollerIndex,
     /// Its thread's name.
     pub thread: String,
-    /// Rounds over the queues that were ready.
+    /// Loops over the ready queues.
     pub loops: u64,
-    /// Visits of queues, whether anything moved or not.
+    /// Visits of queues, including those that moved no frame.
     pub visits: u64,
-    /// Times it fell asleep.
+    /// Number of sleeps.
     pub sleeps: u64,
-    /// Time in rounds that moved something, ns.
+    /// Time in loops that moved frames, ns.
     pub busy_ns: u64,
-    /// Time in rounds that moved nothing, ns.
+    /// Time in loops that moved no frame, ns.
     pub spin_ns: u64,
     /// Time asleep, ns.
     pub asleep_ns: u64,
@@ -67,7 +67,7 @@ pub struct ThreadRow {
     pub priority: u32,
     /// Processor that it ran on last.
     pub cpu: u32,
-    /// Core of that processor; null where the kernel does not say.
+    /// Core of that processor; null where the kernel does not report it.
     pub core: Option<u32>,
     /// Socket of that processor.
     pub socket: Option<u32>,
@@ -77,11 +77,11 @@ pub struct ThreadRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Somebody asked for it.
+    /// A command asked for it.
     Notice,
-    /// Somebody else did it, or it works in another way than was asked for.
+    /// Another program did it, or the result differs from what was asked for.
     Warn,
-    /// Frames are lost until somebody does something.
+    /// Frames are lost until the user acts.
     Error,
 }
 
@@ -127,7 +127,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Puts this process's in front of those of others that answered.
+    /// Puts this process's version before those of other processes.
     pub fn beside_own(answered: &mut Vec<Self>) {
         let own = Self::own();
         answered.retain(|version| *version != own);

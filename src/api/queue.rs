@@ -13,7 +13,7 @@ use crate::units::{PollerIndex, QueueIndex, RingSize};
 pub enum QueueState {
     /// Moves frames.
     Running,
-    /// The device broke the ring's rules; says which.
+    /// The device broke a rule of the ring; the text names the rule.
     Broken(Cow<'static, str>),
 }
 
@@ -38,7 +38,7 @@ impl<'de> Deserialize<'de> for QueueState {
 
 /// One queue and its counters since the last `clear`.
 ///
-/// In JSON the counters of [`crate::counters::COUNTERS`] stand beside these keys, and `drops` is
+/// In JSON the counters of [`crate::counters::COUNTERS`] are beside these keys, and `drops` is
 /// an object of reason and count.
 #[derive(Debug, Clone)]
 pub struct Queue {

@@ -41,7 +41,7 @@ pub enum SetInterface {
 }
 
 impl SetRequest {
-    /// Checks an address that arrived from elsewhere.
+    /// Checks the address.
     ///
     /// # Errors
     /// Exit code 2, when no interface can have it.

@@ -78,7 +78,7 @@ pub enum Detail {
     /// What VPP shows.
     #[default]
     Normal,
-    /// And what it does not.
+    /// Also what VPP does not show.
     Verbose,
 }
 
@@ -119,8 +119,7 @@ impl ShowRequest {
         }
     }
 
-    /// What a machine without a process that holds interfaces answers: nothing of theirs, and this
-    /// program's version.
+    /// The reply where no process holds interfaces: empty, or this program's version.
     pub fn empty(&self) -> Reply {
         match *self {
             Self::Overview(_) => Reply::Overview(Vec::new()),

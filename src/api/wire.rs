@@ -1,4 +1,4 @@
-//! Helpers of the types that travel as JSON.
+//! Helpers for types that are sent as JSON.
 
 use serde::{Deserialize, Deserializer};
 

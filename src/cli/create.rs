@@ -22,8 +22,8 @@ Examples:
 /// Create an interface and print its name.
 ///
 /// NAME names both sides. `id N' alone names them tapN; with neither, the first free id is taken.
-/// Either all of it happens or nothing: what fails is undone. An option given twice counts as given
-/// last, except addresses, which add up.
+/// A create is done whole or not at all: if a step fails, the others are undone. Of an option that is
+/// given twice the last value counts, except for addresses, which add up.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -39,7 +39,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum KindArgs {
-    /// Ethernet frames; what is made when the word is left out.
+    /// Ethernet frames; the default.
     #[command(override_usage = "taptool create tap [NAME] [OPTIONS]", after_help = EXAMPLES)]
     Tap(Options),
     /// IP packets; not in this version.
@@ -58,8 +58,8 @@ struct Options {
 
     /// Number of the interface, 0-8191 [default: the first free one].
     ///
-    /// Without NAME both sides are called tapN. The host side takes the kernel's next free name
-    /// where a stranger has that one.
+    /// Without NAME both sides are called tapN. If another device has that name, the host side takes
+    /// the kernel's next free one.
     #[arg(long, value_name = "N", help_heading = "Interface")]
     id: Option<InterfaceId>,
     /// Name of our side.
@@ -82,14 +82,14 @@ struct Options {
     host_if_name: Option<IfName>,
     /// Its namespace: a name of `ip netns', an absolute path, or pid:N [default: the caller's].
     ///
-    /// It must exist. Nothing of ours keeps it alive: when it is deleted the device goes with it,
-    /// and `show' says host-gone.
+    /// It must exist. taptool does not keep it alive: when it is deleted, the device is deleted with
+    /// it, and `show' says host-gone.
     #[arg(long, visible_alias = "netns", value_name = "NS", add = complete::namespaces(), help_heading = "Host side")]
     host_ns: Option<NamespaceSpec>,
     /// Its MAC [default: the kernel's choice].
     #[arg(long, value_name = "MAC", help_heading = "Host side")]
     host_mac_addr: Option<MacAddr>,
-    /// Bridge there that it becomes a port of; excludes addresses and gateways.
+    /// Bridge in that namespace of which it becomes a port; excludes addresses and gateways.
     #[arg(long, visible_alias = "bridge", value_name = "BRIDGE", add = complete::bridges(), help_heading = "Host side")]
     host_bridge: Option<IfName>,
     /// IPv4 address; repeatable.
@@ -112,8 +112,8 @@ struct Options {
     host_ip6_addr: Vec<Ipv6Net>,
     /// Gateway of a default route through the device.
     ///
-    /// It must lie in the network of a --host-ip4-addr. A default route that is there already is never
-    /// replaced: exit code 4.
+    /// It must lie in the network of a --host-ip4-addr. An existing default route is never replaced:
+    /// exit code 4.
     #[arg(long, visible_alias = "gw4", value_name = "ADDR", help_heading = "Host side")]
     host_ip4_gw: Option<Ipv4Addr>,
     /// The same for IPv6; it may be link-local.
@@ -146,9 +146,9 @@ struct Options {
     /// CSUM, TSO4 and TSO6, and USO where the kernel has it. `gso NAME on|off' changes it later.
     #[arg(long, help_heading = "Rings")]
     gso: bool,
-    /// Who serves the rings: auto, vhost-net or userspace [default: auto].
+    /// What serves the rings: auto, vhost-net or userspace [default: auto].
     ///
-    /// auto takes /dev/vhost-net where it works; where not, userspace, and says why on stderr.
+    /// auto takes /dev/vhost-net where it works, else userspace, and says why on stderr.
     #[arg(long, value_name = "WHICH", hide_possible_values = true, help_heading = "Rings")]
     backend: Option<Backend>,
 

@@ -14,7 +14,7 @@ Examples:
 
 /// Delete interfaces.
 ///
-/// All that are named must exist, or none is deleted. What could not be undone on the host is
+/// All named interfaces must exist, or none is deleted. Steps that could not be undone on the host are
 /// printed on stderr, with exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -59,7 +59,7 @@ struct Which {
         conflicts_with = "names"
     )]
     sw_if_index: Option<u32>,
-    /// All interfaces; none is fine too.
+    /// All interfaces; that there are none is no error.
     #[arg(long, conflicts_with_all = ["names", "sw_if_index"])]
     all: bool,
 }

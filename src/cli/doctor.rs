@@ -34,7 +34,8 @@ pub(super) struct Args {
     pub name: Option<IfName>,
 }
 
-/// Looks. `control` answers for whoever holds interfaces; `holder` is what is known of it.
+/// Runs the checks. `control` answers for the process that holds interfaces; `holder` is what is known
+/// about it.
 pub(super) async fn examine(
     control: &impl Submit,
     holder: Holder,

@@ -15,7 +15,8 @@ use crate::diag::Code;
 ///
 /// Lines are commands in either spelling. `#' begins a comment, `\' at the end of a line joins it
 /// with the next, `wait SECS' pauses, `exec FILE' runs another script in its place. The first line
-/// that fails ends it, with FILE:LINE: before the message and its exit code. What was made stays.
+/// that fails ends the script with its exit code; FILE:LINE: precedes the message. Interfaces that
+/// earlier lines made stay.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -79,7 +79,7 @@ pub(super) struct Globals {
         hide_short_help = true
     )]
     pub color: Color,
-    /// Print no notices, such as which backend was taken and why, and no progress.
+    /// Print no notes (such as which backend was taken, and why) and no progress.
     #[arg(short, long, global = true, overrides_with = "verbose", hide_short_help = true)]
     pub quiet: bool,
     /// Print each script line on stderr before it runs.
@@ -134,12 +134,12 @@ struct WaitArgs {
     seconds: Duration,
 }
 
-/// Show on this machine that it works: two namespaces, two taps, a wire, ping and TCP across.
+/// Show that taptool works here: two namespaces, two taps, a wire, ping and TCP across.
 ///
-/// Takes some three seconds, executes no other program and leaves nothing behind, also when a signal
-/// ends it (exit code 1). An ordinary user's demo runs inside a user namespace of its own; where
-/// that is forbidden, or /dev/net/tun may not be opened, it is exit code 5 and says what to do. With
-/// -j the results are an array with one object.
+/// Takes about three seconds, executes no other program and leaves nothing behind, also when a signal
+/// ends it (exit code 1). For an ordinary user it runs inside a new user namespace; where that is
+/// forbidden, or /dev/net/tun may not be opened, it ends with exit code 5 and says what to do. With -j
+/// the results are an array with one object.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -361,7 +361,7 @@ mod tests {
         let words = ["create", "tap", "backend"].map(str::to_owned);
         let rows = rows(&partial(&root, &words).unwrap());
         let narrow = "  WHICH
-      Who serves the rings: auto,
+      What serves the rings: auto,
       vhost-net or userspace [default:
       auto]
   auto
@@ -375,7 +375,7 @@ mod tests {
 ";
         assert_eq!(table(&rows, 40), narrow, "{}", table(&rows, 40));
         let wide =
-            "  WHICH      Who serves the rings: auto, vhost-net or userspace [default: auto]\n";
+            "  WHICH      What serves the rings: auto, vhost-net or userspace [default: auto]\n";
         assert!(table(&rows, 80).starts_with(wide), "{}", table(&rows, 80));
         assert_eq!(table(&rows, 80), table(&rows, 200));
     }

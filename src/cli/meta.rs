@@ -1,4 +1,4 @@
-//! Commands about the lines themselves, as VPP's shell has them: they ask nobody anything.
+//! Commands about the lines themselves, as in VPP's shell. They send no request.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -32,22 +32,22 @@ pub(super) struct Echo {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: comment nothing of this is read")]
 pub(super) struct Comment {
-    /// What nobody reads.
+    /// Text that is ignored.
     #[arg(value_name = "TEXT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub text: Vec<String>,
 }
 
-/// Name some text, which $(MACRO) then stands for.
+/// Define a macro: a name for some text.
 ///
-/// The lines after it, to the end of the script or of the shell, may say $(MACRO). `show macro'
-/// lists what is defined.
+/// In later lines of the script or the shell, $(MACRO) stands for the text. `show macro' lists the
+/// macros.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  define NS foo\n  create tap0 host-ns $(NS)")]
 pub(super) struct Define {
     /// Letters, digits, `_', `-'.
     #[arg(value_name = "MACRO", value_parser = macro_name)]
     pub name: String,
-    /// What it stands for.
+    /// Its text.
     #[arg(
         value_name = "VALUE",
         required = true,
@@ -66,7 +66,7 @@ pub(super) struct Undefine {
     pub name: String,
 }
 
-/// The lines that were typed, oldest first.
+/// Show the typed lines, oldest first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: history 20")]
 pub(super) struct History {
@@ -77,7 +77,7 @@ pub(super) struct History {
 
 /// Leave the shell.
 ///
-/// Interfaces that live in this process would vanish with it: then it asks first.
+/// Interfaces that live in this process would vanish with it: it asks first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: quit")]
 pub(super) struct Quit {}
@@ -87,10 +87,10 @@ pub(super) struct Quit {}
 #[command(after_help = "Example: detach")]
 pub(super) struct Detach {}
 
-/// Commands that mean nothing on a command line of their own.
+/// Commands that have no effect as a command line of their own.
 pub const LINES_ONLY: &[&str] = &["comment", "define", "detach", "history", "quit", "undefine"];
 
-/// Commands that mean nothing in a script or a shell.
+/// Commands that are not valid in a script or a shell.
 pub(super) const COMMAND_LINE_ONLY: &[&str] = &["completions", "demo", "hold", "monitor"];
 
 /// The tree with [`LINES_ONLY`] hidden.

@@ -9,13 +9,13 @@ use crate::holder::Client;
 
 /// Print what happens to interfaces, as it happens.
 ///
-/// A line an event, as `show logging' has them: interfaces made, deleted, broken; host sides renamed,
-/// moved, gone. With -j an array a line. Ends when the holder does; without one, at once.
+/// One line per event, as in `show logging': interfaces made, deleted, broken; host sides renamed,
+/// moved, gone. With -j one array per line. Ends when the holder ends; without a holder, at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  taptool monitor\n  taptool -j monitor")]
 pub(super) struct Args {}
 
-/// Prints events until the holder leaves or nobody reads them.
+/// Prints events until the holder ends or stdout is closed.
 pub(super) async fn monitor(
     client: &Client,
     globals: &Globals,

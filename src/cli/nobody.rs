@@ -3,7 +3,7 @@
 use crate::api::{ClearRequest, DeleteRequest, InterfaceRef, Outcome, Reply, Request};
 use crate::diag::{Code, Failure};
 
-/// What there is to know about the interfaces that root may hold.
+/// The note about interfaces that root may hold.
 const ASK_ROOT: &str = "you have no interfaces; `sudo taptool show' shows root's";
 
 /// Answers for a machine without a holder. `root_may_hold`: of this user alone.

@@ -19,7 +19,7 @@ pub(super) struct Reach {
         hide_short_help = true
     )]
     pub socket: Option<PathBuf>,
-    /// Neither ask a holder nor be one for others; for the shell and `hold'.
+    /// Neither ask a holder nor serve other commands; for the shell and `hold'.
     #[arg(long, global = true, conflicts_with = "socket", hide_short_help = true)]
     pub private: bool,
 }

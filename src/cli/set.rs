@@ -68,7 +68,7 @@ enum Interface {
     /// Set our side up or down.
     ///
     /// A down interface drops every frame, counted as admin_down. The host side stays as it is. Up
-    /// also resets an interface that has a broken queue: its rings begin anew.
+    /// also resets an interface that has a broken queue: its rings are set up again.
     #[command(after_help = "Example: set interface state tap0 down")]
     State {
         /// The interface.
@@ -109,7 +109,7 @@ enum L2 {
 
 #[derive(Debug, Subcommand)]
 enum Ip {
-    /// Add an address that our side answers for, or take it away.
+    /// Add an address that our side answers for, or remove it.
     #[command(
         override_usage = "taptool set interface ip address [del] NAME {ADDR/LEN | all}",
         after_help = "\
@@ -119,7 +119,7 @@ Examples:
   set interface ip address del tap0 all"
     )]
     Address {
-        /// Take it away.
+        /// Remove the address.
         #[arg(long)]
         del: bool,
         /// The interface.

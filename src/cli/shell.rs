@@ -118,9 +118,9 @@ impl<S> std::fmt::Debug for Lines<'_, S> {
 }
 
 impl<S: Submit> Lines<'_, S> {
-    /// Runs one line to its end and prints what comes of it. `prompt` is how many columns stand
-    /// before it on the screen, where it stands there as it is: a wrong word is marked. `stop` ends a pause, a stream, or the
-    /// script that it names after the line that runs.
+    /// Runs one line to its end and prints the result. `prompt` is the number of columns before the
+    /// line, if the line is on the screen unchanged: then a wrong word is marked there. `stop` ends a
+    /// pause, a stream, or, after the running line, a script.
     pub async fn run(
         &self,
         line: String,

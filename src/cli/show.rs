@@ -70,9 +70,9 @@ enum What {
     /// Whether interfaces are cross-connected (l2) or answer for addresses (l3).
     #[command(after_help = "Example: show mode")]
     Mode(Names),
-    /// What each poller spends its time on, and its queues' bursts.
+    /// How each poller spends its time, and the bursts of its queues.
     ///
-    /// Calls are bursts, vectors their frames. Queues that moved nothing are shown with verbose.
+    /// Calls are bursts, vectors their frames. verbose shows queues that moved nothing, too.
     #[command(
         override_usage = "taptool show runtime [verbose]",
         after_help = "Example: show runtime"
@@ -94,8 +94,8 @@ enum What {
     Version(Extra),
     /// Lost frames by reason.
     ///
-    /// The node is the interface and the direction: tap0-rx, tap0-tx. Queues are added up; verbose
-    /// and JSON keep them apart.
+    /// The node is the interface and the direction: tap0-rx, tap0-tx. The queues of a node are added
+    /// up; verbose and JSON list each queue.
     #[command(
         override_usage = "taptool show errors [verbose]",
         after_help = "Example: show errors"
@@ -126,7 +126,7 @@ enum OfInterface {
     /// Which poller receives for which queue.
     #[command(after_help = "Example: show interface rx-placement")]
     RxPlacement(Names),
-    /// What works on the frames of an interface.
+    /// What is done with the frames of an interface.
     #[command(alias = "feat", after_help = "Example: show interface features tap0")]
     Features(Names),
 }

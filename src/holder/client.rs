@@ -1,12 +1,12 @@
-//! Asks a holder; starts one where that is worth it.
+//! The client of a holder. It starts a holder for requests that need one.
 //!
 //! # Theory of operation
-//! The first exchange on a connection is `GetInfo`: it proves that somebody answers, and in the
-//! same version. A connection that is cut off before that answer or before the whole request has
-//! gone, or a request that is answered with `Leaving`, has begun nothing, so it is tried again with
-//! whoever is there now: the same holder, which sends idle clients away when there are too many,
-//! another one, a new one, or nobody. Anything that breaks later is reported, because the request
-//! may have been carried out.
+//! The first exchange on a connection is `GetInfo`: it proves that a holder answers, and that it has
+//! the same version. If the connection is closed before that answer, or before the whole request was
+//! sent, or if the answer is `Leaving`, the request has not begun, and the client tries again. It may
+//! then find the same holder (which closes idle connections when there are too many), another one, or
+//! none, and starts one if the request needs it. A later failure is reported, because the request may
+//! have been carried out.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,17 +25,17 @@ use super::{service, start};
 use crate::api::{LogRow, Outcome, Request};
 use crate::diag::{Code, Failure, errno_text};
 
-/// How often a request that was not begun is tried.
+/// How often a request that has not begun is tried.
 const TRIES: u32 = 50;
 
-/// How many holders are started for one request: each may lose against one that somebody else
-/// started, but hardly so often.
+/// How many holders are started for one request. Each may lose the race against a holder that
+/// another client started, but hardly so often.
 const STARTS_MAX: u32 = 5;
 
-/// How long a holder may take to say who it is.
+/// How long a holder may take to answer `GetInfo`.
 const GREETING: Duration = Duration::from_secs(10);
 
-/// What to do where somebody else has the socket.
+/// The hint where another program has the socket.
 const ANOTHER: &str = "name another socket with --socket or TAPTOOL_SOCKET";
 
 /// A connection to the holder at a place, made when it is needed.
@@ -60,9 +60,9 @@ impl Events {
 
 /// Why there is no connection.
 enum Missed {
-    /// Whoever was there has gone: try again.
+    /// The holder has ended: try again.
     Cut,
-    /// It will not get better.
+    /// Trying again does not help.
     Failed(Failure),
 }
 
@@ -73,7 +73,7 @@ impl From<Failure> for Missed {
 }
 
 impl Client {
-    /// A client of whoever listens there.
+    /// A client of the holder at `place`.
     pub fn new(place: Place) -> Self {
         Self { place, connection: Mutex::new(None) }
     }
@@ -83,8 +83,8 @@ impl Client {
         self.place.root_may_hold()
     }
 
-    /// Has a request carried out. None: there is no holder, and this request is none to start one
-    /// for; it comes back.
+    /// Has a request carried out. None if there is no holder and the request does not start one; the
+    /// request is returned.
     ///
     /// # Errors
     /// The holder's refusal; exit code 6 when a holder does not answer, speaks another version or
@@ -93,7 +93,7 @@ impl Client {
         let mut slot = self.connection.lock().await;
         let mut starts = 0;
         for attempt in 0..TRIES {
-            // Whoever leaves takes its socket away first, so this seldom waits.
+            // A holder that ends removes its socket first, so this seldom waits.
             tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
             let mut connection = match slot.take() {
                 Some(connection) => connection,
@@ -127,14 +127,14 @@ impl Client {
         Err(self.silent("holders come and go faster than they answer"))
     }
 
-    /// What happens to the holder's interfaces from now on; none where there is no holder.
+    /// The events of the holder's interfaces from now on; none where there is no holder.
     ///
     /// # Errors
     /// Exit code 6, as for [`Client::submit`].
     pub async fn monitor(&self) -> Result<Option<Events>, Failure> {
         let mut connection = match self.connect(None).await {
             Ok(Some(connection)) => connection,
-            // Who leaves in this moment has nothing to say any more.
+            // A holder that is ending sends no more events.
             Ok(None) | Err(Missed::Cut) => return Ok(None),
             Err(Missed::Failed(failure)) => return Err(failure),
         };
@@ -186,7 +186,7 @@ impl Client {
             Ok(Err(Unanswered::Broken(error))) => {
                 return Err(match error.kind() {
                     _ if is_cut(&error) => Missed::Cut,
-                    // What has come by then is no whole message.
+                    // The bytes received so far are not a whole message.
                     io::ErrorKind::TimedOut => self.mute(listener.as_ref()).into(),
                     io::ErrorKind::InvalidData => self.other(None, listener.as_ref()).into(),
                     _ => self.broken(&error).into(),
@@ -195,7 +195,7 @@ impl Client {
             Ok(Ok(answer)) => answer,
         };
         if answer.error.is_some() {
-            // A holder that could not begin says why, whatever it is asked.
+            // A holder that could not start answers any call with the reason.
             return match message::read(answer, |_| Err(serde::de::Error::custom("no reply"))) {
                 Meaning::Result(Err(failure)) => Err(failure.into()),
                 _ => Err(Missed::Cut),
@@ -223,14 +223,14 @@ impl Client {
         Failure::new(Code::NoAnswer, format!("holder at {}", self.place.path().display()), why)
     }
 
-    /// Nobody says anything, or nothing that has an end.
+    /// No answer came, or no whole one.
     fn mute(&self, listener: Option<&Listener>) -> Failure {
         let who = listener.map_or_else(String::new, |listener| format!(" from {listener}"));
         let failure = self.silent(&format!("no answer{who} in {} s", GREETING.as_secs()));
         failure.hint(listener.map_or_else(|| ANOTHER.to_owned(), Listener::remedy))
     }
 
-    /// Somebody answers, but not as a holder does.
+    /// A program answers that is not a holder.
     fn other(&self, product: Option<&str>, listener: Option<&Listener>) -> Failure {
         let who = listener.map_or_else(|| "another program".to_owned(), ToString::to_string);
         let what = product.map_or_else(String::new, |product| format!(" but {product}"));
@@ -272,7 +272,7 @@ async fn exchange(
         Err(error) if is_cut(&error) => true,
         Err(error) => return Err(Unanswered::Broken(error)),
     };
-    // Also then: whoever is refused is told so before it has asked.
+    // Read even then: a refusal arrives before the call is sent.
     let message = match connection.receive(ANSWER_MAX).await {
         Ok(Some(message)) => message,
         Ok(None) | Err(_) if cut => return Err(Unanswered::NotBegun),

@@ -1,4 +1,4 @@
-//! One end of a varlink connection: NUL-terminated JSON, files beside it.
+//! One end of a varlink connection: NUL-terminated JSON, with files.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Most files that one message may bring.
 const FILES_MAX: usize = 8;
 
-/// Most files of messages that were not read yet.
+/// Most files of unread messages.
 const FILES_WAITING_MAX: usize = 64;
 
 /// A message and the files that came with it.
@@ -35,14 +35,14 @@ pub(super) struct Message {
     pub files: Vec<OwnedFd>,
 }
 
-/// A connected socket and what arrived on it beyond the last message.
+/// A connected socket, and the bytes and files that arrived after the last message.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: UnixStream,
     inbox: Vec<u8>,
-    /// Files, each with the length of the inbox when it arrived: it belongs to the message that
-    /// holds the byte before that place, because the kernel ends a read behind the bytes that
-    /// files came with.
+    /// Files, each with the length of the inbox when it arrived. The file belongs to the message that
+    /// contains the byte before that position, because the kernel ends a read after the bytes that
+    /// files were sent with.
     files: Vec<(usize, OwnedFd)>,
 }
 
@@ -55,7 +55,7 @@ impl Connection {
         UnixStream::from_std(stream).map(Self::from).map_err(refused)
     }
 
-    /// Who is at the other end.
+    /// The process at the other end.
     pub(super) fn peer(&self) -> Result<Peer, Failure> {
         socket::peer(self.stream.as_fd())
     }
@@ -121,7 +121,7 @@ impl Connection {
         Ok(got)
     }
 
-    /// Sends a message. Who does not read it in time is cut off.
+    /// Sends a message. The connection is closed if it is not read in time.
     ///
     /// # Errors
     /// `TimedOut`, or the socket's own.

@@ -39,16 +39,16 @@ impl Door {
         Ok(Self { listener: Rc::new(listen(listener)?), stands: None })
     }
 
-    /// The listener, for as long as whoever holds it accepts.
+    /// The listener. The socket accepts while one is held.
     pub(super) fn listener(&self) -> Rc<UnixListener> {
         Rc::clone(&self.listener)
     }
 
-    /// Takes the socket's file away, under the lock; who has connected but was not accepted is cut
-    /// off when the last listener is dropped.
+    /// Removes the socket's file, under the lock. Connections that were not accepted are closed when
+    /// the last listener is dropped.
     ///
     /// # Errors
-    /// When the file cannot be removed. Nobody listens there any more all the same.
+    /// When the file cannot be removed. No process listens on it even so.
     pub async fn close(self) -> Result<(), Failure> {
         let Some((place, file)) = self.stands else { return Ok(()) };
         let removed = blocking(move || {
@@ -56,7 +56,7 @@ impl Door {
             match fs::symlink_metadata(place.path()) {
                 Ok(there) if (there.dev(), there.ino()) == file => fs::remove_file(place.path())
                     .map_err(|e| Failure::io("unlink", place.path().display().to_string(), &e)),
-                // Somebody else's, or gone: not ours to remove.
+                // Another holder's, or removed already: left alone.
                 _ => Ok(()),
             }
         });

@@ -1,4 +1,4 @@
-//! Who listens on a control socket: for what is said of one that does not answer as it should.
+//! The process that listens on a control socket: for messages about one that does not answer.
 
 use std::fmt;
 use std::fs;
@@ -26,7 +26,7 @@ impl Listener {
         (name != "systemd").then_some(Self { pid, name, stopped: matches!(state, 'T' | 't') })
     }
 
-    /// What helps against a holder that does not answer.
+    /// The hint about a holder that does not answer.
     pub(super) fn remedy(&self) -> String {
         let Self { pid, .. } = self;
         let end = format!("`kill {pid}', else `kill -KILL {pid}', ends it and its interfaces");

@@ -1,4 +1,4 @@
-//! What travels: varlink calls and answers, and our failures as typed errors.
+//! The messages: varlink calls and answers, and failures as typed errors.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ pub(super) const MONITOR: &str = "io.taptool.Monitor";
 /// The caller is neither the holder's user nor root.
 pub(super) const DENIED: &str = "org.varlink.service.PermissionDenied";
 
-/// The holder has left or is about to: ask whoever comes after it.
+/// The holder has ended or is about to: connect again.
 pub(super) const LEAVING: &str = "io.taptool.Leaving";
 
 /// A call as it arrives.
@@ -32,7 +32,7 @@ pub(super) struct Call {
     /// No answer is wanted.
     #[serde(default, skip_serializing_if = "is_not_so")]
     pub oneway: Option<bool>,
-    /// Another protocol shall follow; we have none.
+    /// The caller asks for another protocol; there is none.
     #[serde(default, skip_serializing_if = "is_not_so")]
     pub upgrade: Option<bool>,
 }
@@ -48,10 +48,10 @@ pub(super) struct Answer {
     /// Another one follows.
     #[serde(default, skip_serializing_if = "is_not_so")]
     pub continues: Option<bool>,
-    /// What went wrong; absent when nothing did.
+    /// The error; absent on success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The answer itself, or what the error says.
+    /// The answer, or the parameters of the error.
     #[serde(default)]
     pub parameters: Map<String, Value>,
 }
@@ -90,7 +90,7 @@ const ERRORS: &[(Code, &str)] = &[
     (Code::NoBackend, "io.taptool.NoBackend"),
 ];
 
-/// A failure as it travels.
+/// A failure as it is sent.
 #[derive(Debug, Serialize, Deserialize)]
 struct Travelling {
     on: String,
@@ -131,7 +131,7 @@ impl From<&Result<Outcome, Failure>> for Answer {
     }
 }
 
-/// What an answer means to whoever asked.
+/// The meaning of an answer for the client.
 #[derive(Debug)]
 pub(super) enum Meaning {
     /// It was done, or refused.

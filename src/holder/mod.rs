@@ -1,9 +1,9 @@
-//! The process that owns interfaces, as others find it: its socket, its life, and their way to it.
+//! The process that owns interfaces: its control socket, its life, and its clients.
 //!
 //! The protocol is varlink (<https://varlink.org>): NUL-terminated JSON over a Unix socket, the
 //! interface described in `io.taptool.varlink`, open files beside the message that needs them.
-//! Only the same user and root are answered. Nobody here sees the text of a command, and no path
-//! that a client names is opened.
+//! The holder answers only its own user and root. It sees requests, never the text of a command, and
+//! opens no path that a client names.
 
 mod client;
 mod connection;
@@ -33,12 +33,12 @@ use crate::control::Control;
 /// The unit of a holder that the system runs, as a file.
 pub const UNIT: &str = include_str!("taptool.service");
 
-/// Whoever owns interfaces and answers for them.
+/// Owns interfaces and answers requests about them.
 pub trait Owner: Submit {
     /// How many it owns.
     fn owned(&self) -> usize;
 
-    /// What happens to them from now on. Who falls behind misses some.
+    /// Events of the interfaces from now on. A receiver that is too slow misses some.
     fn events(&self) -> broadcast::Receiver<LogRow>;
 }
 

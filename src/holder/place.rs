@@ -29,14 +29,14 @@ pub struct Place {
     own_dir: bool,
 }
 
-/// What stands at a place.
+/// What exists at a place.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Somebody listens: a connected socket.
+    /// A process listens: the connected socket.
     Listener(OwnedFd),
     /// Nothing is there.
     Nothing,
-    /// A socket that nobody listens on.
+    /// A socket on which no process listens.
     Stale,
 }
 
@@ -86,7 +86,7 @@ impl Place {
         self.own_dir && !self.socket.starts_with(ROOT_DIR) && Path::new(ROOT_DIR).exists()
     }
 
-    /// Connects, unless nobody listens.
+    /// Connects, if a process listens.
     ///
     /// # Errors
     /// Exit code 4 when it is no socket, 5 when it, or the directory that should be ours, belongs
@@ -117,7 +117,7 @@ impl Place {
             }
         };
         let socket = OwnedFd::from(stream);
-        // Files go to whoever listens there: to ourselves or to root, and from root to whom it names.
+        // Requests carry files. They may go to our own user or to root; root may name any socket.
         let uid = socket::peer(std::os::fd::AsFd::as_fd(&socket))?.uid;
         let named_by_root = geteuid().is_root() && !self.own_dir;
         if uid != geteuid().as_raw() && uid != 0 && !named_by_root {
@@ -130,7 +130,7 @@ impl Place {
 
     /// Connects once more, as the user who listens there, where root named a socket of another
     /// user's; none elsewhere. A holder in a user namespace that root has no number in cannot tell
-    /// root from a stranger.
+    /// root from another user.
     pub(super) fn connect_as_its_user(&self) -> Option<OwnedFd> {
         if self.own_dir || !geteuid().is_root() {
             return None;
@@ -145,7 +145,7 @@ impl Place {
         self.socket.parent().filter(|_| self.own_dir)
     }
 
-    /// A file that nobody listens on: a socket that was left behind, or something precious.
+    /// A file on which no process listens: a stale socket, or another file that must be kept.
     fn stale(&self) -> Result<Found, Failure> {
         match fs::symlink_metadata(&self.socket) {
             Ok(file) if !file.file_type().is_socket() => {
@@ -155,7 +155,7 @@ impl Place {
         }
     }
 
-    /// Makes the directory, and checks that nobody else can put a socket there.
+    /// Makes the directory, and checks that no other user can make a socket there.
     ///
     /// # Errors
     /// Exit code 5 when it belongs to another user or others may write in it, 6 when it cannot be
@@ -170,8 +170,8 @@ impl Place {
         }
     }
 
-    /// Takes the lock under which a holder starts and leaves; waits for it, so call it where that
-    /// stops nobody. Dropping what it returns gives it back.
+    /// Takes the lock under which a holder starts and ends. It blocks, so call it on a thread that may
+    /// wait. Dropping the result releases the lock.
     ///
     /// # Errors
     /// Exit code 5 or 6 when there can be no file beside the socket.

@@ -1,17 +1,18 @@
-//! Answers clients.
+//! The server of the control socket.
 //!
 //! # Theory of operation
-//! One future serves everybody, on the control thread: it accepts, and polls a future per client,
-//! which reads a call, has it carried out and answers. A client has one request running at a time;
-//! requests of several clients run beside each other. Whoever hangs, floods or vanishes holds up
-//! nobody: messages have a deadline and a length, reads and writes never block, a request that has
-//! begun is carried to its end without its client, and for one client too many another one goes.
+//! One future on the control thread serves all clients: it accepts connections and polls a future per
+//! client, which reads a call, has it carried out and sends the answer. A client has one request
+//! running at a time; requests of several clients run concurrently. A client that hangs, floods or
+//! disappears does not delay the others: messages have a deadline and a maximum length, reads and
+//! writes never block, a request that has begun is finished without its client, and when there are too
+//! many clients an idle one is disconnected.
 //!
-//! A holder that was started for its clients leaves when it owns nothing and nobody is connected,
-//! and also when a delete leaves it empty while no other request runs: then it takes its socket
-//! away before it answers, so that the next command finds no holder rather than one that is about
-//! to end. From then on calls of those still connected are answered with `Leaving`, and they turn
-//! to whoever comes after it.
+//! A holder that was started in the background ends when it owns no interface and no client is
+//! connected. When a delete leaves it without interfaces while no other request runs, it removes its
+//! socket before it answers, so that the next command finds no holder rather than one that is about to
+//! end. From then on it answers the calls of connected clients with `Leaving`, and they connect
+//! again.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -34,10 +35,10 @@ use crate::api::{Reply, Request};
 use crate::diag::Failure;
 use crate::sys::socket::Peer;
 
-/// Most clients at a time: for one more, whoever has asked for nothing for the longest time goes.
+/// Most clients at a time. For one more, the client that has been idle longest is disconnected.
 const CLIENTS_MAX: usize = 512;
 
-/// How long the last answers may take to be read by those who asked.
+/// How long clients may take to read the last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// When a holder ends by itself.
@@ -45,15 +46,16 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub enum Life {
     /// Never.
     Stays,
-    /// When it owns nothing and nobody is connected.
+    /// When it owns no interface and no client is connected.
     Leaves,
 }
 
-/// Serves clients until told to stop or, if its life is such, until nothing is left to do. Ends
-/// with every request that has begun carried out and the socket gone; answers that nobody reads are
-/// not waited for.
+/// Serves clients until told to stop or, depending on `life`, until nothing is left to do. At its end
+/// every request that had begun is finished, and the socket is removed. It does not wait for clients
+/// that do not read their answers.
 ///
-/// `first` is a client that is connected already; `life` may change meanwhile. `log` takes a line for each change.
+/// `first` is a client that is connected already; `life` may change meanwhile. `log` gets a line for
+/// each change.
 pub async fn serve<C: Owner>(
     control: &C,
     door: Door,
@@ -202,7 +204,7 @@ impl<C: Owner> Server<'_, C> {
         Counted { number, changed: &self.changed }
     }
 
-    /// Streams events until the client says anything or goes, or the holder leaves.
+    /// Streams events until the client sends anything or disconnects, or the holder ends.
     async fn monitor(&self, mut connection: Connection) {
         let mut events = self.control.events();
         loop {
@@ -311,7 +313,7 @@ impl<C: Owner> Server<'_, C> {
     }
 }
 
-/// Something under way.
+/// A request or an answer in progress.
 struct Counted<'a> {
     number: &'a Cell<usize>,
     changed: &'a Notify,

@@ -1,4 +1,4 @@
-//! `org.varlink.service`: who answers here, and with which interfaces.
+//! `org.varlink.service`: the name and version of the holder, and its varlink interfaces.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use super::message::{Answer, Call, INTERFACE};
 /// Ours, as text.
 pub const DESCRIPTION: &str = include_str!("io.taptool.varlink");
 
-/// The version of this program; a client and a holder that differ in it do not talk.
+/// The version of this program. A client and a holder of different versions exchange no requests.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const SERVICE: &str = "org.varlink.service";
@@ -34,12 +34,12 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// The call that asks who is there.
+/// The call for the name and version.
 pub(super) fn get_info() -> Vec<u8> {
     json!({ "method": "org.varlink.service.GetInfo" }).to_string().into_bytes()
 }
 
-/// Answers what is asked of the service itself or of nobody here; none for a method of ours.
+/// Answers calls to `org.varlink.service` and to unknown interfaces; none for a method of `io.taptool`.
 pub(super) fn answer(call: &Call) -> Option<Answer> {
     let (interface, method) = call.method.rsplit_once('.').unwrap_or(("", ""));
     let error = |name: &str, key: &str, value: &str| {

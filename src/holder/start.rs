@@ -1,14 +1,15 @@
-//! A holder in the background: how a client starts it, and how it settles.
+//! A holder in the background: how a client starts it, and how it detaches from the client.
 //!
 //! # Theory of operation
 //! The client makes a pair of sockets and runs this program again as `taptool hold --background`,
 //! with the other end as its standard input and a log as its standard error. That end is the
-//! holder's first client: nobody waits for a path to appear. Two starts at once are settled by the
-//! lock: who finds a holder that listens closes its first client, which turns to that one.
+//! holder's first client, so the client need not wait for a path to appear. A lock decides between two
+//! starts at once: a new holder that finds another one listening closes the connection to its first
+//! client, and that client connects to the other.
 //!
-//! The new process keeps nothing of where it was started: it closes the files that it was given,
-//! leaves the session and the directory, and the network namespace too, unless that is the machine's own, because a process keeps its
-//! namespace alive.
+//! The new process keeps nothing of its starter: it closes the files that it inherited and leaves the
+//! session and the directory. It also leaves the network namespace, unless that is the machine's own,
+//! because a process keeps its namespace alive.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,7 +40,7 @@ pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
     let refused = |doing: &str, e: &std::io::Error| {
         Failure::io(doing, "start of a holder", e).code(Code::NoAnswer)
     };
-    // Refused here, where there is somebody to tell.
+    // Refused here, because the client can still report it.
     place.prepare()?;
     let (ours, theirs) = UnixStream::pair().map_err(|e| refused("socketpair", &e))?;
     let program = std::env::current_exe().ok().filter(|path| path.exists());
@@ -53,9 +54,9 @@ pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
         .stderr(log().map_or_else(Stdio::null, Stdio::from))
         .spawn()
         .map_err(|e| refused(&format!("run {}", program.display()), &e))?;
-    // One that ends before us, because another was faster, is not left as a dead child.
+    // The thread reaps a holder that ends before this process because another was faster.
     let waits = std::thread::Builder::new().name("holder".into()).spawn(move || holder.wait());
-    // Without the thread it is: until this process ends.
+    // If no thread can start, such a holder stays a zombie until this process ends.
     drop(waits);
     Ok(ours.into())
 }
@@ -73,7 +74,7 @@ pub fn log_path() -> Option<PathBuf> {
     Some(state.join("taptool/holder.log"))
 }
 
-/// Opens the log for appending; none where that cannot be, which stops nobody.
+/// Opens the log for appending; none if that fails, which is no error.
 fn log() -> Option<File> {
     let path = log_path()?;
     let open = |path: &Path| {
@@ -86,11 +87,11 @@ fn log() -> Option<File> {
             .ok()
     };
     if let Some(dir) = path.parent() {
-        // If it cannot be made, the open below says no.
+        // If the directory cannot be made, the open below fails.
         let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     }
     if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() > LOG_MAX) {
-        // Two starts at once: one of them has moved it.
+        // Another start at the same time may have moved it.
         let _ = fs::rename(&path, path.with_extension("log.1"));
     }
     open(&path)
@@ -100,7 +101,7 @@ fn log() -> Option<File> {
 /// log as standard error, nothing as standard input and output.
 ///
 /// # Errors
-/// When one of them cannot be had; the process is where it was or half way there.
+/// When a step fails; the steps before it remain done.
 pub fn into_background() -> Result<(), Failure> {
     let refused = |doing: &str, e: &std::io::Error| Failure::io(doing, "background", e);
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
@@ -141,12 +142,12 @@ impl First {
         Ok(Self(first))
     }
 
-    /// Settles in the background. To be called before there is any other thread.
+    /// Detaches this process from its starter. Call it before any other thread exists.
     ///
     /// # Errors
     /// When the namespace of the starter cannot be left; [`First::refuse`] tells it.
     pub fn settle(&self) -> Result<(), Failure> {
-        // Refused to a group leader only, which nobody that was just started is.
+        // setsid(2) fails only for a group leader, and a process that was just started is none.
         let _ = setsid();
         umask(Mode::S_IRWXG | Mode::S_IRWXO);
         leave_namespace()
@@ -157,15 +158,15 @@ impl First {
         self.0
     }
 
-    /// Says why there will be no holder. `Exists` is no reason to tell: another holder is there,
-    /// and the client, cut off, turns to it.
+    /// Tells the client why there will be no holder. `Exists` is not told: another holder is there,
+    /// and the client connects to it when this connection closes.
     pub async fn refuse(&self, failure: &Failure) {
         if failure.code == Code::Exists {
             return;
         }
         let Ok(socket) = self.0.try_clone() else { return };
         if let Ok(mut connection) = super::connection::Connection::new(socket) {
-            // The client may have gone; else this answers its greeting.
+            // The client may have closed the connection; else this answers its first call.
             let _ = connection.receive(super::connection::CALL_MAX).await;
             let _ = connection.send(&Answer::from(failure).text(), &[]).await;
         }
@@ -182,7 +183,7 @@ fn leave_namespace() -> Result<(), Failure> {
     if File::open(machine).is_ok_and(|file| setns(file, CloneFlags::CLONE_NEWNET).is_ok()) {
         return Ok(());
     }
-    // The machine's is not ours to enter: an empty one serves as well.
+    // Entering the machine's namespace may not be permitted: a new, empty one serves as well.
     unshare(CloneFlags::CLONE_NEWNET).map_err(|e| {
         Failure::sys("unshare(CLONE_NEWNET)", "start of a holder", e).hint(rights(
             "interfaces need CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_BROADCAST",

@@ -1,4 +1,4 @@
-//! A shell whose lines a holder answers.
+//! A shell that is a client of a holder.
 
 use super::talk::Left;
 use super::{open, shown};

@@ -1,7 +1,7 @@
-//! The thread that reads lines, with an editor under the user's fingers.
+//! The thread that reads lines with the line editor.
 //!
 //! # Theory of operation
-//! The thread takes orders one at a time and says what came of each. Between two orders the
+//! The thread takes orders one at a time and reports the result of each. Between two orders the
 //! terminal is in its ordinary modes, and results are printed. While a line is being typed, messages
 //! go through the editor, which prints them above the line; a thread of their own hands them over,
 //! because the editor takes them only between keys.
@@ -30,13 +30,13 @@ const WAITING_MAX: usize = 64;
 
 type Line = rustyline::Editor<Assistant, DefaultHistory>;
 
-/// What a line begins behind.
+/// The prompt of a line.
 pub(super) const PROMPT: &str = "taptool# ";
 
-/// What the rest of a line begins behind.
+/// The prompt of a continued line.
 pub(super) const MORE: &str = "> ";
 
-/// What the thread is told.
+/// An order to the thread.
 enum Order {
     /// Read a line that is kept in the history.
     Read(&'static str),
@@ -48,15 +48,14 @@ enum Order {
     History(Option<usize>),
 }
 
-/// What the thread says.
+/// The result of an order.
 #[derive(Debug)]
 pub(super) enum Said {
     /// A line.
     Line(String),
-    /// One that was pasted among others, and does not stand on the screen where it would if it had
-    /// been typed.
+    /// A line that was pasted with others, and so is not at its usual place on the screen.
     Pasted(String),
-    /// What was typed is no text, and is given up.
+    /// The typed bytes are not UTF-8 and are discarded.
     Garbled,
     /// Ctrl-C.
     Interrupted,
@@ -68,7 +67,7 @@ pub(super) enum Said {
     History(Vec<(usize, String)>),
 }
 
-/// The way to the thread. Dropping it lets the thread end when it has read its line.
+/// Sends orders to the thread. When it is dropped, the thread ends after the line it is reading.
 #[derive(Debug)]
 pub(super) struct Editor {
     orders: Sender<Order>,
@@ -100,7 +99,7 @@ impl Editor {
         line.set_helper(Some(Assistant { guide, color, quiet: false, stages: theirs }));
         let file = history::file();
         if let Some(file) = &file {
-            // A file that is no history, or none: one begins.
+            // If the file is missing or is not a history, a new history begins.
             let _ = line.load_history(file);
         }
         let messages = line.create_external_printer().ok().and_then(|mut printer| {
@@ -152,7 +151,7 @@ impl Editor {
         let _ = self.orders.send(Order::History(last));
     }
 
-    /// What the thread says next. Dropping the future loses nothing.
+    /// The next result. Dropping the future loses nothing.
     pub(super) async fn said(&mut self) -> Said {
         self.said.recv().await.unwrap_or(Said::Gone)
     }
@@ -160,8 +159,7 @@ impl Editor {
     /// Prints a message above the line that is being typed; whether that can be done.
     pub(super) fn tell(&self, message: &str) -> bool {
         let Some(messages) = &self.messages else { return false };
-        // Full: nobody has touched a key for long, and the last messages are not better than
-        // the first.
+        // Full: no key was pressed for long. The newest messages are dropped.
         let _ = messages.try_send(format!("{message}\n"));
         true
     }
@@ -212,7 +210,7 @@ impl Reader {
             },
         };
         if let Said::Line(line) | Said::Pasted(line) = &said {
-            // Who asked goes on with the line that they asked about.
+            // The history keeps a question without its `?', so that the user can go on with the line.
             let kept = line.trim().trim_end_matches('?').trim_end();
             if self.line.add_history_entry(kept).unwrap_or(false)
                 && let Some(file) = &self.file
@@ -257,7 +255,7 @@ fn result(line: Result<String, ReadlineError>) -> Said {
         Ok(line) => Said::Line(line),
         Err(ReadlineError::Interrupted) => Said::Interrupted,
         Err(ReadlineError::Eof) => Said::End,
-        // A slip of the keyboard, or a terminal that speaks Latin-1: no reason to leave.
+        // A wrong key, or a terminal that sends Latin-1: the shell goes on.
         Err(ReadlineError::Io(e)) if e.kind() == io::ErrorKind::InvalidData => Said::Garbled,
         Err(_) => Said::Gone,
     }

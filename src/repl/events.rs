@@ -1,21 +1,21 @@
-//! What happened to interfaces while a line was typed, from the log of whoever holds them.
+//! Events of interfaces while a line is typed, from the log of the process that holds them.
 
 use crate::api::{Level, LogRow};
 use crate::render;
 
-/// What the person knows already.
+/// The events that were shown already.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     /// The log as it was last seen; none before the first look.
     seen: Option<Vec<LogRow>>,
 }
 
-/// Who caused what happened since the last look.
+/// The cause of the events since the last look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Others: nobody here has been told.
+    /// Other clients: the user has not been told.
     Others,
-    /// A line of ours, among others: what it did, it has said.
+    /// Also a line of this shell, which has printed its own result.
     Line,
 }
 
@@ -27,7 +27,7 @@ impl Events {
         if rows.is_empty() && !before.is_empty() {
             return vec!["the holder has gone: there are no interfaces any more".to_owned()];
         }
-        // The log forgets from its beginning; another holder has another one.
+        // The oldest rows of a log are dropped first; another holder has another log.
         let known = before.last().and_then(|last| rows.iter().rposition(|row| row == last));
         let new = &rows[known.map_or(0, |last| last + 1)..];
         let untold = |row: &&LogRow| {

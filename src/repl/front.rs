@@ -17,27 +17,28 @@ use crate::sys::terminal::{self, Modes};
 
 /// Which of the two processes this is.
 pub(super) enum Side {
-    /// The one in front, after the other has ended or has gone to the background: its exit code.
+    /// The parent, after the shell has ended or has gone to the background: its exit code.
     Front(u8),
     /// The shell.
     Shell(Tie),
 }
 
-/// The shell's tie to the process in front.
+/// The shell's connection to the process in front.
 #[derive(Debug)]
 pub(super) struct Tie(OwnedFd);
 
 impl Tie {
     /// Lets the process in front end, with exit code 0, and goes on without it.
     pub(super) fn let_go(self) {
-        // Its end is no hang-up any more.
+        // From here on its end is not a hang-up.
         let _ = set_pdeathsig(None);
-        // It may have been killed: then there is nobody to let go.
+        // It may have been killed already.
         let _ = write(&self.0, b"d");
     }
 }
 
-/// Forks. Returns at once in the shell, and in the process in front when it has waited enough.
+/// Forks. Returns at once in the shell, and in the process in front when the shell has ended or
+/// detached.
 ///
 /// # Errors
 /// As `fork(2)`.
@@ -62,7 +63,7 @@ pub(super) fn split() -> Result<Side, Failure> {
     let front = getpid();
     let Some(child) = process::fork()? else {
         before.thread_set_mask().map_err(failed("unblock signals"))?;
-        // Should the one in front be killed, nobody owns the terminal any more: a hang-up.
+        // If the process in front is killed, the shell has lost its terminal: a hang-up.
         set_pdeathsig(Signal::SIGHUP).map_err(failed("prctl(PR_SET_PDEATHSIG)"))?;
         if getppid() != front {
             return Err(Failure::sys("wait", "process in front", Errno::ESRCH));
@@ -84,7 +85,7 @@ pub(super) fn split() -> Result<Side, Failure> {
     Ok(Side::Front(match end {
         End::Code(code) => code,
         End::Signal(signal) => {
-            // The same end as the shell's, seen by whoever waits for us.
+            // End as the shell ended, for the process that waits for us.
             let _ = before.thread_set_mask();
             let _ = raise(signal);
             u8::try_from(128 + signal as i32).unwrap_or(1)
@@ -99,16 +100,16 @@ enum End {
 
 /// The terminal's modes, across a stop of the shell.
 struct Terminal {
-    /// Those of whoever started the shell.
+    /// Those before the shell started.
     before: Modes,
     /// Those of the shell, where it stopped while keys went to it as they were pressed.
     raw: Option<Modes>,
 }
 
 impl Terminal {
-    /// The shell has stopped: who has the terminal next finds it as it was.
+    /// The shell has stopped: the terminal gets its modes back for the next process.
     fn give_back(&mut self) {
-        // In the background the terminal is another's.
+        // In the background the terminal belongs to another process group.
         if terminal::is_ours() {
             let now = Modes::save();
             self.before.restore();
@@ -181,7 +182,7 @@ fn reap(child: Pid, terminal: &mut Terminal) -> Result<Option<End>, Errno> {
             WaitStatus::Stopped(..) => {
                 terminal.give_back();
                 raise(Signal::SIGSTOP)?;
-                // Somebody let us go on.
+                // A SIGCONT has arrived.
                 terminal.take();
                 let _ = kill(child, Signal::SIGCONT);
             }

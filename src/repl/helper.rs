@@ -1,4 +1,4 @@
-//! What the editor asks while a line is being typed.
+//! Completion, hints and colours for the line editor.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,15 +1,15 @@
 //! The interactive shell: `taptool` alone on a terminal.
 //!
 //! # Theory of operation
-//! The process forks before it has any thread. The one in front only waits for the other: it stops
-//! and goes on with it and ends as it ends, so that the shell behind it may go to the background
-//! (`detach`) while the user's own shell sees its command end. The other reads lines on a thread of
-//! their own, because an editor blocks; everything else happens on its control thread. A line runs
-//! as a line of a script does, to its end, before the next is read.
+//! The process forks before it has any thread. The parent, in front, only waits for the child: it
+//! stops, continues and ends as the child does, so that the child can go to the background
+//! (`detach`) while the user's shell sees its command end. The child is the shell. It reads lines on
+//! one thread, because the editor blocks; everything else runs on its control thread. A line runs to
+//! its end, as a line of a script does, before the next is read.
 //!
-//! Who answers: a holder, where one listens on the socket; then this is a client and leaving it
-//! changes nothing. Else this process: it owns what it makes and serves the socket, so that other
-//! commands reach it. With `--private` it owns and serves nobody.
+//! If a holder listens on the socket, the shell is its client, and leaving the shell changes no
+//! interface. Else the shell's process owns the interfaces and serves the socket, so that other
+//! commands reach them. With `--private` it owns them and serves no socket.
 //!
 //! The only place that names rustyline.
 
@@ -41,14 +41,14 @@ use talk::{KEYS, Talk};
 /// Runs the shell; before any runtime or thread exists. The exit code.
 ///
 /// # Errors
-/// What stood in the way of its start.
+/// When it cannot start.
 pub fn run<W: World>(world: &W, shell: &Shell) -> Result<u8, Failure> {
     let tie = match front::split()? {
         Side::Front(code) => return Ok(code),
         Side::Shell(tie) => tie,
     };
-    // It may outlive whoever waits for them, and now every one is another's: editors open files that
-    // look alike.
+    // A detached shell must not keep inherited files open. They are closed now, while every open file
+    // is an inherited one: the editor opens files that look alike.
     process::close_inherited();
     // Threads inherit what is blocked. A stop is for the editor's alone: it gives the terminal back
     // before it asks for the stop, which must come before its next step.
@@ -77,7 +77,7 @@ async fn start<W: World>(world: &W, shell: &Shell, tie: Tie) -> Result<u8, Failu
         }
         match Door::open(&place).await {
             Ok(door) => Some(door),
-            // Somebody was faster.
+            // Another holder was faster.
             Err(failure) if remote.answers().await? => {
                 let _ = failure;
                 return client::run(shell, &remote, &place, signals).await;
@@ -93,7 +93,7 @@ fn shown(place: &Place) -> String {
     render::escape(&place.path().to_string_lossy()).into_owned()
 }
 
-/// Says who this is, and opens the editor.
+/// Prints the banner and opens the editor.
 async fn open<'a>(
     shell: &Shell,
     printer: &'a Printer,

@@ -1,4 +1,4 @@
-//! A shell that owns what it makes, and serves the socket to others.
+//! A shell that owns its interfaces and serves the control socket.
 //!
 //! # Theory of operation
 //! Lines and clients are answered side by side on the control thread. Leaving ends both, and then
@@ -26,7 +26,7 @@ use crate::units::SwIfIndex;
 /// How long the last messages may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Control as clients of the socket reach it: remembers what they made.
+/// Control for clients of the socket: it remembers which interfaces they made.
 struct Guests<'a, C> {
     control: &'a C,
     made: RefCell<BTreeSet<SwIfIndex>>,
@@ -52,11 +52,11 @@ impl<C: Owner> Owner for Guests<'_, C> {
     }
 }
 
-/// What would vanish with this process.
+/// The interfaces that would vanish with this process.
 #[derive(Debug, Default)]
 struct Stake {
     all: Vec<String>,
-    /// Those of them that others made, through the socket.
+    /// Those that other clients made, through the socket.
     guests: Vec<String>,
 }
 
@@ -148,12 +148,12 @@ pub(super) async fn run<W: World>(
         }
         printer.flush().await;
     };
-    // The printer may still be stuck in a write that nobody reads.
+    // The printer may still be blocked in a write to a terminal that is not read.
     let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
     Ok(0)
 }
 
-/// What becomes of a shell that someone or something wants to leave.
+/// What happens to the shell after a request to leave it.
 enum Parting {
     Stay,
     Leave,

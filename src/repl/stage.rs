@@ -1,10 +1,10 @@
-//! How far the editor is with a line, and so how a message gets onto the screen.
+//! How far the editor is with a line, and so how a message is printed.
 //!
 //! # Theory of operation
 //! Between two lines a message is printed as it is; while one is being typed, the editor prints it
-//! above. In between, when the editor has begun and its prompt is not drawn yet, it would land behind
-//! the prompt, and nobody would draw that anew. So a message waits for the end of that moment, and no
-//! line begins while one is being printed as it is.
+//! above. In between, when the editor has begun and its prompt is not drawn yet, the message would be
+//! printed after the prompt, which would not be drawn again. So a message waits for the prompt, and no
+//! line begins while a message is being printed.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

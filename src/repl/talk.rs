@@ -1,4 +1,4 @@
-//! Line after line, until the person leaves.
+//! Reads and runs lines until the user leaves.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -22,20 +22,20 @@ pub(super) const KEYS: &str =
 /// How often the log is looked at while a line is typed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Why the talk is over.
+/// Why the shell ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     /// `quit`, or Ctrl-D on an empty line.
     Quit,
     /// `detach`.
     Detach,
-    /// The terminal has gone, or nobody reads what we print.
+    /// The terminal is gone, or stdout is closed.
     Gone,
     /// This signal came.
     Signal(Signal),
 }
 
-/// A terminal and whoever sits there.
+/// The dialogue on a terminal.
 pub(super) struct Talk<'a> {
     editor: Editor,
     printer: &'a Printer,
@@ -55,7 +55,7 @@ impl<'a> Talk<'a> {
         Self { editor, printer, signals, events: Events::default(), names }
     }
 
-    /// Has lines answered until one leaves.
+    /// Runs lines until one of them leaves the shell.
     pub(super) async fn on<S: Submit>(&mut self, lines: &Lines<'_, S>, answers: &S) -> Left {
         loop {
             self.look(answers, Cause::Line).await;
@@ -118,8 +118,8 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// The next line, continuations joined, and the columns before it on the screen, where it stands
-    /// there as it is; none when it was given up. Meanwhile events are told.
+    /// The next line, continuations joined, and the columns before it on the screen, if it is there
+    /// unchanged; none when the user gave the line up. Prints events meanwhile.
     async fn line<S: Submit>(
         &mut self,
         answers: &S,
@@ -202,7 +202,7 @@ impl<'a> Talk<'a> {
         let show = |what| async { answers.submit(Request::Show(what)).await.ok().map(|o| o.reply) };
         let news = match show(ShowRequest::Logging {}).await {
             Some(Reply::Logging(rows)) => self.events.news(rows, cause),
-            // The next line that asks is told why.
+            // The next request reports the reason.
             _ => return,
         };
         if (cause == Cause::Line || !news.is_empty())

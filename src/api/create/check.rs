@@ -1,4 +1,4 @@
-//! What single values cannot show: options of a create that do not go together.
+//! Checks the options of a create against each other.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use super::CreateRequest;
 use crate::api::address;
 use crate::diag::Failure;
 
-/// The least MTU with which Linux does IPv6 (RFC 8200 §5).
+/// The least MTU with which Linux supports IPv6 (RFC 8200 §5).
 const IPV6_LEAST_MTU: u32 = 1280;
 
 pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
