@@ -34,7 +34,7 @@ const DEFECTS: &[Row] = &[
         Test("tests/live/holder.rs::no_thread_that_stays_is_in_a_namespace_of_a_tap"),
     ]),
     ("B2", "a device for another namespace is visible in the own one, where its name may be taken", &[
-        Test("src/host/tests/birth.rs::a_device_for_another_namespace_is_born_in_the_nursery_and_moved_with_all_its_queues"),
+        Test("src/host/tests/birth.rs::a_device_for_another_namespace_is_born_in_the_staging_namespace_and_moved_with_all_its_queues"),
         Test("src/host/tests/birth.rs::two_devices_of_one_name_are_born_for_two_namespaces_at_once"),
     ]),
     ("B3", "a namespace is taken from whatever its words happen to mean, and its files leak into programs", &[
@@ -216,7 +216,7 @@ const DEFECTS: &[Row] = &[
         Test("src/engine/tests/hostile.rs::a_backend_that_eats_one_frame_makes_the_ledger_at_rest_fail"),
     ]),
     ("B42", "one queue only, an obsolete flag, and the default send buffer", &[
-        Test("src/host/tests/birth.rs::a_device_for_another_namespace_is_born_in_the_nursery_and_moved_with_all_its_queues"),
+        Test("src/host/tests/birth.rs::a_device_for_another_namespace_is_born_in_the_staging_namespace_and_moved_with_all_its_queues"),
         Test("src/host/tests/birth.rs::a_device_for_the_own_namespace_is_born_in_place_and_dies_with_its_file"),
         Refused("num-rx-queues 2"),
         Refused("num-tx-queues 2"),

@@ -28,7 +28,7 @@ use super::shown::Shown;
 use super::{Settings, World};
 use crate::api::{DeleteRequest, Request};
 use crate::diag::{Code, Failure};
-use crate::holder::{self, Door, First, Life, Owner};
+use crate::holder::{self, ControlSocket, First, Life, Owner};
 use crate::sys::socket;
 use crate::units::MemorySize;
 
@@ -64,9 +64,9 @@ pub(super) struct Args {
     pub background: bool,
 }
 
-/// The door of a holder, and who stands in it already.
+/// The control socket of a holder, and its first client.
 pub(super) struct Entrance {
-    pub door: Door,
+    pub control_socket: ControlSocket,
     pub first: Option<First>,
 }
 
@@ -89,9 +89,9 @@ pub(super) async fn hold<W: World>(
     };
     // A script that has an end is part of the start; lines of a pipe may never end.
     let ends = args.exec.as_deref().is_some_and(|file| file != Path::new("-") && file.is_file());
-    let mut door = None;
+    let mut control_socket = None;
     let begun = async {
-        door = enter(reach).await?;
+        control_socket = enter(reach).await?;
         let control = world.start(settings).await?;
         let lines = args.exec.map(|file| script::start(file, "hold: ".to_owned())).transpose()?;
         Ok((control, lines))
@@ -99,9 +99,9 @@ pub(super) async fn hold<W: World>(
     let (control, lines) = match begun.await {
         Ok(begun) => begun,
         Err(failure) => {
-            if let Some(door) = door {
+            if let Some(control_socket) = control_socket {
                 // What is left behind there is replaced by whoever comes next.
-                let _ = door.close().await;
+                let _ = control_socket.close().await;
             }
             if let Some(first) = first {
                 first.refuse(&failure).await;
@@ -109,7 +109,7 @@ pub(super) async fn hold<W: World>(
             return refused(failure).await;
         }
     };
-    let entrance = door.map(|door| Entrance { door, first });
+    let entrance = control_socket.map(|control_socket| Entrance { control_socket, first });
     // Whoever does not wait for this word does not listen for it either.
     let ready = || drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
     if !ends {
@@ -127,14 +127,14 @@ pub(super) async fn hold<W: World>(
 
 /// Opens the control socket, or takes over the one that the service manager opened; none with
 /// `--private`.
-async fn enter(reach: &Reach) -> Result<Option<Door>, Failure> {
+async fn enter(reach: &Reach) -> Result<Option<ControlSocket>, Failure> {
     if reach.private {
         return Ok(None);
     }
     if let Some(listener) = socket::passed() {
-        return Door::inherited(listener).map(Some);
+        return ControlSocket::inherited(listener).map(Some);
     }
-    Door::open(&reach.place()?).await.map(Some)
+    ControlSocket::open(&reach.place()?).await.map(Some)
 }
 
 /// Runs the script and answers clients, then removes everything. `run` is called when the script has
@@ -163,7 +163,7 @@ pub(super) async fn serve<S: Owner>(
     };
     let end = match entrance {
         None => session.await,
-        Some(Entrance { door, first }) => {
+        Some(Entrance { control_socket, first }) => {
             let life = if first.is_some() { Life::Leaves } else { Life::Stays };
             let told = globals.verbose || std::env::var_os("JOURNAL_STREAM").is_some();
             let log = |line: &str| match life {
@@ -174,7 +174,8 @@ pub(super) async fn serve<S: Owner>(
             let enough = Notify::new();
             let first = first.map(First::into_socket);
             let life = Cell::new(life);
-            let server = holder::serve(control, door, first, &life, &log, enough.notified());
+            let server =
+                holder::serve(control, control_socket, first, &life, &log, enough.notified());
             let mut server = std::pin::pin!(server);
             tokio::select! {
                 end = session => {

@@ -227,12 +227,12 @@ impl Building {
             owner: self.plan.owner,
             group: self.plan.group,
         };
-        let (nursery, namespace) =
-            (Arc::clone(&self.resources.nursery), Arc::clone(&self.namespace));
+        let (staging, namespace) =
+            (Arc::clone(&self.resources.staging), Arc::clone(&self.namespace));
         let tap =
-            thread::run("tap", move || host::open(&nursery, namespace.as_fd(), &spec)).await??;
+            thread::run("tap", move || host::open(&staging, namespace.as_fd(), &spec)).await??;
         self.offloads = tap.offloads();
-        if tap.is_in_nursery() {
+        if tap.is_staged() {
             self.tap = Some(tap);
         } else {
             self.taps = tap.into_fds()?.into_iter().map(Arc::new).collect();
@@ -242,10 +242,10 @@ impl Building {
 
     async fn enter(&mut self) -> Result<(), Failure> {
         let mut tap = self.tap.take().ok_or_else(|| bug("no tap to move"))?;
-        let (nursery, namespace) =
-            (Arc::clone(&self.resources.nursery), Arc::clone(&self.namespace));
+        let (staging, namespace) =
+            (Arc::clone(&self.resources.staging), Arc::clone(&self.namespace));
         let (tap, moved) = thread::run("move", move || {
-            let moved = tap.enter(&nursery, namespace.as_fd());
+            let moved = tap.enter(&staging, namespace.as_fd());
             (tap, moved)
         })
         .await?;
@@ -411,8 +411,8 @@ impl Building {
             }
             None => None,
         };
-        let (nursery, taps) = (&self.resources.nursery, self.taps.clone());
-        let side = HostSide::look(nursery, taps, label.clone()).await?;
+        let (staging, taps) = (&self.resources.staging, self.taps.clone());
+        let side = HostSide::look(staging, taps, label.clone()).await?;
         let queues = self.queues.as_ref().ok_or_else(|| bug("no rings"))?;
         let (rx_key, tx_key) = queues.keys.ok_or_else(|| bug("queues are not placed"))?;
         let backend = self.backend.take().ok_or_else(|| bug("no backend"))?;

@@ -171,8 +171,8 @@ impl Torn {
     }
 }
 
-/// Closes tap files: with the last of them the kernel removes the device. Returns what somebody else
-/// still holds, which nobody should.
+/// Closes tap files: with the last of them the kernel removes the device. Returns what somebody
+/// else still holds, which nobody should.
 fn close(taps: Vec<Arc<OwnedFd>>) -> Option<Failure> {
     let left = taps.into_iter().filter_map(|tap| Arc::try_unwrap(tap).err()).count();
     (left > 0).then(|| Failure::new(Code::Failed, "tap file", "still in use; this is a bug"))

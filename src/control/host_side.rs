@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::thread;
 use crate::diag::{Code, Failure};
 use crate::host::namespace::{self, NamespaceId};
-use crate::host::{self, Absent, HostFacts, Nursery};
+use crate::host::{self, Absent, HostFacts, StagingNamespace};
 
 /// How often a device that is moved while it is looked at is looked for.
 const CHASES: u32 = 8;
@@ -35,7 +35,7 @@ pub(super) struct HostSide {
     pub(super) facts: HostFacts,
     /// What its namespace is called: in the creator's words while it is the one that they meant.
     pub(super) namespace: Option<String>,
-    /// Number of its namespace in the nursery: from then on its events are heard.
+    /// Number of its namespace in the staging namespace: from then on its events are heard.
     pub(super) nsid: Option<i32>,
 }
 
@@ -45,11 +45,11 @@ impl HostSide {
     /// # Errors
     /// `ENODEV`'s exit code when the device is gone.
     pub(super) async fn look(
-        nursery: &Arc<Nursery>,
+        staging: &Arc<StagingNamespace>,
         taps: Vec<Arc<OwnedFd>>,
         label: Option<Label>,
     ) -> Result<Self, Failure> {
-        match Self::find(nursery, taps, label).await? {
+        match Self::find(staging, taps, label).await? {
             Some(side) => Ok(side),
             None => Err(Failure::new(Code::NotFound, "", "the host side is gone")),
         }
@@ -57,11 +57,11 @@ impl HostSide {
 
     /// As [`HostSide::look`]; none when the device is gone.
     pub(super) async fn find(
-        nursery: &Arc<Nursery>,
+        staging: &Arc<StagingNamespace>,
         taps: Vec<Arc<OwnedFd>>,
         label: Option<Label>,
     ) -> Result<Option<Self>, Failure> {
-        let nursery = Arc::clone(nursery);
+        let staging = Arc::clone(staging);
         // The files are let go on that thread, before it answers.
         thread::run("look", move || {
             let taps = taps;
@@ -76,7 +76,7 @@ impl HostSide {
                     Ok(located) => match &located.namespace {
                         Some(namespace) => {
                             let id = namespace::identity(namespace.as_fd())?;
-                            Some((id, host::nsid_of(&nursery, namespace.as_fd())?))
+                            Some((id, host::nsid_of(&staging, namespace.as_fd())?))
                         }
                         None => None,
                     },

@@ -88,7 +88,7 @@ pub(super) struct Interface {
     /// Not looked at since it is in the registry: events between its create's look and that moment
     /// met nobody.
     pub(super) fresh: bool,
-    /// Number of its namespace in the nursery, for events.
+    /// Number of its namespace in the staging namespace, for events.
     pub(super) nsid: Option<i32>,
     pub(super) host_gone: bool,
     /// Stopped for a broken queue: the backend does not run and the rings are empty.

@@ -7,14 +7,14 @@
 //! ends with it. A background task hears what pollers and the kernel report and keeps every
 //! interface's host side current.
 //!
-//! Nothing privileged happens before the first create: the nursery, the watch and the memory files
-//! are made then.
+//! Nothing privileged happens before the first create: the staging namespace, the watch and the
+//! memory files are made then.
 
 mod building;
 mod changes;
 mod create;
 mod delete;
-mod desk;
+mod executor;
 mod host_side;
 mod interface;
 mod log;
@@ -39,7 +39,7 @@ use crate::api::{LogRow, Outcome, Request, Submit};
 use crate::device::{BufferClass, Memory};
 use crate::diag::{Code, Failure};
 use crate::engine::{self, Engine};
-use crate::host::{Nursery, Watch};
+use crate::host::{StagingNamespace, Watch};
 use crate::units::MemorySize;
 
 use interface::Interface;
@@ -65,7 +65,7 @@ pub struct Options {
 struct Resources {
     engine: Engine,
     memory: Arc<Memory>,
-    nursery: Arc<Nursery>,
+    staging: Arc<StagingNamespace>,
     /// What pollers report, until the watch takes it.
     events: Mutex<Option<UnboundedReceiver<engine::Event>>>,
 }
@@ -83,16 +83,16 @@ impl Shared {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The engine, memory and nursery, made when first asked for.
+    /// The engine, memory and staging namespace, made when first asked for.
     async fn resources(&self) -> Result<Arc<Resources>, Failure> {
         let options = self.options;
         let made = self.resources.get_or_try_init(|| async move {
             thread::run("start", move || {
-                let nursery = Arc::new(Nursery::new()?);
+                let staging = Arc::new(StagingNamespace::new()?);
                 let memory = Arc::new(Memory::new(options.memory)?);
                 let (engine, events) = Engine::start(options.pollers)?;
                 let events = Mutex::new(Some(events));
-                Ok(Arc::new(Resources { engine, memory, nursery, events }))
+                Ok(Arc::new(Resources { engine, memory, staging, events }))
             })
             .await?
         });
@@ -141,10 +141,10 @@ impl Control {
     async fn start_watch(&self) -> Result<(), Failure> {
         let resources = self.shared.resources().await?;
         let start = || async move {
-            let (nursery, runtime) = (Arc::clone(&resources.nursery), Handle::current());
+            let (staging, runtime) = (Arc::clone(&resources.staging), Handle::current());
             let host = thread::run("watch", move || {
                 let _here = runtime.enter();
-                Watch::new(&nursery)
+                Watch::new(&staging)
             })
             .await??;
             let events = resources.events.lock().unwrap_or_else(PoisonError::into_inner).take();

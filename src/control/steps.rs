@@ -17,7 +17,7 @@ pub(super) enum Step {
     OpenBackend,
     /// Makes the Linux device.
     OpenTap,
-    /// Moves it from the nursery to its namespace.
+    /// Moves it from the staging namespace to its namespace.
     EnterNamespace,
     /// Rings, shadows, counters, buffers.
     Memory,

@@ -30,9 +30,9 @@ pub(super) async fn run<T: Send + 'static>(
         .map_err(|_| Failure::new(Code::Failed, what, "the host thread panicked; this is a bug"))
 }
 
-/// As [`run`], for work that must not be lost, because it owns what others wait for. Where the kernel
-/// refuses a thread (a full pids cgroup) it is done here: this thread then stands still for as long,
-/// which is the lesser evil. Not for work that changes namespace.
+/// As [`run`], for work that must not be lost, because it owns what others wait for. Where the
+/// kernel refuses a thread (a full pids cgroup) it is done here: this thread then stands still for
+/// as long, which is the lesser evil. Not for work that changes namespace.
 ///
 /// # Errors
 /// When `work` panicked.

@@ -22,7 +22,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 
-use super::desk::Desk;
+use super::executor::KeyedExecutor;
 use super::host_side::HostSide;
 use super::interface::Interface;
 use super::{Resources, Shared, reset, thread};
@@ -60,9 +60,9 @@ pub(super) async fn run(
     mut events: UnboundedReceiver<Event>,
 ) {
     let Ok(resources) = shared.running() else { return };
-    let mut desk = {
+    let mut executor = {
         let (shared, resources) = (Arc::clone(&shared), Arc::clone(&resources));
-        Desk::new(SIDE_BY_SIDE, move |index, job| {
+        KeyedExecutor::new(SIDE_BY_SIDE, move |index, job| {
             let (shared, resources) = (Arc::clone(&shared), Arc::clone(&resources));
             async move { work(&shared, &resources, index, job).await }
         })
@@ -75,7 +75,7 @@ pub(super) async fn run(
         tokio::select! {
             heard = host.next(), if listening => match heard {
                 Ok(event) => for (index, job) in host_event(&shared, event) {
-                    desk.give(index, job);
+                    executor.give(index, job);
                 },
                 // Without events there is still the tick.
                 Err(failure) => {
@@ -90,16 +90,16 @@ pub(super) async fn run(
                     tokio::spawn(async move { free(&resources, pool).await });
                 }
                 Some(event) => if let Some((index, job)) = poller_event(&event) {
-                    desk.give(index, job);
+                    executor.give(index, job);
                 },
                 None => return,
             },
-            () = desk.advance() => {}
+            () = executor.advance() => {}
             _ = tick.tick(), if sweep.is_empty() => {
                 sweep.spawn(unnoticed(Arc::clone(&shared), !listening));
             }
             Some(found) = sweep.join_next() => for (index, job) in found.unwrap_or_default() {
-                desk.give(index, job);
+                executor.give(index, job);
             },
         }
     }
@@ -170,7 +170,7 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
         }
         _ => return,
     };
-    match HostSide::find(&resources.nursery, taps, label).await {
+    match HostSide::find(&resources.staging, taps, label).await {
         Ok(Some(side)) => {
             let mut registry = shared.registry();
             let Some(interface) = registry.get_mut(index) else { return };

@@ -11,7 +11,7 @@ use super::aside::aside;
 use crate::api::{DeleteRequest, Namespace, Reply, Request, Submit};
 use crate::control::Control;
 use crate::diag::{Code, Failure};
-use crate::host::{self, Nursery, Watch, WatchEvent};
+use crate::host::{self, StagingNamespace, Watch, WatchEvent};
 
 /// How long the kernel may take to destroy two namespaces; others may be queued before them.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ pub(super) struct Place {
     /// Why they have no IPv6, if so.
     pub(super) no_ipv6: Option<Failure>,
     /// A namespace of ours, in which the kernel reports the end of the others.
-    ear: Nursery,
+    ear: StagingNamespace,
     /// The ids (nsid) of the two namespaces in it.
     numbers: [i32; 2],
 }
@@ -97,7 +97,7 @@ impl Place {
     /// Makes the namespaces. Blocks, so that no runtime may run here yet.
     pub(super) fn new() -> Result<Self, Failure> {
         let rooms = [Room::new("A")?, Room::new("B")?];
-        let ear = Nursery::new()?;
+        let ear = StagingNamespace::new()?;
         let [a, b] = &rooms;
         let numbers = [host::nsid_of(&ear, a.fd.as_fd())?, host::nsid_of(&ear, b.fd.as_fd())?];
         let no_ipv6 = rooms.iter().try_for_each(Room::hasten_ipv6).err();

@@ -83,8 +83,8 @@ impl Client {
         self.place.root_may_hold()
     }
 
-    /// Has a request carried out. None if there is no holder and the request does not start one; the
-    /// request is returned.
+    /// Has a request carried out. None if there is no holder and the request does not start one;
+    /// the request is returned.
     ///
     /// # Errors
     /// The holder's refusal; exit code 6 when a holder does not answer, speaks another version or

@@ -40,9 +40,9 @@ pub(super) struct Message {
 pub(super) struct Connection {
     stream: UnixStream,
     inbox: Vec<u8>,
-    /// Files, each with the length of the inbox when it arrived. The file belongs to the message that
-    /// contains the byte before that position, because the kernel ends a read after the bytes that
-    /// files were sent with.
+    /// Files, each with the length of the inbox when it arrived. The file belongs to the message
+    /// that contains the byte before that position, because the kernel ends a read after the bytes
+    /// that files were sent with.
     files: Vec<(usize, OwnedFd)>,
 }
 

@@ -1,14 +1,14 @@
 //! The process that owns interfaces: its control socket, its life, and its clients.
 //!
 //! The protocol is varlink (<https://varlink.org>): NUL-terminated JSON over a Unix socket, the
-//! interface described in `io.taptool.varlink`, open files beside the message that needs them.
-//! The holder answers only its own user and root. It sees requests, never the text of a command, and
+//! interface described in `io.taptool.varlink`, open files beside the message that needs them. The
+//! holder answers only its own user and root. It sees requests, never the text of a command, and
 //! opens no path that a client names.
 
 mod client;
+mod client_table;
 mod connection;
-mod crowd;
-mod door;
+mod control_socket;
 mod listener;
 mod message;
 mod place;
@@ -19,7 +19,7 @@ mod start;
 mod tests;
 
 pub use client::{Client, Events};
-pub use door::Door;
+pub use control_socket::ControlSocket;
 pub use place::Place;
 pub use server::{Life, serve};
 pub use service::DESCRIPTION;

@@ -170,8 +170,8 @@ impl Place {
         }
     }
 
-    /// Takes the lock under which a holder starts and ends. It blocks, so call it on a thread that may
-    /// wait. Dropping the result releases the lock.
+    /// Takes the lock under which a holder starts and ends. It blocks, so call it on a thread that
+    /// may wait. Dropping the result releases the lock.
     ///
     /// # Errors
     /// Exit code 5 or 6 when there can be no file beside the socket.

@@ -9,10 +9,10 @@
 //! many clients an idle one is disconnected.
 //!
 //! A holder that was started in the background ends when it owns no interface and no client is
-//! connected. When a delete leaves it without interfaces while no other request runs, it removes its
-//! socket before it answers, so that the next command finds no holder rather than one that is about to
-//! end. From then on it answers the calls of connected clients with `Leaving`, and they connect
-//! again.
+//! connected. When a delete leaves it without interfaces while no other request runs, it removes
+//! its socket before it answers, so that the next command finds no holder rather than one that is
+//! about to end. From then on it answers the calls of connected clients with `Leaving`, and they
+//! connect again.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -26,9 +26,9 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
+use super::client_table::ClientTable;
 use super::connection::{CALL_MAX, Connection, Message};
-use super::crowd::Crowd;
-use super::door::{self, Door};
+use super::control_socket::{self, ControlSocket};
 use super::message::{self, Answer, Call};
 use super::{Owner, service};
 use crate::api::{Reply, Request};
@@ -50,15 +50,15 @@ pub enum Life {
     Leaves,
 }
 
-/// Serves clients until told to stop or, depending on `life`, until nothing is left to do. At its end
-/// every request that had begun is finished, and the socket is removed. It does not wait for clients
-/// that do not read their answers.
+/// Serves clients until told to stop or, depending on `life`, until nothing is left to do. At its
+/// end every request that had begun is finished, and the socket is removed. It does not wait for
+/// clients that do not read their answers.
 ///
-/// `first` is a client that is connected already; `life` may change meanwhile. `log` gets a line for
-/// each change.
+/// `first` is a client that is connected already; `life` may change meanwhile. `log` gets a line
+/// for each change.
 pub async fn serve<C: Owner>(
     control: &C,
-    door: Door,
+    control_socket: ControlSocket,
     first: Option<OwnedFd>,
     life: &Cell<Life>,
     log: &dyn Fn(&str),
@@ -68,10 +68,10 @@ pub async fn serve<C: Owner>(
         control,
         life,
         log,
-        door: RefCell::new(Some(door)),
+        control_socket: RefCell::new(Some(control_socket)),
         running: Cell::new(0),
         answering: Cell::new(0),
-        crowd: Crowd::default(),
+        clients: ClientTable::default(),
         leaving: Cell::new(false),
         changed: Notify::new(),
         gone: Notify::new(),
@@ -84,12 +84,12 @@ struct Server<'a, C> {
     life: &'a Cell<Life>,
     log: &'a dyn Fn(&str),
     /// None once the socket is gone.
-    door: RefCell<Option<Door>>,
+    control_socket: RefCell<Option<ControlSocket>>,
     /// Requests that are being carried out.
     running: Cell<usize>,
     /// Answers that are being sent.
     answering: Cell<usize>,
-    crowd: Crowd,
+    clients: ClientTable,
     /// No further request begins.
     leaving: Cell<bool>,
     changed: Notify,
@@ -113,10 +113,10 @@ impl<C: Owner> Server<'_, C> {
         let mut stopping = false;
         let mut enough = std::pin::pin!(tokio::time::sleep(LAST_ANSWERS));
         loop {
-            let listener = self.door.borrow().as_ref().map(Door::listener);
+            let listener = self.control_socket.borrow().as_ref().map(ControlSocket::listener);
             let accepted = async {
                 match &listener {
-                    Some(listener) => door::accept(listener).await,
+                    Some(listener) => control_socket::accept(listener).await,
                     None => std::future::pending().await,
                 }
             };
@@ -128,7 +128,7 @@ impl<C: Owner> Server<'_, C> {
                 }
                 stream = accepted => {
                     if stream.is_none() || clients.len() >= CLIENTS_MAX {
-                        self.crowd.make_room();
+                        self.clients.evict_idlest();
                     }
                     clients.extend(stream.map(|stream| self.client(Connection::from(stream))));
                 }
@@ -153,10 +153,10 @@ impl<C: Owner> Server<'_, C> {
     async fn leave(&self) {
         self.leaving.set(true);
         self.gone.notify_waiters();
-        let door = self.door.borrow_mut().take();
+        let control_socket = self.control_socket.borrow_mut().take();
         self.changed.notify_one();
-        if let Some(door) = door
-            && let Err(failure) = door.close().await
+        if let Some(control_socket) = control_socket
+            && let Err(failure) = control_socket.close().await
         {
             (self.log)(&failure.to_string());
         }
@@ -171,20 +171,20 @@ impl<C: Owner> Server<'_, C> {
             let _ = connection.send(&refused.text(), &[]).await;
             return;
         }
-        let guest = self.crowd.enter();
+        let entry = self.clients.enter();
         loop {
             let message = tokio::select! {
                 message = connection.receive(CALL_MAX) => message,
-                () = guest.sent_away() => return,
+                () = entry.evicted() => return,
             };
             let Ok(Some(message)) = message else { return };
             if is_monitor(&message) {
                 return tokio::select! {
                     () = self.monitor(connection) => {}
-                    () = guest.sent_away() => {}
+                    () = entry.evicted() => {}
                 };
             }
-            guest.is_served();
+            entry.is_served();
             let running = self.count(&self.running);
             let (answer, wanted) = self.answer(message, peer).await;
             let answering = self.count(&self.answering);
@@ -194,7 +194,7 @@ impl<C: Owner> Server<'_, C> {
             if sent.is_err() {
                 return;
             }
-            guest.rests();
+            entry.rests();
         }
     }
 

@@ -39,7 +39,8 @@ pub(super) fn get_info() -> Vec<u8> {
     json!({ "method": "org.varlink.service.GetInfo" }).to_string().into_bytes()
 }
 
-/// Answers calls to `org.varlink.service` and to unknown interfaces; none for a method of `io.taptool`.
+/// Answers calls to `org.varlink.service` and to unknown interfaces; none for a method of
+/// `io.taptool`.
 pub(super) fn answer(call: &Call) -> Option<Answer> {
     let (interface, method) = call.method.rsplit_once('.').unwrap_or(("", ""));
     let error = |name: &str, key: &str, value: &str| {

@@ -7,9 +7,9 @@
 //! starts at once: a new holder that finds another one listening closes the connection to its first
 //! client, and that client connects to the other.
 //!
-//! The new process keeps nothing of its starter: it closes the files that it inherited and leaves the
-//! session and the directory. It also leaves the network namespace, unless that is the machine's own,
-//! because a process keeps its namespace alive.
+//! The new process keeps nothing of its starter: it closes the files that it inherited and leaves
+//! the session and the directory. It also leaves the network namespace, unless that is the
+//! machine's own, because a process keeps its namespace alive.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};

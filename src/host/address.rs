@@ -45,8 +45,8 @@ impl Session {
         let doing = format!("add address {address}");
         self.try_ask(&doing, request.execute())?.map_err(|e| {
             let mut failure = refusal::failure(doing, &self.on, &e);
-            // No right is missing: so the kernel answers where IPv6 is switched off, and before Linux
-            // 6.6 without a sentence.
+            // No right is missing: so the kernel answers where IPv6 is switched off, and before
+            // Linux 6.6 without a sentence.
             if address.addr().is_ipv6() && refusal::errno(&e) == Some(Errno::EACCES) {
                 failure.code = Code::Failed;
                 failure.hint = Some(IPV6_OFF.into());

@@ -53,7 +53,8 @@ pub struct Located {
     /// Its name now.
     pub name: String,
     /// Its namespace, open: close it soon, it keeps that namespace alive. None when the process may
-    /// not ask (`EPERM` after it has dropped its privileges) or the kernel cannot tell (before 5.8).
+    /// not ask (`EPERM` after it has dropped its privileges) or the kernel cannot tell (before
+    /// 5.8).
     pub namespace: Option<OwnedFd>,
 }
 

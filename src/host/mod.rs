@@ -9,9 +9,9 @@
 //!
 //! Identity of a device is its tun file, not its name, and nothing of ours keeps the namespace of a
 //! device alive: a tun file and a netlink socket hold the namespace that they were opened in, so
-//! both are opened in the holder's private [`nursery`] or closed before a function returns.
-//! Undoing everything is closing the tun files: the kernel takes device, addresses and routes with
-//! the last of them.
+//! both are opened in the holder's private [`staging`] namespace or closed before a function
+//! returns. Undoing everything is closing the tun files: the kernel takes device, addresses and
+//! routes with the last of them.
 //
 mod address;
 mod birth;
@@ -20,11 +20,11 @@ pub mod inspect;
 pub mod link;
 pub mod namespace;
 mod nsid;
-pub mod nursery;
 pub mod offloads;
 mod refusal;
 mod route;
 pub mod session;
+pub mod staging;
 pub mod tap;
 #[cfg(test)]
 mod tests;
@@ -32,8 +32,8 @@ pub mod watch;
 
 pub use birth::check_tun;
 pub use facts::{Absent, Difference, HostFacts, difference, facts, is_gone, locate, with_device};
-pub use nursery::Nursery;
 pub use offloads::{Offloads, set_offloads};
 pub use session::{Session, Subject};
+pub use staging::StagingNamespace;
 pub use tap::{HostName, Tap, TapSpec, open};
 pub use watch::{Watch, WatchEvent, nsid_of};

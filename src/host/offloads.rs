@@ -46,8 +46,8 @@ impl Offloads {
 }
 
 /// Sets the offloads of a device for `gso` on or off, on every file of it, and returns what holds
-/// now: all, or all without USO on Linux before 6.2; none for `gso` off. Waits for the rtnl lock, so it is no call for the control
-/// thread.
+/// now: all, or all without USO on Linux before 6.2; none for `gso` off. Waits for the rtnl lock,
+/// so it is no call for the control thread.
 ///
 /// # Errors
 /// The kernel's refusal; the device is then back at `before`.

@@ -79,7 +79,8 @@ impl Session {
                 .and_then(|_| options.set_ext_ack(true))
                 .and_then(|()| options.set_cap_ack(true))
                 .map_err(|e| failed(&e))?;
-            // Lets the kernel filter dumps; before Linux 4.20 they come whole and are filtered here.
+            // Lets the kernel filter dumps; before Linux 4.20 they come whole and are filtered
+            // here.
             let _ = options.set_netlink_get_strict_chk(true);
             Ok(socket)
         })
@@ -120,7 +121,8 @@ impl Session {
         self.runtime.block_on(timed)
     }
 
-    /// Sends one message and collects what comes back up to the acknowledgement or the end of the dump.
+    /// Sends one message and collects what comes back up to the acknowledgement or the end of the
+    /// dump.
     pub(super) async fn exchange(
         &self,
         message: RouteNetlinkMessage,

@@ -2,8 +2,8 @@
 //!
 //! # Theory of operation
 //! [`open`] makes the device with all its queue files. For the holder's own namespace it is born in
-//! place. For another it is born in the nursery under its final name, and [`Tap::enter`] moves it,
-//! a step of its own that takes some 16 ms. Until then the nursery is this device's alone. The undo
+//! place. For another it is born in the staging namespace under its final name, and [`Tap::enter`] moves it,
+//! a step of its own that takes some 16 ms. Until then the staging namespace is this device's alone. The undo
 //! of everything here is dropping the [`Tap`]: the kernel removes the device with its last file,
 //! wherever it is by then, and with it its addresses, routes and bridge port.
 
@@ -12,9 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::birth::birth;
 use super::facts::{self, Absent};
 use super::namespace;
-use super::nursery::{Berth, Nursery};
 use super::offloads::Offloads;
 use super::session::Session;
+use super::staging::{StagingLock, StagingNamespace};
 use crate::diag::{Code, Failure};
 use crate::units::{IfName, Kind};
 
@@ -62,9 +62,9 @@ pub struct TapSpec {
 /// A living device: its queue files and what it was when last looked at.
 #[derive(Debug)]
 pub struct Tap {
-    // Dropped first: the device must have left the nursery before the berth is free.
+    // Dropped first: the device must have left the staging namespace before the lock is free.
     fds: Vec<OwnedFd>,
-    berth: Option<Berth>,
+    staging_lock: Option<StagingLock>,
     kind: Kind,
     host_name: HostName,
     name: IfName,
@@ -79,12 +79,13 @@ impl Tap {
         &self.fds
     }
 
-    /// Gives the queue files away. A device that is still in the nursery is removed instead.
+    /// Gives the queue files away. A device that is still in the staging namespace is removed
+    /// instead.
     ///
     /// # Errors
-    /// It is still in the nursery.
+    /// It is still in the staging namespace.
     pub fn into_fds(self) -> Result<Vec<OwnedFd>, Failure> {
-        if self.berth.is_some() {
+        if self.staging_lock.is_some() {
             return Err(Failure::new(
                 Code::Failed,
                 self.name.as_str(),
@@ -109,22 +110,27 @@ impl Tap {
         self.offloads
     }
 
-    /// Whether it is still in the nursery, so that [`Tap::enter`] has work to do.
-    pub fn is_in_nursery(&self) -> bool {
-        self.berth.is_some()
+    /// Whether it is still in the staging namespace, so that [`Tap::enter`] has work to do.
+    pub fn is_staged(&self) -> bool {
+        self.staging_lock.is_some()
     }
 
-    /// Moves the device from the nursery into its namespace; does nothing for one born in place.
+    /// Moves the device from the staging namespace into its namespace; does nothing for one born in
+    /// place.
     ///
     /// # Errors
     /// Exit code 4: a stranger has the name there; 5: no `CAP_NET_ADMIN` there. The device is then
-    /// still in the nursery, and nothing has changed in the target. Exit code 1: it was moved and
+    /// still in the staging namespace, and nothing has changed in the target. Exit code 1: it was moved and
     /// cannot be looked at there. In any case dropping this undoes it.
-    pub fn enter(&mut self, nursery: &Nursery, target: BorrowedFd<'_>) -> Result<(), Failure> {
-        if self.berth.is_none() {
+    pub fn enter(
+        &mut self,
+        staging: &StagingNamespace,
+        target: BorrowedFd<'_>,
+    ) -> Result<(), Failure> {
+        if self.staging_lock.is_none() {
             return Ok(());
         }
-        let here = Session::open(nursery.as_fd(), self.name.as_str())?;
+        let here = Session::open(staging.as_fd(), self.name.as_str())?;
         if let Err(first) = here.set_netns(self.ifindex, target) {
             match (&self.host_name, first.code) {
                 (HostName::FirstFree(_), Code::Exists) => self.enter_as_next(&here, target)?,
@@ -132,7 +138,7 @@ impl Tap {
                 _ => return Err(first),
             }
         }
-        self.berth = None;
+        self.staging_lock = None;
         // Whoever runs the target may have renamed it by now; its index may be another too.
         let Some(fd) = self.fds.first() else { return Ok(()) };
         match facts::facts(fd.as_fd()) {
@@ -181,17 +187,21 @@ impl Tap {
 /// # Errors
 /// Exit code 4: in place, a stranger has the name; 5: not permitted; 7: no /dev/net/tun, or one
 /// that lacks what is needed. Nothing is left behind.
-pub fn open(nursery: &Nursery, target: BorrowedFd<'_>, spec: &TapSpec) -> Result<Tap, Failure> {
+pub fn open(
+    staging: &StagingNamespace,
+    target: BorrowedFd<'_>,
+    spec: &TapSpec,
+) -> Result<Tap, Failure> {
     let own = namespace::own()?.1;
-    let (berth, born) = if namespace::identity(target)? == own {
+    let (staging_lock, born) = if namespace::identity(target)? == own {
         (None, birth(spec)?)
     } else {
-        let berth = nursery.berth()?;
-        (Some(berth), namespace::in_namespace(nursery.as_fd(), || birth(spec))?)
+        let staging_lock = staging.lock()?;
+        (Some(staging_lock), namespace::in_namespace(staging.as_fd(), || birth(spec))?)
     };
     Ok(Tap {
         fds: born.fds,
-        berth,
+        staging_lock,
         kind: spec.kind,
         host_name: spec.host_name.clone(),
         name: born.name,

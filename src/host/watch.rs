@@ -1,14 +1,14 @@
 //! Events of all namespaces that hold devices of ours, from one socket that keeps none of them.
 //!
 //! # Theory of operation
-//! The socket is opened in the nursery by a thread that ends, and hears every namespace that has a
-//! number there (`NETLINK_LISTEN_ALL_NSID`, [`nsid_of`]); a number does not keep a namespace alive.
-//! The control thread awaits [`Watch::next`] and reads the facts anew: an event says where to
-//! look, not what is there. When the kernel had to drop events the next one is
+//! The socket is opened in the staging namespace by a thread that ends, and hears every namespace
+//! that has a number there (`NETLINK_LISTEN_ALL_NSID`, [`nsid_of`]); a number does not keep a
+//! namespace alive. The control thread awaits [`Watch::next`] and reads the facts anew: an event
+//! says where to look, not what is there. When the kernel had to drop events the next one is
 //! [`WatchEvent::Overrun`], and everything must be read anew. Not every end is heard: a namespace
-//! that dies sends no `RTM_DELLINK` for its links, only [`WatchEvent::NamespaceGone`], and one of
-//! a foreign user namespace sends nothing without `CAP_NET_BROADCAST` there; hence the question
-//! once a second besides.
+//! that dies sends no `RTM_DELLINK` for its links, only [`WatchEvent::NamespaceGone`], and one of a
+//! foreign user namespace sends nothing without `CAP_NET_BROADCAST` there; hence the question once
+//! a second besides.
 
 use std::collections::VecDeque;
 use std::io::IoSliceMut;
@@ -24,8 +24,8 @@ use tokio::io::unix::AsyncFd;
 
 use super::birth::SETCAP;
 use super::namespace;
-use super::nursery::Nursery;
 use super::session::Session;
+use super::staging::StagingNamespace;
 use crate::diag::{Code, Failure};
 use crate::sys::readiness;
 use crate::sys::userns::rights;
@@ -47,7 +47,7 @@ const NETNSA_NSID: u16 = 1;
 pub enum WatchEvent {
     /// A link came, went or changed.
     Link {
-        /// Number of the namespace in the nursery; none is the nursery itself.
+        /// Number of the namespace in the staging namespace; none is the staging namespace itself.
         nsid: Option<i32>,
         /// Index of the link there.
         ifindex: u32,
@@ -68,13 +68,14 @@ pub enum WatchEvent {
     Overrun,
 }
 
-/// The number of a namespace in the nursery, given if it has none: from then on its events are
-/// heard. Blocks. It does not keep the namespace alive; the number may be another's afterwards.
+/// The number of a namespace in the staging namespace, given if it has none: from then on its
+/// events are heard. Blocks. It does not keep the namespace alive; the number may be another's
+/// afterwards.
 ///
 /// # Errors
-/// Exit code 5: no `CAP_NET_ADMIN` in the nursery.
-pub fn nsid_of(nursery: &Nursery, namespace: BorrowedFd<'_>) -> Result<i32, Failure> {
-    Session::open(nursery.as_fd(), "")?.nsid(namespace)
+/// Exit code 5: no `CAP_NET_ADMIN` in the staging namespace.
+pub fn nsid_of(staging: &StagingNamespace, namespace: BorrowedFd<'_>) -> Result<i32, Failure> {
+    Session::open(staging.as_fd(), "")?.nsid(namespace)
 }
 
 /// The events, in the kernel's order.
@@ -90,9 +91,9 @@ impl Watch {
     /// have been built with I/O.
     ///
     /// # Errors
-    /// The nursery cannot be entered, or there is no runtime here.
-    pub fn new(nursery: &Nursery) -> Result<Self, Failure> {
-        let socket = namespace::in_namespace(nursery.as_fd(), || {
+    /// The staging namespace cannot be entered, or there is no runtime here.
+    pub fn new(staging: &StagingNamespace) -> Result<Self, Failure> {
+        let socket = namespace::in_namespace(staging.as_fd(), || {
             subscribed().map_err(|e| {
                 let failure = Failure::io("open a netlink socket for events", "", &e);
                 match failure.code {
@@ -173,7 +174,7 @@ fn receive(
         Some(&mut space),
         MsgFlags::empty(),
     )?;
-    // Anyone in the nursery could send us something; only port 0 is the kernel.
+    // Anyone in the staging namespace could send us something; only port 0 is the kernel.
     if message.address.is_some_and(|from| from.pid() != 0) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! A shell that is a client of a holder.
 
-use super::talk::Left;
+use super::dialogue::Left;
 use super::{open, shown};
 use crate::cli::{Remote, Shell, World};
 use crate::diag::Failure;
@@ -15,10 +15,10 @@ pub(super) async fn run<W: World>(
 ) -> Result<u8, Failure> {
     let printer = shell.printer()?;
     let who = format!("client of the holder at {}", shown(place));
-    let mut talk = open(shell, &printer, signals, &who).await?;
+    let mut dialogue = open(shell, &printer, signals, &who).await?;
     let lines = shell.lines(remote, &printer);
-    if talk.on(&lines, remote).await == Left::Detach {
-        talk.print("interfaces stay with the holder\n").await;
+    if dialogue.on(&lines, remote).await == Left::Detach {
+        dialogue.print("interfaces stay with the holder\n").await;
     }
     Ok(0)
 }

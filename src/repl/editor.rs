@@ -50,7 +50,7 @@ enum Order {
 
 /// The result of an order.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum EditorEvent {
     /// A line.
     Line(String),
     /// A line that was pasted with others, and so is not at its usual place on the screen.
@@ -71,7 +71,7 @@ pub(super) enum Said {
 #[derive(Debug)]
 pub(super) struct Editor {
     orders: Sender<Order>,
-    said: UnboundedReceiver<Said>,
+    said: UnboundedReceiver<EditorEvent>,
     /// None where messages cannot be printed above a line.
     messages: Option<SyncSender<String>>,
 }
@@ -152,8 +152,8 @@ impl Editor {
     }
 
     /// The next result. Dropping the future loses nothing.
-    pub(super) async fn said(&mut self) -> Said {
-        self.said.recv().await.unwrap_or(Said::Gone)
+    pub(super) async fn next_event(&mut self) -> EditorEvent {
+        self.said.recv().await.unwrap_or(EditorEvent::Gone)
     }
 
     /// Prints a message above the line that is being typed; whether that can be done.
@@ -171,7 +171,7 @@ struct Reader {
     /// Lines that came with the last one, and are read before the terminal is.
     pasted: VecDeque<String>,
     file: Option<PathBuf>,
-    say: UnboundedSender<Said>,
+    say: UnboundedSender<EditorEvent>,
 }
 
 impl Reader {
@@ -186,30 +186,30 @@ impl Reader {
                     self.pasted.clear();
                     continue;
                 }
-                Order::History(last) => Said::History(self.typed(last)),
+                Order::History(last) => EditorEvent::History(self.typed(last)),
             };
-            let gone = matches!(said, Said::Gone);
+            let gone = matches!(said, EditorEvent::Gone);
             if self.say.send(said).is_err() || gone {
                 return;
             }
         }
     }
 
-    fn read(&mut self, prompt: &str) -> Said {
+    fn read(&mut self, prompt: &str) -> EditorEvent {
         let said = match self.pasted.pop_front() {
-            Some(line) => Said::Pasted(line),
+            Some(line) => EditorEvent::Pasted(line),
             None => match self.typed_behind(prompt) {
                 // Typed, it would have been so many lines.
-                Said::Line(text) if text.contains('\n') => {
+                EditorEvent::Line(text) if text.contains('\n') => {
                     let mut lines = text.lines().map(str::to_owned);
                     let first = lines.next().unwrap_or_default();
                     self.pasted.extend(lines);
-                    Said::Pasted(first)
+                    EditorEvent::Pasted(first)
                 }
                 said => said,
             },
         };
-        if let Said::Line(line) | Said::Pasted(line) = &said {
+        if let EditorEvent::Line(line) | EditorEvent::Pasted(line) = &said {
             // The history keeps a question without its `?', so that the user can go on with the line.
             let kept = line.trim().trim_end_matches('?').trim_end();
             if self.line.add_history_entry(kept).unwrap_or(false)
@@ -223,14 +223,14 @@ impl Reader {
     }
 
     /// Without help: an answer is no command.
-    fn ask(&mut self, question: &str) -> Said {
+    fn ask(&mut self, question: &str) -> EditorEvent {
         self.quiet(true);
         let said = self.typed_behind(question);
         self.quiet(false);
         said
     }
 
-    fn typed_behind(&mut self, prompt: &str) -> Said {
+    fn typed_behind(&mut self, prompt: &str) -> EditorEvent {
         self.stages.begin();
         let typed = self.line.readline(prompt);
         self.stages.end();
@@ -250,13 +250,13 @@ impl Reader {
     }
 }
 
-fn result(line: Result<String, ReadlineError>) -> Said {
+fn result(line: Result<String, ReadlineError>) -> EditorEvent {
     match line {
-        Ok(line) => Said::Line(line),
-        Err(ReadlineError::Interrupted) => Said::Interrupted,
-        Err(ReadlineError::Eof) => Said::End,
+        Ok(line) => EditorEvent::Line(line),
+        Err(ReadlineError::Interrupted) => EditorEvent::Interrupted,
+        Err(ReadlineError::Eof) => EditorEvent::End,
         // A wrong key, or a terminal that sends Latin-1: the shell goes on.
-        Err(ReadlineError::Io(e)) if e.kind() == io::ErrorKind::InvalidData => Said::Garbled,
-        Err(_) => Said::Gone,
+        Err(ReadlineError::Io(e)) if e.kind() == io::ErrorKind::InvalidData => EditorEvent::Garbled,
+        Err(_) => EditorEvent::Gone,
     }
 }

@@ -20,14 +20,14 @@ pub(super) enum Side {
     /// The parent, after the shell has ended or has gone to the background: its exit code.
     Front(u8),
     /// The shell.
-    Shell(Tie),
+    Shell(ParentProcess),
 }
 
 /// The shell's connection to the process in front.
 #[derive(Debug)]
-pub(super) struct Tie(OwnedFd);
+pub(super) struct ParentProcess(OwnedFd);
 
-impl Tie {
+impl ParentProcess {
     /// Lets the process in front end, with exit code 0, and goes on without it.
     pub(super) fn let_go(self) {
         // From here on its end is not a hang-up.
@@ -45,7 +45,7 @@ impl Tie {
 pub(super) fn split() -> Result<Side, Failure> {
     let failed = |doing: &'static str| move |e: Errno| Failure::sys(doing, "start of the shell", e);
     let modes = Modes::save();
-    let (heard, tie) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
+    let (heard, parent) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
     let taken: SigSet = [
         Signal::SIGCHLD,
         Signal::SIGCONT,
@@ -68,9 +68,9 @@ pub(super) fn split() -> Result<Side, Failure> {
         if getppid() != front {
             return Err(Failure::sys("wait", "process in front", Errno::ESRCH));
         }
-        return Ok(Side::Shell(Tie(tie)));
+        return Ok(Side::Shell(ParentProcess(parent)));
     };
-    drop(tie);
+    drop(parent);
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     let signals = SignalFd::with_flags(&taken, flags).map_err(failed("signalfd"))?;
     let mut terminal = Terminal { before: modes, raw: None };

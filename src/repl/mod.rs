@@ -14,6 +14,7 @@
 //! The only place that names rustyline.
 
 mod client;
+mod dialogue;
 mod editor;
 mod events;
 mod front;
@@ -21,7 +22,6 @@ mod helper;
 mod history;
 mod owner;
 mod stage;
-mod talk;
 
 use std::fs::OpenOptions;
 
@@ -29,23 +29,23 @@ use nix::sys::signal::{SigSet, Signal};
 
 use crate::cli::{Guide, Names, Printer, Shell, World};
 use crate::diag::Failure;
-use crate::holder::{Door, Place};
+use crate::holder::{ControlSocket, Place};
 use crate::render;
 use crate::sys::process;
 use crate::sys::signals::{self, Signals};
 
+use dialogue::{Dialogue, KEYS};
 use editor::Editor;
-use front::{Side, Tie};
-use talk::{KEYS, Talk};
+use front::{ParentProcess, Side};
 
 /// Runs the shell; before any runtime or thread exists. The exit code.
 ///
 /// # Errors
 /// When it cannot start.
 pub fn run<W: World>(world: &W, shell: &Shell) -> Result<u8, Failure> {
-    let tie = match front::split()? {
+    let parent = match front::split()? {
         Side::Front(code) => return Ok(code),
-        Side::Shell(tie) => tie,
+        Side::Shell(parent) => parent,
     };
     // A detached shell must not keep inherited files open. They are closed now, while every open file
     // is an inherited one: the editor opens files that look alike.
@@ -59,15 +59,15 @@ pub fn run<W: World>(world: &W, shell: &Shell) -> Result<u8, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::io("start of the runtime", "", &error))?;
-    let code = runtime.block_on(start(world, shell, tie));
+    let code = runtime.block_on(start(world, shell, parent));
     // A thread that still waits for the terminal ends with the process.
     runtime.shutdown_background();
     code
 }
 
-async fn start<W: World>(world: &W, shell: &Shell, tie: Tie) -> Result<u8, Failure> {
+async fn start<W: World>(world: &W, shell: &Shell, parent: ParentProcess) -> Result<u8, Failure> {
     let signals = Signals::new()?;
-    let door = if shell.is_private() {
+    let control_socket = if shell.is_private() {
         None
     } else {
         let place = shell.place()?;
@@ -75,8 +75,8 @@ async fn start<W: World>(world: &W, shell: &Shell, tie: Tie) -> Result<u8, Failu
         if remote.answers().await? {
             return client::run(shell, &remote, &place, signals).await;
         }
-        match Door::open(&place).await {
-            Ok(door) => Some(door),
+        match ControlSocket::open(&place).await {
+            Ok(control_socket) => Some(control_socket),
             // Another holder was faster.
             Err(failure) if remote.answers().await? => {
                 let _ = failure;
@@ -85,7 +85,7 @@ async fn start<W: World>(world: &W, shell: &Shell, tie: Tie) -> Result<u8, Failu
             Err(failure) => return Err(failure),
         }
     };
-    owner::run(world, shell, door, tie, signals).await
+    owner::run(world, shell, control_socket, parent, signals).await
 }
 
 /// A socket's path, safe to print.
@@ -99,7 +99,7 @@ async fn open<'a>(
     printer: &'a Printer,
     signals: Signals,
     who: &str,
-) -> Result<Talk<'a>, Failure> {
+) -> Result<Dialogue<'a>, Failure> {
     if !shell.is_quiet() {
         let version = env!("CARGO_PKG_VERSION");
         let device = OpenOptions::new().read(true).write(true).open("/dev/vhost-net");
@@ -108,5 +108,5 @@ async fn open<'a>(
     }
     let names = Names::default();
     let editor = Editor::start(Guide::new(Names::clone(&names)), shell.has_colors())?;
-    Ok(Talk::new(editor, printer, signals, names))
+    Ok(Dialogue::new(editor, printer, signals, names))
 }

@@ -13,13 +13,13 @@ use std::time::{Duration, SystemTime};
 use nix::sys::signal::Signal;
 use tokio::sync::Notify;
 
-use super::front::Tie;
-use super::talk::{Left, Talk};
+use super::dialogue::{Dialogue, Left};
+use super::front::ParentProcess;
 use super::{open, shown};
 use crate::api::{DeleteRequest, Outcome, Reply, Request, ShowRequest, Submit};
 use crate::cli::{Shell, World};
 use crate::diag::Failure;
-use crate::holder::{self, Door, Life, Owner};
+use crate::holder::{self, ControlSocket, Life, Owner};
 use crate::sys::signals::Signals;
 use crate::units::SwIfIndex;
 
@@ -79,8 +79,8 @@ impl<C: Owner> Guests<'_, C> {
 pub(super) async fn run<W: World>(
     world: &W,
     shell: &Shell,
-    door: Option<Door>,
-    tie: Tie,
+    control_socket: Option<ControlSocket>,
+    parent: ParentProcess,
     signals: Signals,
 ) -> Result<u8, Failure> {
     let printer = shell.printer()?;
@@ -90,17 +90,17 @@ pub(super) async fn run<W: World>(
         true => "owner, private".to_owned(),
         false => format!("owner at {}", shown(&shell.place()?)),
     };
-    let mut talk = open(shell, &printer, signals, &who).await?;
-    let (served, life, enough) = (door.is_some(), Cell::new(Life::Stays), Notify::new());
+    let mut dialogue = open(shell, &printer, signals, &who).await?;
+    let (served, life, enough) = (control_socket.is_some(), Cell::new(Life::Stays), Notify::new());
     let log = |line: &str| {
         if life.get() == Life::Leaves {
             printer.log(&format!("{} {line}", humantime::format_rfc3339_millis(SystemTime::now())));
         }
     };
     let server = async {
-        match door {
-            Some(door) => {
-                holder::serve(&guests, door, None, &life, &log, enough.notified()).await;
+        match control_socket {
+            Some(control_socket) => {
+                holder::serve(&guests, control_socket, None, &life, &log, enough.notified()).await;
             }
             None => enough.notified().await,
         }
@@ -109,8 +109,8 @@ pub(super) async fn run<W: World>(
     let person = async {
         let lines = shell.lines(&control, &printer);
         let stays = loop {
-            let left = talk.on(&lines, &control).await;
-            match part(left, &guests, served, &mut talk).await {
+            let left = dialogue.on(&lines, &control).await;
+            match part(left, &guests, served, &mut dialogue).await {
                 Parting::Stay => {}
                 Parting::Leave => break false,
                 Parting::Detach => break true,
@@ -119,12 +119,12 @@ pub(super) async fn run<W: World>(
         if !stays {
             return;
         }
-        let mut signals = talk.hang_up();
+        let mut signals = dialogue.hang_up();
         if let Err(failure) = holder::into_background() {
             printer.failure("detach", &failure).await;
             return;
         }
-        tie.let_go();
+        parent.let_go();
         life.set(Life::Leaves);
         log("detached from its terminal");
         // A hang-up is told by the kernel and by the process in front, each in its own time. Without
@@ -164,7 +164,7 @@ async fn part<C: Owner>(
     left: Left,
     guests: &Guests<'_, C>,
     served: bool,
-    talk: &mut Talk<'_>,
+    dialogue: &mut Dialogue<'_>,
 ) -> Parting {
     let stake = guests.stake().await;
     match left {
@@ -173,33 +173,36 @@ async fn part<C: Owner>(
         }
         Left::Gone | Left::Signal(_) => Parting::Leave,
         Left::Detach if !served => {
-            talk.refuse("detach", "no command can reach the interfaces of a --private shell").await;
+            dialogue
+                .refuse("detach", "no command can reach the interfaces of a --private shell")
+                .await;
             Parting::Stay
         }
         Left::Detach | Left::Quit if stake.all.is_empty() => Parting::Leave,
         Left::Detach => {
-            talk.print(&format!("a holder in the background keeps {}\n", stake.all.join(", ")))
+            dialogue
+                .print(&format!("a holder in the background keeps {}\n", stake.all.join(", ")))
                 .await;
             Parting::Detach
         }
-        Left::Quit => match decide(&stake, served, talk).await {
+        Left::Quit => match decide(&stake, served, dialogue).await {
             Ok(parting) => parting,
-            Err(left) => Box::pin(part(left, guests, served, talk)).await,
+            Err(left) => Box::pin(part(left, guests, served, dialogue)).await,
         },
     }
 }
 
 /// Says what would vanish and asks what to do about it.
-async fn decide(stake: &Stake, served: bool, talk: &mut Talk<'_>) -> Result<Parting, Left> {
+async fn decide(stake: &Stake, served: bool, dialogue: &mut Dialogue<'_>) -> Result<Parting, Left> {
     let mut said = format!("will vanish with this shell: {}\n", stake.all.join(", "));
     if !stake.guests.is_empty() {
         said.push_str(&format!("made by other commands: {}\n", stake.guests.join(", ")));
     }
-    talk.print(&said).await;
+    dialogue.print(&said).await;
     let question =
         if served { "detach, quit or cancel? [cancel] " } else { "quit or cancel? [cancel] " };
     loop {
-        let answer = talk.ask(question).await?.unwrap_or_default().trim().to_lowercase();
+        let answer = dialogue.ask(question).await?.unwrap_or_default().trim().to_lowercase();
         let means = |word: &str| !answer.is_empty() && word.starts_with(&answer);
         if means("quit") || means("exit") || means("yes") {
             return Ok(Parting::Leave);

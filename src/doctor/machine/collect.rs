@@ -14,7 +14,7 @@ use super::{Facts, Knobs, Node};
 use crate::device::{MEMORY_BYTES, Memory};
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
-use crate::host::{self, HostName, Nursery, Offloads, TapSpec};
+use crate::host::{self, HostName, Offloads, StagingNamespace, TapSpec};
 use crate::sys::module::Driver;
 use crate::sys::vhost::VhostFile;
 use crate::sys::{capability, tun, vhost};
@@ -27,9 +27,9 @@ pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
     let (tun, tun_file) = open(tun::PATH);
     let (vhost, vhost_file) = open(vhost::PATH);
     let vhost_file = vhost_file.map(VhostFile::from);
-    let nursery = Nursery::new();
-    let tap = match (&tun_file, &nursery) {
-        (Some(_), Ok(nursery)) => Some(make_tap(nursery)),
+    let staging = StagingNamespace::new();
+    let tap = match (&tun_file, &staging) {
+        (Some(_), Ok(staging)) => Some(make_tap(staging)),
         _ => None,
     };
     let uid_map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
@@ -41,7 +41,7 @@ pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
         vhost_features: vhost_file.as_ref().and_then(|file| file.get_features().ok()),
         vhost_worker: vhost_file.as_ref().and_then(|file| file.get_fork_from_owner().ok()),
         vhost_driver: driver(vhost_file.is_some(), "vhost-net", "vhost_net"),
-        namespace: nursery.map(drop),
+        namespace: staging.map(drop),
         tap,
         uid: geteuid().as_raw(),
         capabilities: capability::effective(),
@@ -71,8 +71,8 @@ fn open(path: &str) -> (Node, Option<OwnedFd>) {
     }
 }
 
-/// Makes a tap with every offload in the nursery, and removes it.
-fn make_tap(nursery: &Nursery) -> Result<Offloads, Failure> {
+/// Makes a tap with every offload in the staging namespace, and removes it.
+fn make_tap(staging: &StagingNamespace) -> Result<Offloads, Failure> {
     let name = IfName::new("doctor0").map_err(|e| Failure::new(Code::Failed, "", e.0))?;
     let spec = TapSpec {
         kind: Kind::Tap,
@@ -83,7 +83,7 @@ fn make_tap(nursery: &Nursery) -> Result<Offloads, Failure> {
         owner: None,
         group: None,
     };
-    host::open(nursery, nursery.as_fd(), &spec).map(|tap| tap.offloads())
+    host::open(staging, staging.as_fd(), &spec).map(|tap| tap.offloads())
 }
 
 /// A file that opens has its driver.

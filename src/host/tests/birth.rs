@@ -17,12 +17,12 @@ fn a_device_for_the_own_namespace_is_born_in_place_and_dies_with_its_file() {
         return;
     }
     let (own, id) = namespace::own().unwrap();
-    let nursery = Nursery::new().unwrap();
+    let staging = StagingNamespace::new().unwrap();
     let called = format!("tt{}a", std::process::id());
     let spec = TapSpec { owner: Some(1234), group: Some(2345), ..exact(&called) };
-    let mut tap = open(&nursery, own.as_fd(), &spec).unwrap();
-    assert!(!tap.is_in_nursery());
-    tap.enter(&nursery, own.as_fd()).unwrap();
+    let mut tap = open(&staging, own.as_fd(), &spec).unwrap();
+    assert!(!tap.is_staged());
+    tap.enter(&staging, own.as_fd()).unwrap();
     assert!(links(&own).contains(&called));
     assert_eq!(facts(first(&tap)).unwrap().namespace, id);
     let attribute =
@@ -36,19 +36,19 @@ fn a_device_for_the_own_namespace_is_born_in_place_and_dies_with_its_file() {
 }
 
 #[test]
-fn a_device_for_another_namespace_is_born_in_the_nursery_and_moved_with_all_its_queues() {
+fn a_device_for_another_namespace_is_born_in_the_staging_namespace_and_moved_with_all_its_queues() {
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
     let spec = TapSpec { queues: 3, ..exact("eth0") };
-    let mut tap = open(&nursery, target.as_fd(), &spec).unwrap();
-    assert!(tap.is_in_nursery());
-    assert_eq!(links(&nursery), ["lo", "eth0"]);
+    let mut tap = open(&staging, target.as_fd(), &spec).unwrap();
+    assert!(tap.is_staged());
+    assert_eq!(links(&staging), ["lo", "eth0"]);
     assert_eq!(links(&target), ["lo"]);
-    tap.enter(&nursery, target.as_fd()).unwrap();
-    assert!(!tap.is_in_nursery());
-    assert_eq!(links(&nursery), ["lo"]);
+    tap.enter(&staging, target.as_fd()).unwrap();
+    assert!(!tap.is_staged());
+    assert_eq!(links(&staging), ["lo"]);
     assert_eq!(links(&target), ["lo", "eth0"]);
     assert_eq!(tap.fds().len(), 3);
     for fd in tap.fds() {
@@ -73,9 +73,9 @@ fn a_tun_has_no_mac_and_works_as_a_tap_does() {
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
     let spec = TapSpec { kind: Kind::Tun, sndbuf: i32::MAX - 1, ..exact("tun0") };
-    let tap = create(&nursery, &target, &spec);
+    let tap = create(&staging, &target, &spec);
     let seen = facts(first(&tap)).unwrap();
     assert_eq!((seen.mac, seen.name.as_str()), (None, "tun0"));
     let mac = MacAddr::local(1);
@@ -88,17 +88,17 @@ fn a_name_taken_in_the_target_is_refused_and_nothing_is_left() {
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
     add_link(&target, LinkBridge::new("web0"));
     let stranger = session(&target).link_by_name("web0").unwrap().unwrap();
-    let mut tap = open(&nursery, target.as_fd(), &exact("web0")).unwrap();
-    let failure = tap.enter(&nursery, target.as_fd()).unwrap_err();
+    let mut tap = open(&staging, target.as_fd(), &exact("web0")).unwrap();
+    let failure = tap.enter(&staging, target.as_fd()).unwrap_err();
     assert_eq!(failure.code, Code::Exists);
     assert_eq!(failure.on, "web0");
     assert!(failure.cause.contains("EEXIST") && failure.hint.is_some(), "{failure}");
-    assert!(tap.is_in_nursery());
+    assert!(tap.is_staged());
     drop(tap);
-    assert_eq!(links(&nursery), ["lo"]);
+    assert_eq!(links(&staging), ["lo"]);
     assert_eq!(links(&target), ["lo", "web0"]);
     let still = session(&target).link_by_name("web0").unwrap().unwrap();
     assert_eq!((still.index, still.kind), (stranger.index, Some("bridge".into())));
@@ -110,11 +110,11 @@ fn a_taken_name_in_place_is_refused_or_replaced_by_the_next_free_one() {
         return;
     }
     let (own, _) = namespace::own().unwrap();
-    let nursery = Nursery::new().unwrap();
-    let failure = open(&nursery, own.as_fd(), &exact("lo")).unwrap_err();
+    let staging = StagingNamespace::new().unwrap();
+    let failure = open(&staging, own.as_fd(), &exact("lo")).unwrap_err();
     assert_eq!(failure.code, Code::Exists);
     assert!(failure.doing.contains("TUNSETIFF"), "{failure}");
-    let tap = open(&nursery, own.as_fd(), &spec(HostName::FirstFree(name("lo")))).unwrap();
+    let tap = open(&staging, own.as_fd(), &spec(HostName::FirstFree(name("lo")))).unwrap();
     let number = tap.name().as_str().strip_prefix("tap").unwrap();
     assert!(number.parse::<u32>().is_ok(), "{}", tap.name());
 }
@@ -124,9 +124,9 @@ fn a_free_name_is_chosen_in_the_target_past_strangers_and_their_other_names() {
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
     let wanted = spec(HostName::FirstFree(name("tap5")));
-    let five = create(&nursery, &target, &wanted);
+    let five = create(&staging, &target, &wanted);
     assert_eq!(five.name().as_str(), "tap5", "free, so taken as it is");
     add_link(&target, LinkBridge::new("tap0"));
     add_link(&target, LinkBridge::new("other"));
@@ -134,11 +134,11 @@ fn a_free_name_is_chosen_in_the_target_past_strangers_and_their_other_names() {
     let other = there.link_by_name("other").unwrap().unwrap();
     let second_name = there.handle.link().property_add(other.index).alt_ifname(&["tap1"]);
     there.ask("add altname", second_name.execute()).unwrap();
-    let next = create(&nursery, &target, &wanted);
+    let next = create(&staging, &target, &wanted);
     assert_eq!(next.name().as_str(), "tap2");
     assert_eq!(facts(first(&next)).unwrap().name, "tap2");
     assert_eq!(links(&target), ["lo", "tap5", "tap0", "other", "tap2"]);
-    assert_eq!(links(&nursery), ["lo"]);
+    assert_eq!(links(&staging), ["lo"]);
 }
 
 #[test]
@@ -146,12 +146,12 @@ fn two_devices_of_one_name_are_born_for_two_namespaces_at_once() {
     if !live() {
         return;
     }
-    let nursery = Nursery::new().unwrap();
+    let staging = StagingNamespace::new().unwrap();
     let targets: Vec<OwnedFd> = (0..4).map(|_| new_namespace()).collect();
     let taps: Vec<Tap> = thread::scope(|scope| {
         let started: Vec<_> = targets
             .iter()
-            .map(|target| scope.spawn(|| create(&nursery, target, &exact("eth0"))))
+            .map(|target| scope.spawn(|| create(&staging, target, &exact("eth0"))))
             .collect();
         started.into_iter().map(|thread| thread.join().unwrap()).collect()
     });

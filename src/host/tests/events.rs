@@ -5,13 +5,13 @@ use crate::host::facts::{Absent, facts, is_gone};
 use crate::host::watch::{Watch, WatchEvent, nsid_of};
 
 /// Runs `test` with a watch.
-pub(super) fn with_watch(nursery: &Nursery, test: impl AsyncFnOnce(&mut Watch)) {
+pub(super) fn with_watch(staging: &StagingNamespace, test: impl AsyncFnOnce(&mut Watch)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { test(&mut Watch::new(nursery).unwrap()).await });
+    runtime.block_on(async { test(&mut Watch::new(staging).unwrap()).await });
 }
 
-pub(super) fn number(nursery: &Nursery, namespace: &OwnedFd) -> i32 {
-    nsid_of(nursery, namespace.as_fd()).unwrap()
+pub(super) fn number(staging: &StagingNamespace, namespace: &OwnedFd) -> i32 {
+    nsid_of(staging, namespace.as_fd()).unwrap()
 }
 
 pub(super) async fn hear(watch: &mut Watch, wanted: WatchEvent) {
@@ -30,12 +30,13 @@ fn the_watch_hears_rename_up_down_address_and_move_in_the_target() {
     if !live() {
         return;
     }
-    let (nursery, target, elsewhere) = (Nursery::new().unwrap(), new_namespace(), new_namespace());
-    let numbers = [number(&nursery, &target), number(&nursery, &elsewhere)];
-    with_watch(&nursery, async |watch| {
+    let (staging, target, elsewhere) =
+        (StagingNamespace::new().unwrap(), new_namespace(), new_namespace());
+    let numbers = [number(&staging, &target), number(&staging, &elsewhere)];
+    with_watch(&staging, async |watch| {
         let nsid = Some(numbers[0]);
         let mut made = None;
-        meanwhile(|| made = Some(create(&nursery, &target, &exact("tap0")))).await;
+        meanwhile(|| made = Some(create(&staging, &target, &exact("tap0")))).await;
         let tap = made.unwrap();
         let ifindex = tap.ifindex();
         hear(watch, WatchEvent::Link { nsid, ifindex }).await;
@@ -75,13 +76,13 @@ fn the_watch_hears_the_holders_own_namespace() {
     if !live() {
         return;
     }
-    let nursery = Nursery::new().unwrap();
+    let staging = StagingNamespace::new().unwrap();
     let (own, _) = namespace::own().unwrap();
-    let nsid = number(&nursery, &own);
-    with_watch(&nursery, async |watch| {
+    let nsid = number(&staging, &own);
+    with_watch(&staging, async |watch| {
         let mut made = None;
         let called = format!("tt{}b", std::process::id());
-        meanwhile(|| made = Some(open(&nursery, own.as_fd(), &exact(&called)).unwrap())).await;
+        meanwhile(|| made = Some(open(&staging, own.as_fd(), &exact(&called)).unwrap())).await;
         let ifindex = made.as_ref().unwrap().ifindex();
         hear(watch, WatchEvent::Link { nsid: Some(nsid), ifindex }).await;
     });
@@ -92,19 +93,19 @@ fn a_namespace_is_freed_with_its_last_outside_reference_though_tap_watch_and_num
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
-    let nsid = number(&nursery, &target);
-    with_watch(&nursery, async |watch| {
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let nsid = number(&staging, &target);
+    with_watch(&staging, async |watch| {
         let mut made = None;
         meanwhile(|| {
-            let tap = create(&nursery, &target, &TapSpec { queues: 2, ..exact("tap0") });
+            let tap = create(&staging, &target, &TapSpec { queues: 2, ..exact("tap0") });
             session(&target).add_address(tap.ifindex(), "10.9.0.1/24".parse().unwrap()).unwrap();
             facts(first(&tap)).unwrap();
             made = Some(tap);
         })
         .await;
         let tap = made.unwrap();
-        meanwhile(|| assert_eq!(number(&nursery, &target), nsid, "the number stays")).await;
+        meanwhile(|| assert_eq!(number(&staging, &target), nsid, "the number stays")).await;
         drop(target);
         hear(watch, WatchEvent::NamespaceGone { nsid }).await;
         eventually("the tap knows", || is_gone(first(&tap)).unwrap());
@@ -117,9 +118,9 @@ fn a_full_socket_is_reported_as_an_overrun() {
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
-    let nsid = number(&nursery, &target);
-    with_watch(&nursery, async |watch| {
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let nsid = number(&staging, &target);
+    with_watch(&staging, async |watch| {
         watch.shrink();
         meanwhile(|| {
             let there = session(&target);

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rtnetlink::LinkMessageBuilder;
 
 use super::namespace::{self, in_namespace};
-use super::nursery::Nursery;
 use super::session::Session;
+use super::staging::StagingNamespace;
 use super::tap::{HostName, Tap, TapSpec, open};
 use crate::sys;
 use crate::units::{IfName, Kind};
@@ -67,9 +67,9 @@ fn exact(text: &str) -> TapSpec {
     spec(HostName::Exact(name(text)))
 }
 
-fn create(nursery: &Nursery, target: &OwnedFd, spec: &TapSpec) -> Tap {
-    let mut tap = open(nursery, target.as_fd(), spec).unwrap();
-    tap.enter(nursery, target.as_fd()).unwrap();
+fn create(staging: &StagingNamespace, target: &OwnedFd, spec: &TapSpec) -> Tap {
+    let mut tap = open(staging, target.as_fd(), spec).unwrap();
+    tap.enter(staging, target.as_fd()).unwrap();
     tap
 }
 

@@ -24,7 +24,7 @@ fn a_session_on_a_runtime_thread_is_refused_instead_of_blocking_it() {
 #[test]
 fn what_is_made_on_a_host_thread_can_be_handed_to_another() {
     fn handed<T: Send>() {}
-    handed::<Nursery>();
+    handed::<StagingNamespace>();
     handed::<Tap>();
     handed::<Session>();
     handed::<crate::host::watch::Watch>();
@@ -109,29 +109,29 @@ fn inner_failing_calls() {
     if !inside() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
     add_link(&target, LinkBridge::new("web0"));
-    let tap = create(&nursery, &target, &exact("tap0"));
+    let tap = create(&staging, &target, &exact("tap0"));
     let null = fs::File::open("/dev/null").unwrap();
     let plan: [(&str, &dyn Fn() -> bool); 9] = [
         ("name taken there", &|| {
-            let mut tap = open(&nursery, target.as_fd(), &exact("web0")).unwrap();
-            tap.enter(&nursery, target.as_fd()).is_err()
+            let mut tap = open(&staging, target.as_fd(), &exact("web0")).unwrap();
+            tap.enter(&staging, target.as_fd()).is_err()
         }),
         ("name taken in place", &|| {
-            open(&nursery, namespace::own().unwrap().0.as_fd(), &exact("lo")).is_err()
+            open(&staging, namespace::own().unwrap().0.as_fd(), &exact("lo")).is_err()
         }),
         ("no queues", &|| {
-            open(&nursery, target.as_fd(), &TapSpec { queues: 0, ..exact("t") }).is_err()
+            open(&staging, target.as_fd(), &TapSpec { queues: 0, ..exact("t") }).is_err()
         }),
         ("a sndbuf that fails after the device is born", &|| {
-            open(&nursery, target.as_fd(), &TapSpec { sndbuf: -1, queues: 3, ..exact("t") })
+            open(&staging, target.as_fd(), &TapSpec { sndbuf: -1, queues: 3, ..exact("t") })
                 .is_err()
         }),
         ("no namespace", &|| Session::open(null.as_fd(), "x").is_err()),
         ("moved into no namespace", &|| {
-            let mut tap = open(&nursery, target.as_fd(), &exact("tap9")).unwrap();
-            tap.enter(&nursery, null.as_fd()).is_err()
+            let mut tap = open(&staging, target.as_fd(), &exact("tap9")).unwrap();
+            tap.enter(&staging, null.as_fd()).is_err()
         }),
         ("no bridge", &|| session(&target).set_master(tap.ifindex(), &name("br0")).is_err()),
         ("no link", &|| session(&target).set_up(4711, true).is_err()),
@@ -143,11 +143,11 @@ fn inner_failing_calls() {
         assert_eq!(files(), before, "{what}");
         // A joined thread leaves the table a moment after the join.
         eventually(what, || threads() == threads_before);
-        assert_eq!(links(&nursery), ["lo"], "{what}");
+        assert_eq!(links(&staging), ["lo"], "{what}");
         assert_eq!(links(&target), ["lo", "web0", "tap0"], "{what}");
     }
     facts(first(&tap)).unwrap();
-    nsid_of(&nursery, target.as_fd()).unwrap();
+    nsid_of(&staging, target.as_fd()).unwrap();
     assert_eq!(files(), before, "successes close what they opened too");
 }
 
@@ -176,7 +176,7 @@ fn inner_unprivileged() {
         assert_eq!(failure.code, Code::NotPermitted, "{failure}");
         assert!(failure.hint.as_ref().unwrap().contains("unshare -Urn"), "{failure}");
     };
-    check(Nursery::new().unwrap_err());
+    check(StagingNamespace::new().unwrap_err());
     let (own, _) = namespace::own().unwrap();
     check(Session::open(own.as_fd(), "tap0").unwrap_err());
 }
@@ -195,21 +195,21 @@ fn inner_rootless() {
     if !inside() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
-    let tap = create(&nursery, &target, &TapSpec { gso: true, ..exact("tap0") });
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let tap = create(&staging, &target, &TapSpec { gso: true, ..exact("tap0") });
     let there = session(&target);
     there.add_address(tap.ifindex(), "10.9.0.1/24".parse().unwrap()).unwrap();
     there.set_up(tap.ifindex(), true).unwrap();
     assert!(facts(first(&tap)).unwrap().up);
     drop(there);
-    let nsid = number(&nursery, &target);
-    with_watch(&nursery, async |watch| {
+    let nsid = number(&staging, &target);
+    with_watch(&staging, async |watch| {
         drop(target);
         hear(watch, WatchEvent::NamespaceGone { nsid }).await;
     });
     let (own, _) = namespace::own().unwrap();
-    let in_place = open(&nursery, own.as_fd(), &exact("tap0")).unwrap();
-    assert!(!in_place.is_in_nursery());
+    let in_place = open(&staging, own.as_fd(), &exact("tap0")).unwrap();
+    assert!(!in_place.is_staged());
 }
 
 #[test]
@@ -228,8 +228,8 @@ fn inner_no_tun() {
     if !inside() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
-    let failure = open(&nursery, target.as_fd(), &exact("tap0")).unwrap_err();
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let failure = open(&staging, target.as_fd(), &exact("tap0")).unwrap_err();
     assert_eq!((failure.code, failure.doing.as_str()), (Code::NoBackend, "open /dev/net/tun"));
     assert!(failure.hint.as_ref().unwrap().contains("modprobe tun"), "{failure}");
 }

@@ -16,12 +16,12 @@ fn a_bridge_must_exist_in_the_namespace_and_be_one() {
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
-    let tap = create(&nursery, &target, &exact("tap0"));
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let tap = create(&staging, &target, &exact("tap0"));
     let there = session(&target);
     let failure = there.set_master(tap.ifindex(), &name("br7")).unwrap_err();
     assert_eq!((failure.code, failure.on.as_str()), (Code::NotFound, "host-bridge br7"));
-    let other = create(&nursery, &target, &exact("br7"));
+    let other = create(&staging, &target, &exact("br7"));
     assert_eq!(other.name().as_str(), "br7");
     let failure = there.set_master(tap.ifindex(), &name("br7")).unwrap_err();
     assert_eq!(failure.code, Code::Usage);
@@ -37,8 +37,9 @@ fn a_request_follows_the_device_and_spares_a_stranger_with_its_name() {
     if !live() {
         return;
     }
-    let (nursery, target, elsewhere) = (Nursery::new().unwrap(), new_namespace(), new_namespace());
-    let tap = create(&nursery, &target, &exact("tap0"));
+    let (staging, target, elsewhere) =
+        (StagingNamespace::new().unwrap(), new_namespace(), new_namespace());
+    let tap = create(&staging, &target, &exact("tap0"));
     session(&target).set_netns(tap.ifindex(), elsewhere.as_fd()).unwrap();
     add_link(&target, LinkBridge::new("tap0"));
     let mtu = Mtu::new(1400).unwrap();
@@ -56,8 +57,8 @@ fn several_addresses_of_both_families_are_set_and_not_tentative_and_none_twice()
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
-    let tap = create(&nursery, &target, &exact("tap0"));
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let tap = create(&staging, &target, &exact("tap0"));
     let there = session(&target);
     let all = ["10.9.0.1/24", "10.9.0.2/24", "192.0.2.1/32", "2001:db8::1/64", "fd00::1/128"];
     for address in all {
@@ -82,9 +83,9 @@ fn a_default_route_goes_through_our_device_and_never_replaces_another() {
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
     let (a, b) =
-        (create(&nursery, &target, &exact("tap0")), create(&nursery, &target, &exact("tap1")));
+        (create(&staging, &target, &exact("tap0")), create(&staging, &target, &exact("tap1")));
     let there = session(&target);
     let gateways: [IpAddr; 2] = ["10.9.0.254".parse().unwrap(), "2001:db8::fe".parse().unwrap()];
     for (tap, v4, v6) in [(&a, "10.9.0.1/24", "2001:db8::1/64"), (&b, "10.8.0.1/24", "fd08::1/64")]
@@ -132,8 +133,8 @@ fn an_existing_default_route_of_a_larger_metric_is_not_outbid() {
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
-    let tap = create(&nursery, &target, &exact("tap0"));
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let tap = create(&staging, &target, &exact("tap0"));
     let there = session(&target);
     there.add_address(tap.ifindex(), "10.9.0.1/24".parse().unwrap()).unwrap();
     there.set_up(tap.ifindex(), true).unwrap();
@@ -152,8 +153,8 @@ fn mac_mtu_and_queue_length_are_what_was_set_and_the_kernel_explains_what_it_ref
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
-    let tap = create(&nursery, &target, &exact("tap0"));
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let tap = create(&staging, &target, &exact("tap0"));
     let there = session(&target);
     let mac: MacAddr = "02:fe:00:00:00:07".parse().unwrap();
     there.set_mac(tap.ifindex(), mac).unwrap();
@@ -179,8 +180,9 @@ fn facts_follow_a_device_that_strangers_rename_and_move_and_end_when_they_delete
     if !live() {
         return;
     }
-    let (nursery, target, elsewhere) = (Nursery::new().unwrap(), new_namespace(), new_namespace());
-    let tap = create(&nursery, &target, &exact("tap0"));
+    let (staging, target, elsewhere) =
+        (StagingNamespace::new().unwrap(), new_namespace(), new_namespace());
+    let tap = create(&staging, &target, &exact("tap0"));
     let known = namespace::identity(target.as_fd()).unwrap();
     let told = |name: &str| difference(first(&tap), name, known);
     assert_eq!(told("tap0"), Difference::None);
@@ -208,9 +210,9 @@ fn gso_goes_on_and_off_on_every_queue() {
     if !live() {
         return;
     }
-    let (nursery, target) = (Nursery::new().unwrap(), new_namespace());
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
     let spec = TapSpec { queues: 2, gso: true, ..exact("tap0") };
-    let tap = create(&nursery, &target, &spec);
+    let tap = create(&staging, &target, &spec);
     assert!(tap.offloads().contains(Offloads::TSO));
     // The kernel shows what it may send as features of the device.
     let large = || {

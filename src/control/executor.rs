@@ -1,4 +1,4 @@
-//! Work on interfaces side by side, that of one interface in order.
+//! Runs jobs of different interfaces concurrently, and the jobs of one interface in order.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -9,25 +9,25 @@ use tokio::task::JoinSet;
 
 use crate::units::SwIfIndex;
 
-/// Jobs under way and those that wait for them.
+/// Running jobs, and the jobs that wait for them.
 ///
-/// One interface has one job under way at a time; the next begins when it has ended. A job that
-/// waits already is not added again, so what waits is bounded by the kinds of jobs there are.
-/// Dropping this ends what is under way.
-pub(super) struct Desk<J, R> {
+/// Each interface has one running job at a time; the next begins when it has ended. A job that
+/// waits already is not added again, so the number of waiting jobs is bounded by their kinds.
+/// Dropping the executor ends the running jobs.
+pub(super) struct KeyedExecutor<J, R> {
     waiting: BTreeMap<SwIfIndex, VecDeque<J>>,
     running: JoinSet<SwIfIndex>,
     places: Arc<Semaphore>,
     run: R,
 }
 
-impl<J, F, R> Desk<J, R>
+impl<J, F, R> KeyedExecutor<J, R>
 where
     J: PartialEq + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
     R: Fn(SwIfIndex, J) -> F,
 {
-    /// A desk at which `run` does the jobs, at most `most` at a time.
+    /// An executor on which `run` does the jobs, at most `most` at a time.
     pub(super) fn new(most: usize, run: R) -> Self {
         let places = Arc::new(Semaphore::new(most));
         Self { waiting: BTreeMap::new(), running: JoinSet::new(), places, run }
@@ -48,20 +48,20 @@ where
     fn start(&mut self, index: SwIfIndex, job: J) {
         let (places, work) = (Arc::clone(&self.places), (self.run)(index, job));
         self.running.spawn(async move {
-            // Nobody closes it.
+            // The semaphore is never closed.
             let _place = places.acquire().await;
             work.await;
             index
         });
     }
 
-    /// Waits until a job has ended, and begins the next of that interface; for ever while there is
-    /// none under way. Dropping the future loses nothing.
+    /// Waits until a job has ended, and begins the next of that interface; waits for ever while no
+    /// job runs. Dropping the future loses nothing.
     pub(super) async fn advance(&mut self) {
         let Some(ended) = self.running.join_next().await else {
             return std::future::pending().await;
         };
-        // A job neither panics nor is cancelled while the desk lives.
+        // A job neither panics nor is cancelled while the executor lives.
         let Ok(index) = ended else { return };
         match self.waiting.get_mut(&index).and_then(VecDeque::pop_front) {
             Some(job) => self.start(index, job),
@@ -89,7 +89,7 @@ mod tests {
 
     type Shared = Arc<Mutex<Gates>>;
 
-    fn desk(most: usize) -> (Shared, Desk<u32, impl Fn(SwIfIndex, u32) -> BoxedJob>) {
+    fn executor(most: usize) -> (Shared, KeyedExecutor<u32, impl Fn(SwIfIndex, u32) -> BoxedJob>) {
         let shared = Shared::default();
         let theirs = Arc::clone(&shared);
         let run = move |index: SwIfIndex, job: u32| -> BoxedJob {
@@ -104,7 +104,7 @@ mod tests {
                 opened.await.unwrap();
             })
         };
-        (shared, Desk::new(most, run))
+        (shared, KeyedExecutor::new(most, run))
     }
 
     type BoxedJob = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -126,39 +126,39 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_hangs_delays_its_own_interface_only_and_what_waits_keeps_its_order() {
-        let (shared, mut desk) = desk(8);
+        let (shared, mut executor) = executor(8);
         for job in [1, 2, 3, 2, 3] {
-            desk.give(SwIfIndex(1), job);
+            executor.give(SwIfIndex(1), job);
         }
-        desk.give(SwIfIndex(2), 1);
-        desk.give(SwIfIndex(2), 2);
+        executor.give(SwIfIndex(2), 1);
+        executor.give(SwIfIndex(2), 2);
         settle().await;
         assert_eq!(begun(&shared), [(1, 1), (2, 1)]);
         open(&shared, 2, 1);
-        desk.advance().await;
+        executor.advance().await;
         settle().await;
         assert_eq!(begun(&shared), [(1, 1), (2, 1), (2, 2)]);
         for job in [1, 2, 3] {
             open(&shared, 1, job);
-            desk.advance().await;
+            executor.advance().await;
             settle().await;
         }
         assert_eq!(begun(&shared)[3..], [(1, 2), (1, 3)]);
         open(&shared, 2, 2);
-        desk.advance().await;
-        assert!(desk.waiting.is_empty());
+        executor.advance().await;
+        assert!(executor.waiting.is_empty());
     }
 
     #[tokio::test]
     async fn no_more_jobs_run_at_a_time_than_there_are_places() {
-        let (shared, mut desk) = desk(2);
+        let (shared, mut executor) = executor(2);
         for index in 1..=3 {
-            desk.give(SwIfIndex(index), 1);
+            executor.give(SwIfIndex(index), 1);
         }
         settle().await;
         assert_eq!(begun(&shared), [(1, 1), (2, 1)]);
         open(&shared, 1, 1);
-        desk.advance().await;
+        executor.advance().await;
         settle().await;
         assert_eq!(begun(&shared), [(1, 1), (2, 1), (3, 1)]);
     }

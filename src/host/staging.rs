@@ -1,11 +1,11 @@
-//! The private namespace in which devices for other namespaces are born.
+//! The private namespace in which devices for other namespaces are made.
 //!
 //! # Theory of operation
-//! A tun file holds the namespace it was opened in for life, so a device for another namespace is
-//! born here and moved there: then nothing of ours keeps that namespace. Everyone who gives birth
-//! has the place to himself (a berth) until his device has left or died, since two
-//! devices for different namespaces may have one name. The namespace lives as long as this value
-//! and the tun files opened in it; nobody else can reach it, and nothing runs in it.
+//! A tun file keeps the namespace alive in which it was opened. So a device for another namespace is
+//! made here and then moved: no file of ours keeps the target namespace alive. Two devices for
+//! different namespaces may have the same name, so only one create at a time may have a device here:
+//! it holds a [`StagingLock`] until its device was moved or removed. The namespace lives as long as
+//! this value and the tun files opened in it. No other process can reach it, and nothing runs in it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::namespace::{self, NamespaceId};
 use crate::diag::{Code, Failure};
 
-/// Longest wait for the place. A birth with its move takes some 16 ms.
+/// Longest wait for the lock. Making and moving a device takes some 16 ms.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
@@ -25,19 +25,19 @@ struct Place {
 
 /// The namespace.
 #[derive(Debug)]
-pub struct Nursery {
+pub struct StagingNamespace {
     fd: OwnedFd,
     id: NamespaceId,
     place: Arc<Place>,
 }
 
-impl AsFd for Nursery {
+impl AsFd for StagingNamespace {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-impl Nursery {
+impl StagingNamespace {
     /// Makes it.
     ///
     /// # Errors
@@ -52,8 +52,8 @@ impl Nursery {
         self.id
     }
 
-    /// Waits for the place and takes it.
-    pub(super) fn berth(&self) -> Result<Berth, Failure> {
+    /// Waits for the lock and takes it.
+    pub(super) fn lock(&self) -> Result<StagingLock, Failure> {
         let taken = self.place.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut taken, late) = self
             .place
@@ -69,15 +69,15 @@ impl Nursery {
         }
         *taken = true;
         drop(taken);
-        Ok(Berth(Arc::clone(&self.place)))
+        Ok(StagingLock(Arc::clone(&self.place)))
     }
 }
 
-/// The right to give birth in the nursery, given back by dropping it.
+/// The right to have a device in the staging namespace, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Berth(Arc<Place>);
+pub(super) struct StagingLock(Arc<Place>);
 
-impl Drop for Berth {
+impl Drop for StagingLock {
     fn drop(&mut self) {
         *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.0.free.notify_one();

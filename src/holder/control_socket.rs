@@ -13,14 +13,14 @@ use crate::sys::socket;
 
 /// A socket that clients connect to.
 #[derive(Debug)]
-pub struct Door {
+pub struct ControlSocket {
     listener: Rc<UnixListener>,
     /// Where it stands, and which file it is there; none for a socket that the starter of this
     /// process made and keeps.
     stands: Option<(Place, (u64, u64))>,
 }
 
-impl Door {
+impl ControlSocket {
     /// Binds the socket. A stale one is replaced, a live one never.
     ///
     /// # Errors
@@ -44,8 +44,8 @@ impl Door {
         Rc::clone(&self.listener)
     }
 
-    /// Removes the socket's file, under the lock. Connections that were not accepted are closed when
-    /// the last listener is dropped.
+    /// Removes the socket's file, under the lock. Connections that were not accepted are closed
+    /// when the last listener is dropped.
     ///
     /// # Errors
     /// When the file cannot be removed. No process listens on it even so.

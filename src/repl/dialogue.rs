@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::editor::{Editor, MORE, PROMPT, Said};
+use super::editor::{Editor, EditorEvent, MORE, PROMPT};
 use super::events::{Cause, Events};
 use crate::api::{Reply, Request, ShowRequest, Submit};
 use crate::cli::{Ended, Lines, Names, Printer, Seen, Word};
@@ -36,7 +36,7 @@ pub(super) enum Left {
 }
 
 /// The dialogue on a terminal.
-pub(super) struct Talk<'a> {
+pub(super) struct Dialogue<'a> {
     editor: Editor,
     printer: &'a Printer,
     signals: Signals,
@@ -45,7 +45,7 @@ pub(super) struct Talk<'a> {
     names: Names,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> Dialogue<'a> {
     pub(super) fn new(
         editor: Editor,
         printer: &'a Printer,
@@ -80,10 +80,13 @@ impl<'a> Talk<'a> {
     /// Asks; none where there is no answer.
     pub(super) async fn ask(&mut self, question: &str) -> Result<Option<String>, Left> {
         self.editor.ask(question.to_owned());
-        match self.said().await? {
-            Said::Line(line) | Said::Pasted(line) => Ok(Some(line)),
-            Said::End | Said::Garbled | Said::Interrupted | Said::History(_) => Ok(None),
-            Said::Gone => Err(Left::Gone),
+        match self.next_event().await? {
+            EditorEvent::Line(line) | EditorEvent::Pasted(line) => Ok(Some(line)),
+            EditorEvent::End
+            | EditorEvent::Garbled
+            | EditorEvent::Interrupted
+            | EditorEvent::History(_) => Ok(None),
+            EditorEvent::Gone => Err(Left::Gone),
         }
     }
 
@@ -103,7 +106,7 @@ impl<'a> Talk<'a> {
     }
 
     /// What the editor says next; a signal that ends a process comes first.
-    async fn said(&mut self) -> Result<Said, Left> {
+    async fn next_event(&mut self) -> Result<EditorEvent, Left> {
         loop {
             tokio::select! {
                 biased;
@@ -113,7 +116,7 @@ impl<'a> Talk<'a> {
                     Ok(signal) => return Err(Left::Signal(signal)),
                     Err(_) => return Err(Left::Gone),
                 },
-                said = self.editor.said() => return Ok(said),
+                said = self.editor.next_event() => return Ok(said),
             }
         }
     }
@@ -131,26 +134,26 @@ impl<'a> Talk<'a> {
             let line = loop {
                 // A request that was begun is carried to its end, so only the pause is cut short.
                 tokio::select! {
-                    said = self.said() => break said?,
+                    said = self.next_event() => break said?,
                     () = tokio::time::sleep(LOOK) => {}
                 }
                 self.look(answers, Cause::Others).await;
             };
             let line = match line {
-                Said::Line(line) => line,
-                Said::Pasted(line) => {
+                EditorEvent::Line(line) => line,
+                EditorEvent::Pasted(line) => {
                     let before = if whole.is_empty() { PROMPT } else { MORE };
                     self.print(&format!("{before}{}\n", render::escape(&line))).await;
                     line
                 }
-                Said::Garbled => {
+                EditorEvent::Garbled => {
                     self.refuse("", "the line is not UTF-8").await;
                     return Ok(None);
                 }
-                Said::Interrupted | Said::History(_) => return Ok(None),
-                Said::End if whole.is_empty() => return Err(Left::Quit),
-                Said::End => return Ok(Some((whole, None))),
-                Said::Gone => return Err(Left::Gone),
+                EditorEvent::Interrupted | EditorEvent::History(_) => return Ok(None),
+                EditorEvent::End if whole.is_empty() => return Err(Left::Quit),
+                EditorEvent::End => return Ok(Some((whole, None))),
+                EditorEvent::Gone => return Err(Left::Gone),
             };
             whole.push_str(&line);
             // An even number of them at the end are escaped ones.
@@ -220,7 +223,7 @@ impl<'a> Talk<'a> {
 
     async fn history(&mut self, last: Option<usize>) {
         self.editor.history(last);
-        let Ok(Said::History(typed)) = self.said().await else { return };
+        let Ok(EditorEvent::History(typed)) = self.next_event().await else { return };
         let mut text = String::new();
         for (number, line) in typed {
             // Writing to a string never fails.
