@@ -5,6 +5,7 @@
 mod ring_oracle {
     pub mod bench;
     pub mod hostile;
+    pub mod hostile_driver;
     pub mod model;
     pub mod our_device;
     pub mod our_driver;

@@ -13,6 +13,7 @@ use taptool::units::Kind;
 
 use super::tap::{Tap, leave};
 
+/// Cases, unless PROPTEST_CASES says another number.
 const CASES: u32 = 20_000;
 
 /// A frame that is what it seems, its transport header's offset, and whether that is TCP.
@@ -53,7 +54,7 @@ struct Case {
     frame: Vec<u8>,
 }
 
-fn cases(kind: Kind) -> impl Strategy<Value = Case> {
+fn arbitrary(kind: Kind) -> impl Strategy<Value = Case> {
     let shape =
         (any::<bool>(), any::<bool>(), 0usize..3, select(vec![0usize, 1, 30, 1400, 9000, 65_000]));
     let types = prop::option::weighted(
@@ -144,10 +145,12 @@ pub fn run(kind: Kind) {
         let device = Tap::new(kind, "probe0");
         let kernel = Kernel::running(device.has_uso);
         let tally = Tally::default();
-        let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+        let told = std::env::var_os("PROPTEST_CASES").is_some();
+        let cases = if told { Config::default().cases } else { CASES };
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
         let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         TestRunner::new_with_rng(config, rng)
-            .run(&cases(kind), |case| {
+            .run(&arbitrary(kind), |case| {
                 let head = &case.frame[..case.frame.len().min(HEAD_BYTES)];
                 let len = u32::try_from(case.frame.len()).unwrap();
                 let ours = check(kind, &case.hdr, len, head);
@@ -175,7 +178,7 @@ pub fn run(kind: Kind) {
         eprintln!("{kind}: {tally:?}");
         // The comparison means something only where all answers came.
         for cell in [&tally.both_accept, &tally.both_refuse, &tally.gso_accepted] {
-            assert!(cell.get() > CASES / 100, "{tally:?}");
+            assert!(cell.get() > cases / 100, "{tally:?}");
         }
     })
     .join()

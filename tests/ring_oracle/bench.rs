@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::ProptestConfig;
 use taptool::ring::{
     AtomicArray, DriverRing, MemoryMap, RingLayout, Segment, ShadowLayout, Writer,
 };
@@ -21,6 +22,13 @@ pub struct Bench {
     pub shadow: ShadowLayout,
     pub driver: DriverRing,
     pub event_idx: bool,
+}
+
+/// So many cases, unless PROPTEST_CASES says another number.
+pub fn cases(usual: u32) -> ProptestConfig {
+    let told = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: if told { config.cases } else { usual }, ..config }
 }
 
 /// Memory of `bytes`.

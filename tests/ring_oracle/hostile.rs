@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use proptest::prelude::*;
 use taptool::ring::{DriverRing, Writer};
 
-use super::bench::{Bench, Random};
+use super::bench::{Bench, Random, cases};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -124,7 +124,7 @@ fn run(writer: Writer, event_idx: bool, indirect: bool, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn a_hostile_device_never_gets_a_token_back_twice_nor_one_that_was_not_posted(

@@ -8,7 +8,7 @@ use taptool::ring::{
     AtomicArray, DeviceRing, DeviceSegment, DriverRing, MAX_SEGMENTS, Segment, Writer,
 };
 
-use super::bench::{Bench, Random};
+use super::bench::{Bench, Random, cases};
 
 const NONE: DeviceSegment = DeviceSegment { addr: 0, len: 0, writable: false };
 
@@ -236,7 +236,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn any_interleaving_of_both_sides_moves_every_chain_once_in_order_and_notifies_exactly(
