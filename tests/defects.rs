@@ -116,7 +116,7 @@ const DEFECTS: &[Row] = &[
         Test("tests/live/fate.rs::neither_an_idle_interface_nor_one_that_is_host_gone_takes_processor_time"),
         Test("src/control/registry.rs::numbers_are_never_used_again"),
         Test("tests/live/fate.rs::a_namespace_deleted_under_traffic_is_freed_at_once_and_its_tap_is_host_gone"),
-        Test("src/engine/tests/pace.rs::a_poller_with_nothing_to_do_spends_no_time_on_a_core"),
+        Test("src/engine/tests/sleep.rs::a_poller_with_nothing_to_do_spends_no_time_on_a_core"),
     ]),
     ("B21", "a file is closed twice, which closes a stranger's", &[
         Test("src/host/tests/process.rs::failing_calls_leave_no_file_and_no_thread"),
@@ -197,7 +197,7 @@ const DEFECTS: &[Row] = &[
     ("B37", "a notification is lost between publishing and looking", &[
         Test("src/ring/tests/race.rs::no_notification_is_lost_when_two_sides_race_to_sleep"),
         Test("src/ring/notify.rs::an_event_is_passed_exactly_when_it_lies_between_old_and_new_also_across_the_wrap"),
-        Test("src/engine/tests/pace.rs::a_frame_alone_on_its_way_round_both_kinds_of_device_is_never_slept_through"),
+        Test("src/engine/tests/sleep.rs::a_frame_alone_on_its_way_round_both_kinds_of_device_is_never_slept_through"),
     ]),
     ("B38", "a receive ring without buffers never starts", &[
         Test("tests/live/create.rs::a_new_interface_has_buffers_posted_before_its_first_frame"),

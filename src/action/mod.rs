@@ -1,4 +1,4 @@
-//! What an interface does with the frames it received, one at a time.
+//! Actions: what an interface does with each received frame.
 //!
 //! # Theory of operation
 //! The poller that owns a receive queue calls [`Action::visit`] for every frame, with its own
@@ -24,8 +24,8 @@ use crate::units::Kind;
 
 /// The bytes of one received frame, the virtio header not included.
 ///
-/// They may change while they are read, where the sender shares the memory: what was read once
-/// is to be decided on, not read again.
+/// If the sender shares the memory, the bytes may change at any time: an action decides about the
+/// bytes that it has read and does not read them again.
 pub trait FrameBytes {
     /// Length of the frame.
     fn len(&self) -> usize;
@@ -52,7 +52,7 @@ impl FrameBytes for [u8] {
     }
 }
 
-/// What becomes of a frame.
+/// The decision about a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It ends here.

@@ -1,4 +1,4 @@
-//! The action of an interface that was given nothing to do.
+//! The default action: frames end here.
 
 use super::Verdict;
 

@@ -2,10 +2,10 @@
 
 use super::Verdict;
 
-/// Names a peer interface to whoever carries out the verdict; actions only hand it on.
+/// Names a peer interface to the poller that carries out the verdict; actions only pass it on.
 ///
 /// A slot is used again after its interface is deleted, with another generation: a key that has
-/// outlived its interface is then recognised instead of meaning a stranger.
+/// outlived its interface is recognised and does not name another interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerKey {
     /// Place in the table of queues.

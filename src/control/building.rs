@@ -1,4 +1,4 @@
-//! An interface under construction: what each step of a create does and takes back.
+//! An interface under construction: what each step of a create does, and its undo.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl Building {
         }
     }
 
-    /// Takes one step back, also one that failed half-way. Returns what could not be undone.
+    /// Undoes one step, also one that failed half-way. Returns what could not be undone.
     pub(super) async fn undo(&mut self, step: &Step) -> Vec<Failure> {
         match step {
             Step::Reserve => {
@@ -179,7 +179,7 @@ impl Building {
                     }
                 }
             }
-            // The device takes these with it.
+            // These end with the device.
             Step::EnterNamespace
             | Step::HostMac
             | Step::HostMtu(_)
@@ -372,10 +372,10 @@ impl Building {
         for key in [rx_key, tx_key] {
             failures.extend(engine.stop(POLLER, key, StopReason::Retired).await.err());
         }
-        // The device stops before its buffers are anybody else's.
+        // The device stops before its buffers are reused.
         failures.extend(self.stop_backend().await);
         for key in [rx_key, tx_key] {
-            // Placing failed half-way where it is not there.
+            // It is missing if placing failed half-way.
             let _ = engine.empty(POLLER, key).await;
         }
         failures.extend(engine.take_rx(POLLER, rx_key).await.err());
@@ -386,7 +386,7 @@ impl Building {
         failures
     }
 
-    /// Stops the backend, which waits for its worker. Stopped before is fine.
+    /// Stops the backend, which waits for its worker. A second stop does nothing.
     async fn stop_backend(&mut self) -> Vec<Failure> {
         let Some(mut backend) = self.backend.take() else { return Vec::new() };
         let stopped = thread::finish("stop", move || {

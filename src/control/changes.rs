@@ -86,7 +86,7 @@ pub(super) async fn xconnect(
     Ok(Outcome { reply, notices })
 }
 
-/// A tap's frames mean nothing to a tun.
+/// Refuses a wire between a tap and a tun: their frames differ.
 fn same_kind(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Result<(), Failure> {
     let registry = shared.registry();
     let (a, b) = (registry.get(a).ok_or_else(vanished)?, registry.get(b).ok_or_else(vanished)?);
@@ -96,8 +96,8 @@ fn same_kind(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Result<(), Failure>
     Err(Failure::usage(b.name.as_str(), format!("a {} cannot be the peer of a {}", b.kind, a.kind)))
 }
 
-/// Interfaces besides `a` and `b` that send to one of them: what a wire between the two leaves
-/// one-way.
+/// Interfaces besides `a` and `b` that send to one of them. A wire between `a` and `b` leaves their
+/// cross-connects one-way.
 fn senders(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Vec<String> {
     let registry = shared.registry();
     let name = |index| registry.get(index).map(|i| i.name.clone());
@@ -127,7 +127,7 @@ async fn connect(
     apply_action(shared, resources, from).await
 }
 
-/// Tells the pollers the action that an interface's settings mean now.
+/// Sends the pollers the action that follows from an interface's settings.
 async fn apply_action(
     shared: &Arc<Shared>,
     resources: &Resources,

@@ -69,7 +69,7 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
     Ok(Outcome { reply: Reply::Created(Box::new(shown)), notices })
 }
 
-/// Who has no right to something may still ask what would be done with it: said, and no failure.
+/// A dry run without the needed rights is no failure: the note says what would not be permitted.
 fn excuse(notices: &mut Vec<String>, checked: Result<(), Failure>) -> Result<(), Failure> {
     match checked {
         Err(failure) if failure.code == Code::NotPermitted => {
@@ -117,7 +117,7 @@ async fn preflight(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<(), Failure>
     .await?
 }
 
-/// Turns a plan to the embedded backend.
+/// Changes a plan to the userspace backend.
 fn fall_back(plan: &mut Plan, failure: &Failure) {
     let reason = format!("{}: {}", failure.doing, failure.cause);
     plan.backend = BackendKind::Userspace;

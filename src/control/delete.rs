@@ -1,11 +1,13 @@
-//! `delete`: off the data path at once, out of the machine when the kernel lets go.
+//! `delete`: takes interfaces off the data path at once, and answers when the kernel has freed
+//! them.
 //!
 //! # Theory of operation
-//! First every interface leaves the data path: others stop sending to it, its queues stop, and it is
-//! shown as `deleting`. Then its backend stops, its rings are emptied, which sends home what lay in
-//! them, its queues leave their poller and its device is closed, several interfaces side by side.
-//! What could not be undone is in the reply, and what was lost in the log. Its own buffers that lie
-//! in rings of others come home later; the memory under them is freed then.
+//! First every interface leaves the data path: others stop sending to it, its queues stop, and it
+//! is shown as `deleting`. Then its backend stops, its rings are emptied, which returns the buffers
+//! of other interfaces, its queues are removed from their poller, and its device is closed. Several
+//! interfaces are deleted concurrently. The reply lists the steps that could not be undone, and the
+//! log the lost frames. Buffers of its own that are in the rings of others return later; their
+//! memory is freed then.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use crate::diag::{Code, Failure};
 use crate::engine::{QueueKey, StopReason};
 use crate::units::{IfName, PollerIndex, SwIfIndex};
 
-/// Interfaces that are torn down side by side: closing waits for the kernel, not for a core.
+/// Interfaces that are deleted concurrently: closing waits for the kernel, not for a core.
 const SIDE_BY_SIDE: usize = 8;
 
 pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Result<Reply, Failure> {
@@ -102,7 +104,7 @@ async fn take_off(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex)
 
 impl Torn {
     async fn finish(mut self, shared: &Arc<Shared>, resources: &Resources) -> Deleted {
-        // Whoever uses its files is done with them first.
+        // Every other user of its files ends first.
         let files = shared.registry().get(self.index).map(|i| Arc::clone(&i.files));
         let _held = match files {
             Some(files) => Some(files.lock_owned().await),
@@ -171,14 +173,14 @@ impl Torn {
     }
 }
 
-/// Closes tap files: with the last of them the kernel removes the device. Returns what somebody
-/// else still holds, which nobody should.
+/// Closes tap files: with the last of them the kernel removes the device. Returns an
+/// error if one is still in use elsewhere, which is a bug.
 fn close(taps: Vec<Arc<OwnedFd>>) -> Option<Failure> {
     let left = taps.into_iter().filter_map(|tap| Arc::try_unwrap(tap).err()).count();
     (left > 0).then(|| Failure::new(Code::Failed, "tap file", "still in use; this is a bug"))
 }
 
-/// Frees what an interface that is gone had in the engine and in memory.
+/// Frees what a deleted interface had in the engine and in memory.
 async fn forget(
     shared: &Arc<Shared>,
     resources: &Resources,

@@ -8,11 +8,11 @@ use crate::diag::{Code, Failure};
 use crate::host::namespace::{self, NamespaceId};
 use crate::host::{self, Absent, HostFacts, StagingNamespace};
 
-/// How often a device that is moved while it is looked at is looked for.
+/// How often a lookup is repeated if the device moves meanwhile.
 const CHASES: u32 = 8;
 
-/// A namespace in the creator's words, and the one that they meant then. The words may come to mean
-/// another, or nothing.
+/// A namespace as `create` named it, and its id at that time. Later the name may stand for another
+/// namespace, or for none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Label {
     pub(super) words: String,
@@ -29,7 +29,7 @@ impl Label {
     }
 }
 
-/// What a look found.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(super) struct HostSide {
     pub(super) facts: HostFacts,

@@ -1,4 +1,4 @@
-//! One interface as control knows it.
+//! The state that control keeps of an interface.
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
@@ -16,7 +16,7 @@ use crate::engine::QueueKey;
 use crate::host::{HostFacts, Offloads};
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, PollerIndex, RingSize, SwIfIndex};
 
-/// A queue: where it is, and what was cleared.
+/// A queue: its place, and the baselines of `clear`.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
     pub(super) key: QueueKey,
@@ -24,17 +24,17 @@ pub(super) struct Queue {
     pub(super) memory: Arc<QueueMemory>,
     pub(super) size: RingSize,
     pub(super) notify_fds: (i32, i32),
-    /// What `clear interfaces` left behind.
+    /// The baseline of `clear interfaces`.
     pub(super) baseline: QueueSnapshot,
-    /// What `clear errors` left behind.
+    /// The baseline of `clear errors`.
     pub(super) errors_baseline: QueueSnapshot,
     /// What was read last.
     pub(super) seen: RefCell<QueueSnapshot>,
 }
 
 impl Queue {
-    /// Everything counted since the queue was made; what was read before where the poller is in the
-    /// middle of publishing and does not come to its end.
+    /// The counters since the queue was made. If the poller stops in the middle of publishing, the
+    /// values read before.
     pub(super) fn snapshot(&self) -> QueueSnapshot {
         let now = QueueSnapshot::try_read(self.memory.id().direction, &self.memory.counters());
         if let Some(now) = now {
@@ -71,8 +71,8 @@ pub(super) struct Interface {
     pub(super) pool: PoolSlot,
     /// Kept until the backend has stopped, whatever becomes of the poller.
     pub(super) _buffers: Arc<Pool>,
-    /// Held by whoever uses its files, or stops or closes them: nobody closes what is in use, and
-    /// whoever closes is the last.
+    /// Held by every task that uses, stops or closes its files, so that no file in use is closed
+    /// and the task that closes them is the last.
     pub(super) files: Arc<Mutex<()>>,
     pub(super) records: [usize; 2],
     pub(super) rx: Vec<Queue>,
@@ -83,10 +83,10 @@ pub(super) struct Interface {
     pub(super) host_ns: Option<String>,
     /// The host side when it was last looked at.
     pub(super) host: HostFacts,
-    /// The last look at it failed; what is known is older.
+    /// The last lookup failed; the known facts are older.
     pub(super) unseen: bool,
-    /// Not looked at since it is in the registry: events between its create's look and that moment
-    /// met nobody.
+    /// Not looked up since it was entered in the registry: events between the lookup of its create
+    /// and that moment were not seen.
     pub(super) fresh: bool,
     /// Number of its namespace in the staging namespace, for events.
     pub(super) nsid: Option<i32>,
@@ -109,7 +109,7 @@ impl Interface {
     }
 }
 
-/// What becomes of frames that go to no peer: with addresses they are answered.
+/// The action without a peer: respond if there are addresses, else sink.
 pub(super) fn local_action(mac: Option<MacAddr>, addresses: &[IpNet]) -> Action {
     if addresses.is_empty() {
         Action::Sink

@@ -1,4 +1,4 @@
-//! What happened to interfaces, the last of it.
+//! The last events of interfaces.
 
 use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use crate::units::IfName;
 /// Events that are kept, as many as VPP keeps.
 const ROWS: usize = 512;
 
-/// The last events, oldest first, and those who hear of new ones.
+/// The last events, oldest first, and the channel for new ones.
 #[derive(Debug)]
 pub(super) struct Log {
     rows: VecDeque<LogRow>,
@@ -33,7 +33,7 @@ impl Log {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let row = LogRow { time_ms, level, name: name.clone(), text: text.into() };
-        // Nobody may listen.
+        // There may be no receiver.
         let _ = self.listeners.send(row.clone());
         self.rows.push_back(row);
     }
@@ -43,7 +43,7 @@ impl Log {
         self.rows.iter().cloned().collect()
     }
 
-    /// Events from now on. Who falls 512 of them behind misses some.
+    /// Events from now on. A receiver that falls 512 events behind misses some.
     pub(super) fn listen(&self) -> broadcast::Receiver<LogRow> {
         self.listeners.subscribe()
     }

@@ -1,4 +1,4 @@
-//! What commands mean: the registry of interfaces, and the verbs that change it.
+//! The registry of interfaces, and the verbs that change it.
 //!
 //! # Theory of operation
 //! [`Control`] lives on one tokio `current_thread` runtime. [`Control::submit`] carries out one
@@ -56,7 +56,7 @@ pub struct Options {
     pub buffers: Option<BufferClass>,
     /// Lets every create fail after this many steps, and undo them: how the undo is tested.
     pub fail_after_steps: Option<usize>,
-    /// Hears nothing of what happens to host sides: how looking without events is tested.
+    /// Receives no events of host sides, so that lookups without events can be tested.
     pub deaf: bool,
 }
 

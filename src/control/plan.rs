@@ -1,4 +1,4 @@
-//! A create request, checked: everything that can be known before the first step.
+//! A checked create request: all that is known before the first step.
 
 use std::net::IpAddr;
 
@@ -47,7 +47,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Checks a request against itself and against what exists. `backend` is settled later.
+    /// Checks a request against itself and against what exists. `backend` is chosen later.
     ///
     /// # Errors
     /// Exit code 2: options that exclude each other; 4: a name or id that is taken.
@@ -135,7 +135,7 @@ impl Plan {
         Subject { on: self.name.to_string(), ip: namespace.tool("ip") }
     }
 
-    /// Settles name and id anew: another create may have taken them since the plan was made.
+    /// Chooses name and id again: another create may have taken them since the plan was made.
     ///
     /// # Errors
     /// Exit code 4, when one that was asked for is taken.

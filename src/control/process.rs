@@ -1,4 +1,4 @@
-//! `show runtime` and `show threads`: what the process is made of and spends its time on.
+//! `show runtime` and `show threads`: pollers, threads, and how they spend their time.
 
 use std::fs;
 use std::path::Path;
@@ -13,18 +13,18 @@ use crate::units::{PollerIndex, QueueIndex};
 
 /// Every poller with its queues.
 pub(super) fn pollers(resources: &Resources, registry: &Registry) -> Vec<PollerRow> {
-    let row = |(poller, _, pace): (PollerIndex, i32, engine::Pace)| PollerRow {
+    let row = |(poller, _, statistics): (PollerIndex, i32, engine::PollerStatistics)| PollerRow {
         poller,
         thread: engine::thread_name(poller),
-        loops: pace.loops,
-        visits: pace.visits,
-        sleeps: pace.sleeps,
-        busy_ns: pace.busy_ns,
-        spin_ns: pace.spin_ns,
-        asleep_ns: pace.asleep_ns,
+        loops: statistics.loops,
+        visits: statistics.visits,
+        sleeps: statistics.sleeps,
+        busy_ns: statistics.busy_ns,
+        spin_ns: statistics.spin_ns,
+        asleep_ns: statistics.asleep_ns,
         nodes: registry.all().flat_map(|i| nodes(i, poller)).collect(),
     };
-    resources.engine.paces().into_iter().map(row).collect()
+    resources.engine.statistics().into_iter().map(row).collect()
 }
 
 fn nodes(interface: &Interface, poller: PollerIndex) -> Vec<NodeRow> {
@@ -54,7 +54,7 @@ fn nodes(interface: &Interface, poller: PollerIndex) -> Vec<NodeRow> {
 
 /// Linux ids of the pollers' threads, in order.
 pub(super) fn poller_threads(resources: &Resources) -> Vec<i32> {
-    resources.engine.paces().into_iter().map(|(_, tid, _)| tid).collect()
+    resources.engine.statistics().into_iter().map(|(_, tid, _)| tid).collect()
 }
 
 /// The threads of the process: control, pollers, helpers. Those that end with their work are left
@@ -63,7 +63,7 @@ pub(super) fn threads(control: i32, pollers: &[i32]) -> Vec<ThreadRow> {
     let mut found: Vec<(u32, ThreadRow)> = Vec::new();
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     for task in tasks {
-        // One that has ended meanwhile is none.
+        // A thread that has ended meanwhile is left out.
         let Some(mut row) = thread(&task.path()) else { continue };
         let place = pollers.iter().position(|tid| *tid == row.lwp);
         let (order, role) = match place {

@@ -1,4 +1,4 @@
-//! Names, ids and numbers: which interfaces exist, and which are about to.
+//! Names, ids and numbers of the interfaces that exist or are being created.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub(super) struct Registry {
     ids: BTreeSet<(bool, InterfaceId)>,
     records: BTreeSet<usize>,
     last_index: u32,
-    /// What the next reply should tell people.
+    /// Notes for the next reply.
     pub(super) notices: Vec<String>,
     /// What happened.
     pub(super) log: Log,
@@ -95,7 +95,7 @@ impl Registry {
             .hint(format!("there are {} {kind}s; delete some", InterfaceId::COUNT)))
     }
 
-    /// Takes name and id out of what is free.
+    /// Reserves name and id.
     pub(super) fn reserve(&mut self, kind: Kind, name: IfName, id: InterfaceId) -> Reservation {
         self.last_index += 1;
         self.names.insert(name.clone());
@@ -120,7 +120,7 @@ impl Registry {
         Ok(at)
     }
 
-    /// Gives a record back.
+    /// Frees a record.
     pub(super) fn release_record(&mut self, at: usize) {
         self.records.remove(&at);
     }
@@ -143,7 +143,7 @@ impl Registry {
         Some(interface)
     }
 
-    /// The number of the interface that a command means.
+    /// The number of the interface that a command names.
     ///
     /// # Errors
     /// Exit code 3: there is none, or it is being deleted.
@@ -158,7 +158,7 @@ impl Registry {
         }
     }
 
-    /// The refusal of an interface that is not there, with the one that was probably meant.
+    /// The refusal of an unknown interface, with the name that was probably meant.
     pub(super) fn no_such(&self, which: &InterfaceRef) -> Failure {
         let failure = Failure::new(Code::NotFound, which.to_string(), "no such interface");
         let InterfaceRef::Name(name) = which else { return failure };

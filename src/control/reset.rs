@@ -1,11 +1,11 @@
-//! A broken queue: its interface is stopped whole, and started again when it is set up.
+//! A broken queue: all queues of its interface stop, and start again when the interface is set up.
 //!
 //! # Theory of operation
-//! VIRTIO knows no reset of one queue that both backends could do, so with a broken queue all of
-//! its interface stop. [`halt`] stops the backend and empties the rings: frames of others that lay
-//! in them are lost with a reason and their buffers go home, so no peer waits for them. What it
-//! shows is why. [`revive`] shows the backend the rings anew and lets the queues run. Who calls
-//! either holds the interface's files.
+//! Neither backend can reset a single queue, so a broken queue stops all queues of its interface.
+//! [`halt`] stops the backend and empties the rings. Frames of other interfaces in them are lost
+//! with a reason, and their buffers return, so no peer waits for them. `show` keeps the cause.
+//! [`revive`] gives the backend the rings again and lets the queues run. The caller of either holds
+//! the interface's files.
 
 use std::sync::Arc;
 
@@ -142,7 +142,7 @@ pub(super) async fn revive(
             queue.notify_fds = fds;
         }
     }
-    // Last first: who receives may send at once.
+    // Transmit queues first: a receive queue may send as soon as it runs.
     for ((poller, key), device) in places.into_iter().zip(devices).rev() {
         resources.engine.revive(poller, key, device).await?;
     }

@@ -1,4 +1,4 @@
-//! `show` and `clear`: an interface as replies have it.
+//! `show` and `clear`: makes the replies from the registry.
 
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ fn state(interface: &Interface) -> State {
     }
 }
 
-/// One interface, whole.
+/// One interface in full.
 pub(super) fn interface(
     registry: &Registry,
     interface: &Interface,

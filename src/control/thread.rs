@@ -1,4 +1,4 @@
-//! Host threads: for what blocks or changes namespace. Each ends with its work.
+//! Host threads, for work that blocks or changes namespace. Each ends with its work.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +21,7 @@ pub(super) async fn run<T: Send + 'static>(
     std::thread::Builder::new()
         .name(format!("{PREFIX}{what}"))
         .spawn(move || {
-            // Whoever asked has stopped waiting: the process ends.
+            // The requester has stopped waiting: the process ends.
             let _ = done.send(work());
         })
         .map_err(|e| Failure::io("start a thread", what, &e))?;

@@ -1,4 +1,4 @@
-//! Keeps what control knows about host sides and queues current.
+//! Keeps the registry's facts about host sides and queues current.
 //!
 //! # Theory of operation
 //! One background task. It hears the kernel's link, address and namespace events, what pollers
@@ -9,7 +9,7 @@
 //! name is now. Where the tap file says that the device is gone, the interface becomes `host-gone`:
 //! its backend is stopped, what lay in its transmit ring is lost with that reason, and its
 //! configuration stays until it is deleted. The tick is for what no event tells: with vhost-net
-//! nobody waits on the tap file, the end of a namespace sends no event about its links, and a look
+//! no thread waits on the tap file, the end of a namespace sends no event about its links, and a look
 //! may have failed. It asks each tap file for the device's name and namespace, and has those looked
 //! up that differ from what is known, or whose last look failed; where events cannot be heard at
 //! all, every one.
@@ -155,13 +155,13 @@ fn living(shared: &Shared, which: impl Fn(&Interface) -> bool) -> Vec<SwIfIndex>
     registry.all().filter(wanted).map(|i| i.sw_if_index).collect()
 }
 
-/// The right to use an interface's files; none if it is not there any more.
+/// The right to use an interface's files; none if the interface is gone.
 async fn hold_files(shared: &Shared, index: SwIfIndex) -> Option<OwnedMutexGuard<()>> {
     let files = Arc::clone(&shared.registry().get(index)?.files);
     Some(files.lock_owned().await)
 }
 
-/// Looks a host side up again.
+/// Looks up a host side again.
 async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
     let (taps, label) = match shared.registry().get(index) {
@@ -217,7 +217,7 @@ fn news(before: &HostFacts, now: &HostFacts, namespace: Option<&str>) -> Vec<(Le
     }
     match (before.up, now.up) {
         (true, false) => news.push((Level::Warn, "host side set down".to_owned())),
-        // All is well again.
+        // The lookup works again.
         (false, true) => news.push((Level::Notice, "host side set up".to_owned())),
         _ => {}
     }
@@ -278,7 +278,7 @@ async fn unnoticed(shared: Arc<Shared>, all: bool) -> Vec<(SwIfIndex, Job)> {
     let found = thread::run("look", move || {
         let ask = |Asked { index, tap, files, name, namespace, look }: Asked| {
             // Who has the files now finds out by itself. One at a time: asking may wait for the
-            // kernel's rtnl lock, and nobody else's interface waits with it.
+            // kernel's rtnl lock, and no other interface waits with it.
             let files = files.try_lock().ok()?;
             let tap = tap.upgrade()?;
             let difference = host::difference(tap.as_fd(), &name, namespace);
@@ -338,7 +338,7 @@ async fn host_is_gone(
         registry.log.add(Level::Error, &name, "host side is gone");
         taken
     };
-    // First nobody posts any more, then the device stops, then its ring is emptied.
+    // First the poller stops posting, then the device stops, then its ring is emptied.
     for (poller, key) in &queues {
         let _ = resources.engine.stop(*poller, *key, StopReason::HostSuspect).await;
     }
@@ -367,7 +367,7 @@ async fn resume(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex) {
     }
 }
 
-/// The device is there but gave the queue up.
+/// The device exists, but the queue is broken.
 async fn break_queue(
     shared: &Arc<Shared>,
     resources: &Resources,

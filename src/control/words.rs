@@ -1,4 +1,4 @@
-//! The command line that makes an interface again.
+//! The words of `create` that make an interface again.
 
 use super::plan::Plan;
 use crate::api::BackendChoice;

@@ -1,4 +1,4 @@
-//! What happens in one visit of a queue.
+//! One visit of a queue.
 
 use super::Event;
 use super::poller::{Poller, take_slot};
@@ -32,7 +32,8 @@ impl Poller {
         }
         queue.common.ring.disarm();
         let mut ready = match queue.common.ring.look() {
-            // Buffers that came home since the last visit are posted even if nothing was received.
+            // Buffers that were returned since the last visit are posted even if nothing was
+            // received.
             Ok(0) => {
                 let posted = queue.refill();
                 let unreadable = served.unreadable > 0;
@@ -130,7 +131,8 @@ impl Poller {
         self.dispatch(to, frame, originated).inspect_err(|_| queue.pool.settle(&frame))
     }
 
-    /// Offers a frame to a transmit queue of ours. What the queue does not take is released.
+    /// Offers a frame to a transmit queue of this poller. A frame that the queue refuses is
+    /// released.
     pub(super) fn offer(&mut self, to: QueueKey, frame: Frame, originated: bool) {
         let Some(mut queue) = take_slot(&mut self.tx, to) else {
             self.release(&frame);
@@ -149,7 +151,7 @@ impl Poller {
         if posted == Err(DropReason::NoFreeTxSlots) && !queue.stuck {
             // Show the device what it has, take back what it used, and try once more; if that was
             // nothing, not again before the next burst.
-            queue.stuck = !self.turn(&mut queue);
+            queue.stuck = !self.run_device(&mut queue);
             posted = post(&mut queue, self.pool(frame.pool));
         }
         let counters = &mut queue.common.counters;
@@ -181,7 +183,7 @@ impl Poller {
         queue.dirty = false;
         queue.stuck = false;
         queue.common.counters.add(Counter::Bursts, 1);
-        self.turn(&mut queue);
+        self.run_device(&mut queue);
         queue.publish_counters();
         let waits = queue.common.ring.in_flight() > 0 && !queue.common.ready;
         self.tx[key.slot as usize] = Some(queue);
@@ -190,9 +192,9 @@ impl Poller {
         }
     }
 
-    /// Lets the device work and takes back what it used; `true` if anything changed. Counts, and
-    /// does not publish: the burst may not be over.
-    pub(super) fn turn(&mut self, queue: &mut TxQueue) -> bool {
+    /// Runs the device and takes back the chains that it used; `true` if anything changed. Counts,
+    /// but does not publish the counters: the burst may not be over.
+    pub(super) fn run_device(&mut self, queue: &mut TxQueue) -> bool {
         if queue.common.stopped.is_some() {
             return false;
         }
@@ -216,7 +218,8 @@ impl Poller {
         moved
     }
 
-    /// The host side is gone: what lies in the queue's ring is lost. The backend has been stopped.
+    /// The host side is gone: the frames in the queue's ring are lost. The backend has been
+    /// stopped.
     pub(super) fn lose_all(&mut self, key: QueueKey) {
         if let Some(mut queue) = take_slot(&mut self.rx, key) {
             queue.abandon(DropReason::HostGone);

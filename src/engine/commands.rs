@@ -1,4 +1,4 @@
-//! What control asks of a poller, carried out between two rounds.
+//! Commands from control to a poller, carried out between two loops.
 
 use super::handoff::SLOTS;
 use super::inbox::Command;
@@ -9,10 +9,10 @@ use crate::ring::BrokenReason;
 
 impl Poller {
     pub(super) fn obey(&mut self) {
-        for (command, done) in self.network.inboxes[usize::from(self.id.0)].take() {
+        for (command, done) in self.mesh.inboxes[usize::from(self.id.0)].take() {
             self.carry_out(command);
             if let Some(done) = done {
-                // Whoever asked has stopped waiting.
+                // The requester has stopped waiting.
                 let _ = done.send(());
             }
         }
@@ -25,7 +25,8 @@ impl Poller {
                 self.forget_lender(slot);
                 if owner != self.id {
                     self.foreign += pool.lendable() as usize;
-                    self.homeless.reserve(self.foreign.saturating_sub(self.homeless.len()));
+                    self.pending_returns
+                        .reserve(self.foreign.saturating_sub(self.pending_returns.len()));
                 }
                 put(&mut self.pools, slot, Lender { pool, owner, retired: false });
             }
@@ -63,7 +64,8 @@ impl Poller {
                 let _ = answer.send(queue);
             }
             Command::TakeTx(key, answer) => {
-                // Nobody offers it frames any more; those on their way already are counted as its.
+                // No poller offers it frames from here on. Frames already in a handoff ring still
+                // count as its own.
                 self.exchange(SLOTS);
                 let queue = take_slot(&mut self.tx, key).map(|mut queue| {
                     self.queues -= 1;

@@ -1,5 +1,5 @@
-//! A ring from one poller to another: frames for a queue that the other owns, and buffers on their
-//! way home.
+//! A ring from one poller to another. It carries frames for a queue of the other poller, and lent
+//! frames that return to their pool.
 //!
 //! # Theory of operation
 //! One writer, one reader, no locks and no unsafe: the messages are words. The writer publishes
@@ -15,7 +15,7 @@ use crate::device::Frame;
 pub(super) const SLOTS: usize = 1024;
 const WORDS: usize = 3;
 
-/// What one poller tells another.
+/// A message from one poller to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Message {
     /// Offer this frame to a transmit queue.
@@ -24,7 +24,7 @@ pub(super) enum Message {
         to: PeerKey,
         /// The frame; its buffers are lent.
         frame: Frame,
-        /// It was made here, not received.
+        /// An action made it; it was not received.
         originated: bool,
     },
     /// A lent frame of one of your pools comes back.

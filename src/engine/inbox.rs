@@ -1,4 +1,4 @@
-//! How others reach a poller: commands, and a bell for when it sleeps.
+//! Commands for a poller, and an eventfd (the bell) that wakes it when it sleeps.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -21,7 +21,7 @@ pub(super) struct Route {
     pub(super) poller: PollerIndex,
 }
 
-/// What control asks of a poller. Each is answered when it is done.
+/// A command from control to a poller. Each is answered when it is done.
 #[derive(Debug)]
 pub(super) enum Command {
     AddPool(Arc<Pool>, PollerIndex),
@@ -40,18 +40,18 @@ pub(super) enum Command {
     Resume(QueueKey),
     Empty(QueueKey, oneshot::Sender<bool>),
     Revive(QueueKey, Box<dyn QueueDevice>, oneshot::Sender<bool>),
-    /// Nothing: it is answered when all before it is done.
+    /// Does nothing: it is answered when all commands before it are done.
     CatchUp,
     Shutdown,
 }
 
-/// Commands, and who waits for each.
+/// Commands, each with the channel that hears when it is done.
 type Commands = Vec<(Command, Option<oneshot::Sender<()>>)>;
 
 /// One poller's inbox.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    /// None once the poller has ended: what is sent then is dropped, and whoever waits hears it.
+    /// None once the poller has ended: commands are then dropped, and their senders hear it.
     commands: Mutex<Option<Commands>>,
     waiting: AtomicBool,
     sleeping: AtomicBool,
@@ -72,7 +72,7 @@ impl Inbox {
         self.bell.as_fd()
     }
 
-    /// Leaves a command; `done` hears when it was carried out.
+    /// Adds a command; `done` hears when it was carried out.
     pub(super) fn send(&self, command: Command, done: Option<oneshot::Sender<()>>) {
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(list) = commands.as_mut() else { return };
@@ -87,18 +87,18 @@ impl Inbox {
         *self.commands.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Wakes the poller if it sleeps. Call it after what it should see was stored.
+    /// Wakes the poller if it sleeps. Call it after storing what the poller should see.
     pub(super) fn ring(&self) {
         // Pairs with the fence in `fall_asleep`: either we see it sleeping, or it sees our work.
         fence(Ordering::SeqCst);
         // Only the first to see it asleep wakes it; a burst for a sleeper is one system call.
         if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed) {
-            // EAGAIN means that the bell rings already.
+            // EAGAIN: the eventfd is already signalled.
             let _ = self.bell.write(1);
         }
     }
 
-    /// The poller says that it is about to sleep. It then looks at everything once more.
+    /// Announces that the poller is about to sleep. The poller then checks for work once more.
     pub(super) fn fall_asleep(&self) {
         self.sleeping.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -113,8 +113,8 @@ impl Inbox {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// What was left there; nothing while somebody is leaving more, whom the poller does not wait
-    /// for: it looks again in its next round.
+    /// Takes the commands; none while another thread is adding one, because the poller does not
+    /// wait for the lock: it looks again in its next loop.
     pub(super) fn take(&self) -> Commands {
         let mut commands = match self.commands.try_lock() {
             Ok(commands) => commands,

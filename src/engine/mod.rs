@@ -1,24 +1,24 @@
 //! The data plane: poller threads, and the handle through which control places queues on them.
 //!
 //! # Theory of operation
-//! Control builds queues and gives them to a poller; from then on the poller alone touches their
-//! rings. Every change (an action, admin state, taking a queue away) is a command that the poller
-//! carries out between two rounds and acknowledges, so a change that was acknowledged holds for
-//! every later frame, and quiescing one interface stops no other. What pollers find out (a broken
-//! queue, a host side that may be gone) they tell on one event channel.
+//! Control builds queues and gives them to a poller. From then on only the poller touches their
+//! rings. Every change (an action, admin state, the removal of a queue) is a command that the
+//! poller carries out between two loops and acknowledges. So an acknowledged change holds for every
+//! later frame, and quiescing one interface stops no other. Pollers report a broken queue, or a
+//! host side that may be gone, on one event channel.
 //!
-//! A transmit queue is known to all pollers by a *route*. A frame for a queue of another poller
-//! crosses a handoff ring; its buffers come home the same way. Buffers of an interface that was
-//! deleted live until the last of them is home.
+//! All pollers know each transmit queue by a *route*. A frame for a queue of another poller goes
+//! through a handoff ring, and its buffers return the same way. The pool of a deleted interface
+//! lives until the last lent buffer has returned.
 
 mod burst;
 mod commands;
 mod handoff;
 mod inbox;
-mod pace;
 mod poller;
 mod queue;
 mod reset;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
@@ -38,12 +38,12 @@ use crate::units::{PollerIndex, SwIfIndex};
 
 use handoff::Handoff;
 use inbox::{Command, Inbox, Route};
-use pace::PaceCells;
-use poller::{Network, Poller};
+use poller::{Mesh, Poller};
+use statistics::StatisticsCells;
 
 pub use crate::ring::BrokenReason;
-pub use pace::Pace;
 pub use queue::{RxParts, RxQueue, StopReason, TxParts, TxQueue};
+pub use statistics::PollerStatistics;
 
 /// Names a queue to the engine. A slot is used again with another generation.
 pub type QueueKey = PeerKey;
@@ -63,7 +63,7 @@ pub fn thread_name(poller: PollerIndex) -> String {
     format!("poller-{poller}")
 }
 
-/// What pollers find out.
+/// A report from a poller.
 #[derive(Debug)]
 pub enum Event {
     /// A queue was stopped because the device broke a rule.
@@ -87,7 +87,7 @@ pub enum Event {
         /// The interface.
         interface: SwIfIndex,
     },
-    /// All buffers of a deleted interface's pool are home; drop it to free them.
+    /// All buffers of a deleted interface's pool have returned; drop the pool to free them.
     PoolHome(Arc<Pool>),
 }
 
@@ -102,7 +102,7 @@ struct Slots {
 /// The running pollers. Dropping it stops them.
 #[derive(Debug)]
 pub struct Engine {
-    network: Arc<Network>,
+    mesh: Arc<Mesh>,
     threads: Vec<JoinHandle<()>>,
     slots: Mutex<Slots>,
 }
@@ -125,14 +125,14 @@ impl Engine {
         let failed = |what: &'static str| move |e| Failure::sys(what, "poller", e);
         let inboxes: Result<Vec<_>, _> = (0..n).map(|_| Inbox::new()).collect();
         let handoffs = (0..usize::from(n) * usize::from(n)).map(|_| Handoff::new()).collect();
-        let paces = (0..n).map(|_| PaceCells::new()).collect();
+        let statistics = (0..n).map(|_| StatisticsCells::new()).collect();
         let inboxes = inboxes.map_err(failed("eventfd"))?;
-        let network = Arc::new(Network { inboxes, handoffs, paces });
+        let mesh = Arc::new(Mesh { inboxes, handoffs, statistics });
         let (events, receiver) = unbounded_channel();
         let mut engine =
-            Self { network: Arc::clone(&network), threads: Vec::new(), slots: Mutex::default() };
+            Self { mesh: Arc::clone(&mesh), threads: Vec::new(), slots: Mutex::default() };
         for i in 0..n {
-            let poller = Poller::new(PollerIndex(i), Arc::clone(&network), events.clone())
+            let poller = Poller::new(PollerIndex(i), Arc::clone(&mesh), events.clone())
                 .map_err(failed("epoll"))?;
             let thread = std::thread::Builder::new()
                 .name(thread_name(PollerIndex(i)))
@@ -148,9 +148,9 @@ impl Engine {
         u16::try_from(self.threads.len()).unwrap_or(u16::MAX)
     }
 
-    /// What every poller spent its time on, and the Linux id of its thread.
-    pub fn paces(&self) -> Vec<(PollerIndex, i32, Pace)> {
-        let all = (0..).map(PollerIndex).zip(&self.network.paces);
+    /// The statistics of every poller, and the Linux id of its thread.
+    pub fn statistics(&self) -> Vec<(PollerIndex, i32, PollerStatistics)> {
+        let all = (0..).map(PollerIndex).zip(&self.mesh.statistics);
         all.map(|(i, cells)| (i, cells.tid.load(Ordering::Relaxed), cells.read())).collect()
     }
 
@@ -168,7 +168,7 @@ impl Engine {
     }
 
     fn inbox(&self, poller: PollerIndex) -> Result<&Inbox, Failure> {
-        self.network.inboxes.get(usize::from(poller.0)).ok_or_else(gone)
+        self.mesh.inboxes.get(usize::from(poller.0)).ok_or_else(gone)
     }
 
     /// A free key for a queue.
@@ -253,7 +253,7 @@ impl Engine {
         self.ask(poller, Command::AddRx(queue)).await
     }
 
-    /// Takes a receive queue, which was emptied, off its poller.
+    /// Removes an emptied receive queue from its poller.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -267,7 +267,7 @@ impl Engine {
         queue.await.map_err(|_| gone())
     }
 
-    /// Takes a transmit queue, which was emptied, off its poller: nobody offers it a frame any more.
+    /// Removes an emptied transmit queue from its poller. No frame is offered to it afterwards.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -282,8 +282,8 @@ impl Engine {
         queue.await.map_err(|_| gone())
     }
 
-    /// Waits until a poller has ended the round that it is in, and so published what it has told
-    /// of.
+    /// Waits until a poller has ended its current loop, and so has published the counters behind
+    /// its reports.
     ///
     /// # Errors
     /// When the poller has ended.
@@ -291,7 +291,7 @@ impl Engine {
         self.ask(poller, Command::CatchUp).await
     }
 
-    /// Lets the pollers forget a pool; [`Event::PoolHome`] comes when nothing of it is lent.
+    /// Retires a pool; [`Event::PoolHome`] comes when none of its buffers is lent.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -299,7 +299,7 @@ impl Engine {
         self.ask(owner, Command::RetirePool(slot)).await
     }
 
-    /// Lets all pollers drop what they know of a pool that is home.
+    /// Makes all pollers forget a retired pool.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -333,9 +333,9 @@ impl Engine {
         self.ask(poller, Command::SetAdmin(key, up)).await
     }
 
-    /// Stops a queue. With [`StopReason::HostGone`] its backend has been stopped before. Of what
-    /// breaks a queue the first stays the reason; one that is told of a device's error which was
-    /// its last device's goes on.
+    /// Stops a queue. With [`StopReason::HostGone`] its backend has been stopped before. If several
+    /// faults break a queue, the first stays the reason. The report of a device error is ignored if
+    /// it is about the device before a reset.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -348,8 +348,8 @@ impl Engine {
         self.ask(poller, Command::Stop(key, reason)).await
     }
 
-    /// Empties a stopped queue whose backend has stopped, and makes its ring as new. Received frames
-    /// that nobody had looked at, and those that were not sent, are lost as
+    /// Empties a stopped queue whose backend has stopped, and resets its ring. Received frames that
+    /// were not processed, and frames that were not sent, are lost as
     /// [`DropReason::Torn`](crate::counters::DropReason::Torn).
     ///
     /// # Errors
@@ -375,7 +375,7 @@ impl Engine {
         found.await.map_err(|_| gone())?.then_some(()).ok_or_else(taken)
     }
 
-    /// Lets a queue run again that was stopped on suspicion.
+    /// Lets a queue run again that was stopped because its host side might be gone.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -386,7 +386,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        for inbox in &self.network.inboxes {
+        for inbox in &self.mesh.inboxes {
             inbox.send(Command::Shutdown, None);
         }
         for thread in self.threads.drain(..) {

@@ -3,11 +3,11 @@
 //! # Theory of operation
 //! A poller owns queues, both sides of them on userspace, and visits those that are *ready*. A
 //! queue becomes ready by an event of its file, by a command, or by a frame for it; it leaves the
-//! list when it moved nothing for [`SPIN_NS`], after arming its notifications. With an empty list the
-//! poller sleeps in `epoll_wait` until an event, its inbox or another poller wakes it.
+//! list when it moved nothing for [`SPIN_NS`], after arming its notifications. With an empty list
+//! the poller sleeps in `epoll_wait` until an event, its inbox or another poller wakes it.
 //!
-//! Nothing in a visit allocates, locks or logs. Commands are carried out between two rounds, so a
-//! queue that control takes away is quiet from then on, while all others go on.
+//! A visit never allocates, locks or logs. Commands are carried out between two loops, so a queue
+//! that control removes is quiet from then on, while the others go on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::handoff::{Handoff, Message};
 use super::inbox::{Inbox, Route};
-use super::pace::{Pace, PaceCells, Round};
 use super::queue::{RxQueue, StopReason, TxQueue};
+use super::statistics::{PollerStatistics, Round, StatisticsCells};
 use super::{Event, QueueKey};
 use crate::action::Reply;
 use crate::counters::{Counter, DropReason};
@@ -32,7 +32,7 @@ use crate::units::PollerIndex;
 /// 20 to 40 µs, so shorter pauses are cheaper to sit out.
 pub(super) const SPIN_NS: u64 = 50_000;
 
-/// Rounds with work between two looks at the event files.
+/// Loops with work between two checks of the event files.
 const ROUNDS_PER_LOOK: u32 = 8;
 
 /// Messages taken from one poller in a round, so that one busy poller does not keep us from our own
@@ -42,16 +42,16 @@ const EXCHANGE: usize = 256;
 /// The key of the inbox's bell; no queue has slot 2^32 - 1.
 const BELL_KEY: u64 = 0xffff_ffff;
 
-/// The threads' common ground: everybody's inbox, and a handoff ring for every pair.
+/// What connects the pollers: the inbox of each, and a handoff ring for every pair.
 #[derive(Debug)]
-pub(super) struct Network {
+pub(super) struct Mesh {
     pub(super) inboxes: Vec<Inbox>,
     /// `from * pollers + to`.
     pub(super) handoffs: Vec<Handoff>,
-    pub(super) paces: Vec<PaceCells>,
+    pub(super) statistics: Vec<StatisticsCells>,
 }
 
-impl Network {
+impl Mesh {
     fn pollers(&self) -> impl Iterator<Item = PollerIndex> + use<> {
         // `Engine::start` makes at most as many as fit.
         (0..u16::try_from(self.inboxes.len()).unwrap_or(u16::MAX)).map(PollerIndex)
@@ -73,7 +73,7 @@ pub(super) struct Lender {
 /// The state of one thread.
 pub(super) struct Poller {
     pub(super) id: PollerIndex,
-    pub(super) network: Arc<Network>,
+    pub(super) mesh: Arc<Mesh>,
     pub(super) epoll: Epoll,
     events: UnboundedSender<Event>,
     pub(super) rx: Vec<Option<Box<RxQueue>>>,
@@ -83,15 +83,15 @@ pub(super) struct Poller {
     ready: VecDeque<QueueKey>,
     /// Transmit queues with frames posted since the last flush.
     pub(super) dirty: Vec<QueueKey>,
-    /// Queues of ours.
+    /// Number of queues of this poller.
     pub(super) queues: usize,
-    /// Frames on their way home that found their handoff ring full. All of them are lent by pools
-    /// of other pollers, so there are never more than `foreign`, for which there is room.
-    pub(super) homeless: VecDeque<Frame>,
+    /// Lent frames whose return waits because the handoff ring is full. Pools of other pollers lent
+    /// them, so there are at most `foreign`, and the queue has room for that many.
+    pub(super) pending_returns: VecDeque<Frame>,
     /// Most frames that pools of other pollers may have lent.
     pub(super) foreign: usize,
     pub(super) reply: Reply,
-    pace: Pace,
+    statistics: PollerStatistics,
     pub(super) now_ns: u64,
     pub(super) stopping: bool,
 }
@@ -99,15 +99,15 @@ pub(super) struct Poller {
 impl Poller {
     pub(super) fn new(
         id: PollerIndex,
-        network: Arc<Network>,
+        mesh: Arc<Mesh>,
         events: UnboundedSender<Event>,
     ) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let bell = network.inboxes[usize::from(id.0)].bell();
+        let bell = mesh.inboxes[usize::from(id.0)].bell();
         epoll.add(bell, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, BELL_KEY))?;
         Ok(Self {
             id,
-            network,
+            mesh,
             epoll,
             events,
             rx: Vec::new(),
@@ -117,17 +117,17 @@ impl Poller {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             queues: 0,
-            homeless: VecDeque::new(),
+            pending_returns: VecDeque::new(),
             foreign: 0,
             reply: Reply::new(),
-            pace: Pace::default(),
+            statistics: PollerStatistics::default(),
             now_ns: 0,
             stopping: false,
         })
     }
 
     fn inbox(&self) -> &Inbox {
-        &self.network.inboxes[usize::from(self.id.0)]
+        &self.mesh.inboxes[usize::from(self.id.0)]
     }
 
     /// Runs until [`Command::Shutdown`].
@@ -138,10 +138,10 @@ impl Poller {
         self.cells().tid.store(nix::unistd::gettid().as_raw(), Ordering::Relaxed);
         loop {
             let now = self.cells().now_ns();
-            self.pace.spend(last, now.saturating_sub(self.now_ns));
+            self.statistics.spend(last, now.saturating_sub(self.now_ns));
             self.now_ns = now;
             if last == Round::Asleep {
-                self.cells().publish(&self.pace, None);
+                self.cells().publish(&self.statistics, None);
             }
             if self.inbox().has_commands() {
                 self.obey();
@@ -151,11 +151,11 @@ impl Poller {
             }
             let moved = self.exchange(EXCHANGE) | self.round();
             rounds = (rounds + 1) % ROUNDS_PER_LOOK;
-            self.pace.loops += 1;
+            self.statistics.loops += 1;
             last = Round::Idle;
             if moved {
                 last = Round::Busy;
-                self.cells().publish(&self.pace, None);
+                self.cells().publish(&self.statistics, None);
                 idle_since = self.now_ns;
                 if rounds == 0 {
                     self.look(EpollTimeout::ZERO);
@@ -163,7 +163,7 @@ impl Poller {
                 continue;
             }
             let patient = self.now_ns.saturating_sub(idle_since) < SPIN_NS;
-            if !self.ready.is_empty() || !self.homeless.is_empty() || patient {
+            if !self.ready.is_empty() || !self.pending_returns.is_empty() || patient {
                 self.look(EpollTimeout::ZERO);
             } else {
                 if self.sleep() {
@@ -174,18 +174,18 @@ impl Poller {
         }
     }
 
-    fn cells(&self) -> &PaceCells {
-        &self.network.paces[usize::from(self.id.0)]
+    fn cells(&self) -> &StatisticsCells {
+        &self.mesh.statistics[usize::from(self.id.0)]
     }
 
     /// Sleeps until something happens; `false` when something has.
     fn sleep(&mut self) -> bool {
         self.inbox().fall_asleep();
         let pending = self.inbox().has_commands()
-            || self.network.pollers().any(|from| !self.network.handoff(from, self.id).is_empty());
+            || self.mesh.pollers().any(|from| !self.mesh.handoff(from, self.id).is_empty());
         if !pending {
-            self.pace.sleeps += 1;
-            self.cells().publish(&self.pace, Some(self.now_ns));
+            self.statistics.sleeps += 1;
+            self.cells().publish(&self.statistics, Some(self.now_ns));
             self.look(EpollTimeout::NONE);
         }
         self.inbox().wake_up();
@@ -195,7 +195,7 @@ impl Poller {
     /// Makes the queues ready that have an event.
     fn look(&mut self, timeout: EpollTimeout) {
         let mut events = [EpollEvent::empty(); 64];
-        // EINTR and the like: there is another round.
+        // EINTR and the like: the next loop tries again.
         let n = self.epoll.wait(&mut events, timeout).unwrap_or(0);
         for event in &events[..n] {
             let data = event.data();
@@ -230,7 +230,7 @@ impl Poller {
     }
 
     pub(super) fn tell(&self, event: Event) {
-        // Nobody listens any more while the process ends.
+        // The receiver is gone while the process ends.
         let _ = self.events.send(event);
     }
 
@@ -254,7 +254,7 @@ impl Poller {
         }
     }
 
-    /// Puts a transmit queue on the ready list that nothing happened to.
+    /// Puts a transmit queue without an event on the ready list.
     pub(super) fn ready_quietly(&mut self, key: QueueKey) {
         let now = self.now_ns;
         if let Some(queue) = slot_mut(&mut self.tx, key.slot)
@@ -281,7 +281,7 @@ impl Poller {
 
     /// Visits one queue; `false` when it left the ready list.
     fn visit(&mut self, key: QueueKey, moved: &mut bool) -> bool {
-        self.pace.visits += 1;
+        self.statistics.visits += 1;
         if let Some(mut queue) = take_slot(&mut self.rx, key) {
             if self.visit_rx(&mut queue) {
                 queue.common.active_ns = self.now_ns;
@@ -292,7 +292,7 @@ impl Poller {
             return stays;
         }
         if let Some(mut queue) = take_slot(&mut self.tx, key) {
-            if self.turn(&mut queue) {
+            if self.run_device(&mut queue) {
                 queue.publish_counters();
                 queue.common.active_ns = self.now_ns;
                 *moved = true;
@@ -334,13 +334,13 @@ impl Poller {
     /// Takes what other pollers handed over, at most so many messages of each; `true` if there was
     /// anything.
     pub(super) fn exchange(&mut self, most: usize) -> bool {
-        if self.network.inboxes.len() == 1 {
+        if self.mesh.inboxes.len() == 1 {
             return false;
         }
-        let network = Arc::clone(&self.network);
+        let mesh = Arc::clone(&self.mesh);
         let mut any = false;
-        for from in network.pollers() {
-            let ring = network.handoff(from, self.id);
+        for from in mesh.pollers() {
+            let ring = mesh.handoff(from, self.id);
             for _ in 0..most {
                 let Some(message) = ring.pop() else { break };
                 any = true;
@@ -351,8 +351,8 @@ impl Poller {
             }
         }
         self.flush();
-        for _ in 0..self.homeless.len() {
-            if let Some(frame) = self.homeless.pop_front() {
+        for _ in 0..self.pending_returns.len() {
+            if let Some(frame) = self.pending_returns.pop_front() {
                 self.release(&frame);
             }
         }
@@ -364,16 +364,19 @@ impl Poller {
         self.pools.get(usize::from(slot.0))?.as_ref().map(|lender| &*lender.pool)
     }
 
-    /// Sends a lent frame's buffers home.
+    /// Returns a lent frame to its pool.
     pub(super) fn release(&mut self, frame: &Frame) {
         let Some(lender) = slot_of(&self.pools, u32::from(frame.pool.0)) else { return };
         if lender.owner != self.id {
             let owner = lender.owner;
-            if self.network.handoff(self.id, owner).push(Message::Return(*frame)) {
-                self.network.inboxes[usize::from(owner.0)].ring();
+            if self.mesh.handoff(self.id, owner).push(Message::Return(*frame)) {
+                self.mesh.inboxes[usize::from(owner.0)].ring();
             } else {
-                debug_assert!(self.homeless.len() < self.foreign, "a frame that nobody lent");
-                self.homeless.push_back(*frame);
+                debug_assert!(
+                    self.pending_returns.len() < self.foreign,
+                    "a frame that was not lent"
+                );
+                self.pending_returns.push_back(*frame);
             }
             return;
         }
@@ -383,7 +386,7 @@ impl Poller {
         }
     }
 
-    /// Hands a retired pool whose buffers are all home back to control, which frees it.
+    /// Reports a retired pool to control when all its buffers have returned; control frees it.
     pub(super) fn forget_pool(&mut self, slot: PoolSlot) {
         if let Some(lender) = self.forget_lender(usize::from(slot.0)) {
             self.tell(Event::PoolHome(lender.pool));
@@ -420,20 +423,17 @@ impl Poller {
             self.offer(to, frame, originated);
             return Ok(());
         }
-        if !self.network.handoff(self.id, route.poller).push(Message::Offer {
-            to,
-            frame,
-            originated,
-        }) {
+        if !self.mesh.handoff(self.id, route.poller).push(Message::Offer { to, frame, originated })
+        {
             return Err(DropReason::HandoffFull);
         }
-        self.network.inboxes[usize::from(route.poller.0)].ring();
+        self.mesh.inboxes[usize::from(route.poller.0)].ring();
         Ok(())
     }
 }
 
 impl Drop for Poller {
-    /// Also when it ends by a panic: whoever waits for an answer hears that there is none.
+    /// Runs after a panic, too: senders that wait for an answer hear that there is none.
     fn drop(&mut self) {
         for queue in self.rx.iter_mut().flatten() {
             queue.common.device.unregister(&self.epoll);

@@ -17,7 +17,7 @@ use crate::units::{Kind, SwIfIndex};
 pub(super) const HDR_BYTES: u32 = 12;
 const _: () = assert!(HDR_BYTES as usize == NetHdr::BYTES);
 
-/// Why a queue moves nothing.
+/// Why a queue is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
     /// The device broke the ring's rules, or reported an error.
@@ -40,7 +40,7 @@ impl StopReason {
     }
 }
 
-/// What both directions have.
+/// The state that both directions have.
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) key: QueueKey,
@@ -51,7 +51,7 @@ pub(super) struct Common {
     pub(super) counters: QueueCounters,
     pub(super) admin_up: bool,
     pub(super) stopped: Option<StopReason>,
-    /// Its device broke a rule: nothing that stands in the ring is believed.
+    /// Its device broke a rule: the ring's contents are not trusted.
     distrusted: bool,
     /// The device has signalled an error.
     pub(super) device_error: bool,
@@ -90,7 +90,7 @@ impl Common {
         }
     }
 
-    /// Stops the queue for `reason`. Of what broke it, the first stays the reason.
+    /// Stops the queue for `reason`. If several faults break it, the first stays the reason.
     pub(super) fn stop(&mut self, reason: StopReason) {
         if let StopReason::Broken(why) = reason {
             if matches!(self.stopped, Some(StopReason::Broken(_))) {
@@ -252,7 +252,8 @@ impl RxQueue {
                 Ok(None) => Err(BrokenReason::BadBufferCount),
                 Err(reason) => Err(reason),
             };
-            // What was taken is no longer in the ring, so nobody else would give it back.
+            // Chains taken from the ring are in it no more, so only this code can return their
+            // buffers.
             let (buffer, written) = match next {
                 Ok((buffer, 0)) => {
                     self.pool.give(buffer);
@@ -275,10 +276,10 @@ impl RxQueue {
         Next::Frame(frame, hdr)
     }
 
-    /// Takes every buffer back. Frames that the device had received, and nobody had looked at, are
-    /// lost for `reason`. The device must have stopped.
+    /// Takes every buffer back. Frames that were received but not processed are lost for `reason`.
+    /// The device must have stopped.
     pub(super) fn abandon(&mut self, reason: DropReason) {
-        // What breaks a rule here was not received, and nothing behind it is believed.
+        // A used entry that breaks a rule was not received, and later entries are not trusted.
         let ready = if self.common.distrusted { Ok(0) } else { self.common.ring.look() };
         let mut ready = ready.unwrap_or(0);
         while let Next::Frame(frame, _) = self.next_frame(&mut ready) {
@@ -422,7 +423,7 @@ impl TxQueue {
     pub(super) fn abandon(&mut self, reason: DropReason) -> Vec<Frame> {
         let mut frames = Vec::new();
         if !self.common.distrusted {
-            // What breaks a rule here was not sent, and nothing behind it is believed.
+            // A used entry that breaks a rule was not sent, and later entries are not trusted.
             let _ = self.reclaim(|frame| frames.push(frame));
         }
         let Common { ring, counters, .. } = &mut self.common;

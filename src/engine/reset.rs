@@ -6,9 +6,10 @@ use crate::counters::DropReason;
 use crate::device::QueueDevice;
 
 impl Poller {
-    /// Takes everything out of a queue whose device has stopped: posted buffers are free again,
-    /// frames that the device had received and nobody had looked at are lost, those that it had not
-    /// sent are too and on their way home. The ring is as new; the queue stays stopped. `false` when there is no such queue.
+    /// Empties a queue whose device has stopped. Posted buffers are free again. Frames that were
+    /// received but not processed are lost, and so are frames that were not sent; their buffers
+    /// return to their pools. The ring is reset; the queue stays stopped. `false` when there is no
+    /// such queue.
     pub(super) fn empty(&mut self, key: QueueKey) -> bool {
         if let Some(mut queue) = take_slot(&mut self.rx, key) {
             queue.common.device.unregister(&self.epoll);

@@ -28,7 +28,7 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
     {
         return Err(MALFORMED);
     }
-    // A packet for one host in a frame for many is nobody's ([RFC 1122] §3.3.6).
+    // A unicast packet in a broadcast or multicast frame is to be discarded ([RFC 1122] §3.3.6).
     if !us.has_v4(header.destination_addr())
         || !us.is_other_host_v4(header.source_addr())
         || !request.link.is_to_us_alone()

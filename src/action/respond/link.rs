@@ -12,7 +12,7 @@ const ETHERNET_BYTES: usize = Ethernet2Header::LEN;
 
 pub(super) const BROADCAST: [u8; 6] = [0xff; 6];
 
-/// Who sent a request, and to whom.
+/// The link addresses of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Link {
     Ethernet {
@@ -65,7 +65,7 @@ pub(super) fn parse(
     }
 }
 
-/// Whether a frame may be sent to `mac`: it is no group, not nobody, and not us.
+/// Whether a frame may be sent to `mac`: it is neither a group address, nor zero, nor our own.
 pub(super) fn is_other_host(ours: MacAddr, mac: [u8; 6]) -> bool {
     MacAddr::new(mac).is_ok_and(|mac| mac != ours)
 }

@@ -40,7 +40,7 @@ pub(super) fn answer(
     if !us.has_v6(target) {
         return Err(NotOurs);
     }
-    // Who has no address yet asks whether somebody has this one; all are told (§7.2.4).
+    // A sender without an address asks whether this one is in use; the answer goes to all (§7.2.4).
     let (to, to_mac, flags) = if source.is_unspecified() {
         if destination != solicited_node(target) || sender_option.is_some() {
             return Err(MALFORMED);

@@ -1,15 +1,15 @@
-//! What a poller spends its time on.
+//! Statistics of a poller: how it spends its time.
 //!
 //! # Theory of operation
-//! The poller reads its clock once a round anyway and adds what has passed to the kind of round
-//! that it was, in memory of its own. After a round that moved something, before it sleeps and when
-//! it wakes it stores its numbers for readers, who meet each at some such moment. While it sleeps
-//! they see since when.
+//! The poller reads its clock once a loop anyway, and adds the elapsed time to the kind of loop
+//! that it was, in private memory. After a loop that moved frames, before it sleeps and when it
+//! wakes, it publishes its numbers. Readers see the numbers of such a moment; while the poller
+//! sleeps they also see since when.
 
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::Instant;
 
-/// What a round was.
+/// The kind of a loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Round {
     Busy,
@@ -19,22 +19,22 @@ pub(super) enum Round {
 
 /// A poller's numbers since it started. The three times add up to its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pace {
-    /// Rounds over the ready queues.
+pub struct PollerStatistics {
+    /// Loops over the ready queues.
     pub loops: u64,
-    /// Visits of queues, whether anything moved or not.
+    /// Visits of queues, including those that moved no frame.
     pub visits: u64,
-    /// Times it fell asleep.
+    /// Number of sleeps.
     pub sleeps: u64,
-    /// Time in rounds that moved something, ns.
+    /// Time in loops that moved frames, ns.
     pub busy_ns: u64,
-    /// Time in rounds that moved nothing, ns.
+    /// Time in loops that moved no frame, ns.
     pub spin_ns: u64,
     /// Time asleep, ns.
     pub asleep_ns: u64,
 }
 
-impl Pace {
+impl PollerStatistics {
     pub(super) fn spend(&mut self, round: Round, ns: u64) {
         match round {
             Round::Busy => self.busy_ns += ns,
@@ -44,10 +44,10 @@ impl Pace {
     }
 }
 
-/// Where readers find them. On a cache line that nobody else writes.
+/// The published numbers, on a cache line that no other thread writes.
 #[repr(align(64))]
 #[derive(Debug)]
-pub(super) struct PaceCells {
+pub(super) struct StatisticsCells {
     numbers: [AtomicU64; 6],
     /// When it fell asleep, ns of its life, and one more; 0 while it is awake.
     asleep_since: AtomicU64,
@@ -57,7 +57,7 @@ pub(super) struct PaceCells {
     pub(super) born: Instant,
 }
 
-impl PaceCells {
+impl StatisticsCells {
     pub(super) fn new() -> Self {
         Self {
             numbers: [const { AtomicU64::new(0) }; 6],
@@ -73,8 +73,8 @@ impl PaceCells {
     }
 
     /// Only the poller calls it.
-    pub(super) fn publish(&self, pace: &Pace, asleep_since: Option<u64>) {
-        let Pace { loops, visits, sleeps, busy_ns, spin_ns, asleep_ns } = *pace;
+    pub(super) fn publish(&self, statistics: &PollerStatistics, asleep_since: Option<u64>) {
+        let PollerStatistics { loops, visits, sleeps, busy_ns, spin_ns, asleep_ns } = *statistics;
         for (cell, value) in
             self.numbers.iter().zip([loops, visits, sleeps, busy_ns, spin_ns, asleep_ns])
         {
@@ -83,8 +83,8 @@ impl PaceCells {
         self.asleep_since.store(asleep_since.map_or(0, |ns| ns + 1), Ordering::Release);
     }
 
-    /// The numbers as they are now, the time of a sleep that lasts included.
-    pub(super) fn read(&self) -> Pace {
+    /// The present numbers, including the time of a sleep in progress.
+    pub(super) fn read(&self) -> PollerStatistics {
         let since = self.asleep_since.load(Ordering::Acquire);
         let [loops, visits, sleeps, busy_ns, spin_ns, mut asleep_ns] =
             self.numbers.each_ref().map(|cell| cell.load(Ordering::Relaxed));
@@ -92,7 +92,7 @@ impl PaceCells {
         if since > 0 && self.asleep_since.load(Ordering::Acquire) == since {
             asleep_ns += self.now_ns().saturating_sub(since - 1);
         }
-        Pace { loops, visits, sleeps, busy_ns, spin_ns, asleep_ns }
+        PollerStatistics { loops, visits, sleeps, busy_ns, spin_ns, asleep_ns }
     }
 }
 
@@ -102,17 +102,17 @@ mod tests {
 
     #[test]
     fn a_sleep_that_lasts_is_counted_and_one_that_is_over_is_not_counted_twice() {
-        let cells = PaceCells::new();
-        let mut pace = Pace { loops: 3, ..Pace::default() };
-        pace.spend(Round::Busy, 5);
-        pace.spend(Round::Idle, 7);
-        cells.publish(&pace, Some(0));
+        let cells = StatisticsCells::new();
+        let mut statistics = PollerStatistics { loops: 3, ..PollerStatistics::default() };
+        statistics.spend(Round::Busy, 5);
+        statistics.spend(Round::Idle, 7);
+        cells.publish(&statistics, Some(0));
         let first = cells.read();
         let second = cells.read();
         assert!(first.asleep_ns > 0 && second.asleep_ns >= first.asleep_ns);
         assert_eq!((first.loops, first.busy_ns, first.spin_ns), (3, 5, 7));
-        pace.spend(Round::Asleep, 100);
-        cells.publish(&pace, None);
-        assert_eq!(cells.read(), pace);
+        statistics.spend(Round::Asleep, 100);
+        cells.publish(&statistics, None);
+        assert_eq!(cells.read(), statistics);
     }
 }
