@@ -34,7 +34,7 @@
 //! | [`holder`] | the control socket: server, client, start and life of the process | control, api, sys |
 //! | [`render`] | reply → text or JSON; no I/O | api, counters |
 //! | [`cli`] | words → requests, scripts, `hold`, streams | api, render, holder, demo, doctor, sys |
-//! | [`repl`] | the shell: a person's lines, completion, events; the only place that names rustyline | cli, api, render, holder, sys |
+//! | [`repl`] | the shell: a person's lines, completion, events; the only place that names rustyline | cli, api, render, holder, doctor, sys |
 //! | [`demo`] | two namespaces, two taps, a wire, and traffic across it | api, control, host, render, counters, sys |
 //! | [`doctor`] | what the machine offers; what one interface would drop | api, host, device, sys, counters |
 //!

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("render", &["api", "counters"]),
     ("holder", &["control", "api", "sys"]),
     ("cli", &["api", "render", "holder", "demo", "doctor", "sys"]),
-    ("repl", &["cli", "api", "render", "holder", "sys"]),
+    ("repl", &["cli", "api", "render", "holder", "doctor", "sys"]),
     ("demo", &["api", "control", "host", "render"]),
     ("doctor", &["api", "host", "device", "sys"]),
     // The binary starts what the command line was written against.

@@ -206,7 +206,9 @@ impl Building {
             thread::run("backend", move || -> Result<Box<dyn Backend>, Failure> {
                 Ok(match kind {
                     BackendKind::Userspace => Box::new(Userspace::new()),
-                    BackendKind::VhostNet => Box::new(VhostNet::open(1)?),
+                    BackendKind::VhostNet => {
+                        Box::new(VhostNet::new(vec![host::open_vhost_net()?])?)
+                    }
                 })
             })
             .await??,

@@ -32,7 +32,9 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
         let tun = thread::run("backend", host::check_tun).await?;
         excuse(&mut notices, tun.map_err(|failure| named(failure, &plan)))?;
         if choice != BackendChoice::Userspace {
-            let probe = thread::run("backend", || VhostNet::open(1).map(drop)).await?;
+            let probe =
+                thread::run("backend", || VhostNet::new(vec![host::open_vhost_net()?]).map(drop))
+                    .await?;
             match probe {
                 Err(failure) if choice == BackendChoice::Auto => fall_back(&mut plan, &failure),
                 probe => excuse(&mut notices, probe.map_err(|failure| named(failure, &plan)))?,

@@ -20,4 +20,4 @@ pub use pool::{BufferClass, Frame, Pool, PoolSlot};
 pub use queue::QueueMemory;
 pub use record::{QueueRecord, RECORDS};
 pub use userspace::Userspace;
-pub use vhost_net::VhostNet;
+pub use vhost_net::{VhostNet, VhostProbe};

@@ -1,9 +1,7 @@
 //! The kernel's device: one /dev/vhost-net file a queue pair, index 0 receives, index 1 transmits
 //! (`linux/vhost.h`; both indices of one file share a worker).
 
-use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -17,8 +15,6 @@ use crate::counters::Direction;
 use crate::diag::{Code, Failure};
 use crate::ring::{MemoryMap, RingLayout};
 use crate::sys::ioctl::Refused;
-use crate::sys::module::{self, Driver};
-use crate::sys::userns;
 use crate::sys::vhost::{PATH, RingAddresses, VhostFile, VringIndex, Worker};
 use crate::units::BackendKind;
 
@@ -35,6 +31,38 @@ impl Notify {
         let make =
             || EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         Ok(Self { kick: make()?, call: make()?, error: make()? })
+    }
+}
+
+/// What an open /dev/vhost-net answers to the first requests of a backend: the one test of whether
+/// it is vhost-net's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct VhostProbe {
+    /// Feature bits that it offers.
+    pub offered: u64,
+    /// Its worker; none where the kernel offers no choice.
+    pub worker: Option<Worker>,
+}
+
+impl VhostProbe {
+    /// Probes a file that is closed afterwards.
+    ///
+    /// # Errors
+    /// [`Code::NoBackend`] when the file is not vhost-net's.
+    pub fn new(opened: OwnedFd) -> Result<Self, Failure> {
+        Self::of(&VhostFile::from(opened))
+    }
+
+    fn of(file: &VhostFile) -> Result<Self, Failure> {
+        // The worker as a kernel thread where the kernel offers the choice: it then belongs to no
+        // cgroup or namespace of ours. Kernels without the request refuse it, and go on.
+        let worker = match file.set_fork_from_owner(Worker::Kthread) {
+            Ok(()) => file.get_fork_from_owner().ok(),
+            Err(_) => None,
+        };
+        file.set_owner().map_err(owner_failure)?;
+        let offered = file.get_features().map_err(owner_failure)?;
+        Ok(Self { offered, worker })
     }
 }
 
@@ -56,37 +84,21 @@ const fn vring(direction: Direction) -> VringIndex {
 }
 
 impl VhostNet {
-    /// Opens `pairs` files and becomes their owner: call it on a thread that is in the holder's own
-    /// namespace and not pinned, in the process that polls.
+    /// Becomes the owner of open files, one for each queue pair: call it on a thread that is in the
+    /// holder's own namespace and not pinned, in the process that polls.
     ///
     /// # Errors
-    /// [`Code::NoBackend`] when there is no /dev/vhost-net or it lacks a feature, [`Code::NotPermitted`]
-    /// when it may not be opened.
-    pub fn open(pairs: u16) -> Result<Self, Failure> {
+    /// [`Code::NoBackend`] when a file is not vhost-net's, or lacks a feature.
+    pub fn new(opened: Vec<OwnedFd>) -> Result<Self, Failure> {
         let mut files = Vec::new();
-        let mut worker = None;
-        for _ in 0..pairs {
-            let fd: OwnedFd = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .custom_flags(nix::libc::O_NONBLOCK)
-                .open(PATH)
-                .map_err(|e| open_failure(&e))?
-                .into();
+        let mut first = None;
+        for fd in opened {
             let file = VhostFile::from(fd);
-            // The worker as a kernel thread where the kernel offers the choice: it then belongs to
-            // no cgroup or namespace of ours. Kernels without the request refuse it, and go on.
-            worker = match file.set_fork_from_owner(Worker::Kthread) {
-                Ok(()) => file.get_fork_from_owner().ok(),
-                Err(_) => None,
-            };
-            file.set_owner().map_err(owner_failure)?;
+            let probed = VhostProbe::of(&file)?;
+            first.get_or_insert(probed);
             files.push(file);
         }
-        let offered = match files.first() {
-            Some(file) => file.get_features()?,
-            None => 0,
-        };
+        let VhostProbe { offered, worker } = first.unwrap_or_default();
         let missing = wanted_features() & !offered;
         if missing != 0 {
             let names = feature_names(missing).join(", ");
@@ -108,41 +120,11 @@ impl VhostNet {
     }
 }
 
-fn open_failure(error: &std::io::Error) -> Failure {
-    let failure = Failure::io(format!("open {PATH}"), "", error);
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) => {
-            failure.code(Code::NoBackend).hint(missing(module::driver("vhost-net", "vhost_net")))
-        }
-        Some(Errno::EACCES | Errno::EPERM) if userns::is_root() => failure.hint(
-            "a container or unit must be given the device: pass --device /dev/vhost-net; or use \
-             `backend userspace'",
-        ),
-        Some(Errno::EACCES | Errno::EPERM) => failure.hint(
-            "run it as root, give this user read and write on it, or use `backend userspace'",
-        ),
-        _ => failure.code(Code::NoBackend),
-    }
-}
-
-/// What makes the device file appear.
-const fn missing(driver: Driver) -> &'static str {
-    match driver {
-        Driver::Present => {
-            "`mknod /dev/vhost-net c 10 238', in a container --device /dev/vhost-net, makes it; or \
-             use `backend userspace'"
-        }
-        Driver::Loadable => {
-            "load the vhost_net module (modprobe vhost_net), or use `backend userspace'"
-        }
-        Driver::Absent => "use `backend userspace'; the kernel needs CONFIG_VHOST_NET for this one",
-    }
-}
-
 fn owner_failure(refused: Refused) -> Failure {
     let errno = refused.errno;
     let failure = Failure::from(refused);
-    if errno == Errno::ENOTTY {
+    // What drivers of other files answer to a request that they do not know.
+    if matches!(errno, Errno::ENOTTY | Errno::EINVAL | Errno::EBADFD) {
         return failure.code(Code::NoBackend).hint(format!(
             "{PATH} is not the device of vhost_net: remove it and load the module again \
              (modprobe -r vhost_net; modprobe vhost_net), or use `backend userspace'"

@@ -21,8 +21,10 @@ use tokio::sync::oneshot;
 
 use look::Look;
 
-use crate::api::{InterfaceRef, Reply, Request, ShowRequest, Submit};
+use crate::api::{BackendKind, InterfaceRef, Reply, Request, ShowRequest, Submit};
+use crate::device::VhostNet;
 use crate::diag::{Code, Failure};
+use crate::host;
 
 pub use finding::{Finding, Report, Verdict};
 pub use look::resolve;
@@ -48,6 +50,12 @@ pub enum Holder {
 /// No thread is to be had.
 pub async fn machine(holder: Holder) -> Result<Report, Failure> {
     aside(move || machine::judge(&machine::collect(holder))).await
+}
+
+/// The backend that `auto` takes here.
+pub fn backend() -> BackendKind {
+    let probed = host::open_vhost_net().and_then(|file| VhostNet::new(vec![file]));
+    if probed.is_ok() { BackendKind::VhostNet } else { BackendKind::Userspace }
 }
 
 /// Looks at one interface. The exit code is 1 when something would be dropped.

@@ -28,6 +28,7 @@ pub mod staging;
 pub mod tap;
 #[cfg(test)]
 mod tests;
+pub mod vhost_net;
 pub mod watch;
 
 pub use birth::check_tun;
@@ -36,4 +37,5 @@ pub use offloads::{Offloads, set_offloads};
 pub use session::{Session, Subject};
 pub use staging::StagingNamespace;
 pub use tap::{HostName, Tap, TapSpec, open};
+pub use vhost_net::open_vhost_net;
 pub use watch::{Watch, WatchEvent, nsid_of};

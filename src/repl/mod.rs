@@ -23,12 +23,11 @@ mod history;
 mod owner;
 mod stage;
 
-use std::fs::OpenOptions;
-
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::cli::{Guide, Names, Printer, Shell, World};
 use crate::diag::Failure;
+use crate::doctor;
 use crate::holder::{ControlSocket, Place};
 use crate::render;
 use crate::sys::process;
@@ -102,8 +101,7 @@ async fn open<'a>(
 ) -> Result<Dialogue<'a>, Failure> {
     if !shell.is_quiet() {
         let version = env!("CARGO_PKG_VERSION");
-        let device = OpenOptions::new().read(true).write(true).open("/dev/vhost-net");
-        let backend = if device.is_ok() { "vhost-net" } else { "userspace" };
+        let backend = doctor::backend().word();
         printer.text(&format!("taptool {version}: {who}, backend {backend}\n{KEYS}")).await;
     }
     let names = Names::default();

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use taptool::sys::module;
 
-use crate::common::{Hold, World, backend, kernel, live, one_shot, taptool, text};
+use crate::common::{
+    Hold, Kind, READS, Terminal, World, backend, kernel, live, one_shot, taptool, text,
+};
 
 /// Feeds `line` to a new holder, which must refuse it with `code`, name `word` and leave the links
 /// of namespace `a` as they were.
@@ -467,6 +469,41 @@ fn a_dry_run_is_refused_where_the_create_would_be_and_says_what_is_not_permitted
         assert_eq!((code, out.as_str()), (Some(7), ""), "{err}");
         assert!(err.contains("ioctl(VHOST_SET_OWNER) on /dev/vhost-net: "), "{err}");
         assert!(err.contains("is not the device of vhost_net"), "{err}");
+    });
+}
+
+#[test]
+fn a_vhost_net_file_that_is_another_is_claimed_neither_by_the_banner_nor_by_doctor_nor_by_auto() {
+    live(|world| {
+        world.quiet_netns("a");
+        // A /dev of this test's own, in which the file is another driver's, or no driver's.
+        let aside = world.dir().join("pts");
+        world.must(&format!(
+            "sh -euc 'mkdir {aside}; mount --rbind /dev/pts {aside}; \
+             mount -t tmpfs -o mode=0755 dev /dev; mkdir /dev/net /dev/pts; \
+             mount --rbind {aside} /dev/pts; umount -l {aside}; ln -s pts/ptmx /dev/ptmx; \
+             mknod -m 0666 /dev/null c 1 3; mknod -m 0666 /dev/tty c 5 0; \
+             mknod -m 0600 /dev/net/tun c 10 200'",
+            aside = aside.display()
+        ));
+        for file in ["mknod -m 0600 /dev/vhost-net c 1 3", "touch /dev/vhost-net"] {
+            world.must("rm -f /dev/vhost-net");
+            world.must(file);
+            let run = |args: &str| format!("{} {args}", world.taptool());
+            let mut terminal = Terminal::open(world, "--private", Kind::default());
+            let banner = terminal.wait(READS);
+            assert!(banner.contains("owner, private, backend userspace\n"), "{file}: {banner}");
+            terminal.quit();
+            let doctor = world.start(&run("doctor")).output(60.0);
+            let report = text(&doctor.stdout);
+            let summary = report.lines().last().unwrap_or_default();
+            assert!(summary.ends_with("on userspace"), "{file}: {report}");
+            assert!(report.contains("/dev/vhost-net: "), "{file}: {report}");
+            let dry_run = world.start(&run("create tap0 --netns a --dry-run")).output(60.0);
+            let notes = text(&dry_run.stderr);
+            assert_eq!(dry_run.status.code(), Some(0), "{file}: {notes}");
+            assert!(notes.contains("/dev/vhost-net") && notes.contains("userspace"), "{notes}");
+        }
     });
 }
 

@@ -11,12 +11,11 @@ use nix::sys::utsname::uname;
 use nix::unistd::geteuid;
 
 use super::{Facts, Knobs, Node};
-use crate::device::{MEMORY_BYTES, Memory};
+use crate::device::{MEMORY_BYTES, Memory, VhostProbe};
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
 use crate::host::{self, HostName, Offloads, StagingNamespace, TapSpec};
 use crate::sys::module::Driver;
-use crate::sys::vhost::VhostFile;
 use crate::sys::{capability, tun, vhost};
 use crate::units::{IfName, Kind, MemorySize};
 
@@ -25,8 +24,7 @@ pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
     let kernel = uname()
         .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into_owned());
     let (tun, tun_file) = open(tun::PATH);
-    let (vhost, vhost_file) = open(vhost::PATH);
-    let vhost_file = vhost_file.map(VhostFile::from);
+    let (vhost, probed) = probe_vhost();
     let staging = StagingNamespace::new();
     let tap = match (&tun_file, &staging) {
         (Some(_), Ok(staging)) => Some(make_tap(staging)),
@@ -38,9 +36,9 @@ pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
         tun_flags: tun_file.as_ref().and_then(|file| tun::get_features(file.as_fd()).ok()),
         tun_driver: driver(tun_file.is_some(), "tun", "tun"),
         vhost,
-        vhost_features: vhost_file.as_ref().and_then(|file| file.get_features().ok()),
-        vhost_worker: vhost_file.as_ref().and_then(|file| file.get_fork_from_owner().ok()),
-        vhost_driver: driver(vhost_file.is_some(), "vhost-net", "vhost_net"),
+        vhost_features: probed.map(|probed| probed.offered),
+        vhost_worker: probed.and_then(|probed| probed.worker),
+        vhost_driver: driver(probed.is_some(), "vhost-net", "vhost_net"),
         namespace: staging.map(drop),
         tap,
         uid: geteuid().as_raw(),
@@ -59,8 +57,21 @@ pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
     }
 }
 
+/// Whether /dev/vhost-net is there and what it says it is.
+fn probe_vhost() -> (Node, Option<VhostProbe>) {
+    let mode = mode_of(vhost::PATH);
+    match host::open_vhost_net().and_then(VhostProbe::new) {
+        Ok(probed) => (Node { mode, opened: Ok(()) }, Some(probed)),
+        Err(failure) => (Node { mode, opened: Err(failure) }, None),
+    }
+}
+
+fn mode_of(path: &str) -> Option<u32> {
+    fs::metadata(path).ok().map(|about| about.permissions().mode() & 0o7777)
+}
+
 fn open(path: &str) -> (Node, Option<OwnedFd>) {
-    let mode = fs::metadata(path).ok().map(|about| about.permissions().mode() & 0o7777);
+    let mode = mode_of(path);
     let file = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path);
     match file {
         Ok(file) => (Node { mode, opened: Ok(()) }, Some(file.into())),

@@ -199,6 +199,11 @@ fn vhost_node(facts: &Facts) -> Finding {
     };
     let mode = facts.vhost.mode.map_or_else(String::new, |mode| format!(", mode {mode:04o}"));
     let finding = Finding::missing("vhost-net", format!("{}{mode}", line(failure))).cost(NO_VHOST);
+    if !refused(&facts.vhost) && facts.vhost.mode.is_some() {
+        return finding.remedy(format!(
+            "umount {path} || rm {path}; modprobe vhost_net; test -e {path} || mknod {path} c 10 238"
+        ));
+    }
     if !refused(&facts.vhost) {
         return finding.remedy(make_node(path, "vhost_net", "10 238", facts.vhost_driver));
     }
