@@ -9,7 +9,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 
 use super::refusal;
-use super::session::Session;
+use super::session::{ADD, Session};
 use crate::diag::{Code, Failure};
 
 const IPV6_OFF: &str = "IPv6 is switched off for new devices in that namespace: set sysctl \
@@ -43,7 +43,8 @@ impl Session {
             request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
         }
         let doing = format!("add address {address}");
-        self.try_ask(&doing, request.execute())?.map_err(|e| {
+        let message = RouteNetlinkMessage::NewAddress(request.message_mut().clone());
+        self.try_ask(&doing, self.exchange(message, ADD))?.map(drop).map_err(|e| {
             let mut failure = refusal::failure(doing, &self.on, &e);
             // No right is missing: so the kernel answers where IPv6 is switched off, and before
             // Linux 6.6 without a sentence.

@@ -24,7 +24,14 @@ pub(super) fn errno(error: &Error) -> Option<Errno> {
 /// The refusal as people read it. `doing` is the request in words.
 pub(super) fn failure(doing: impl Into<String>, on: &str, error: &Error) -> Failure {
     let Error::NetlinkError(message) = error else {
-        let mut failure = Failure::new(Code::Failed, on, format!("rtnetlink: {error}"));
+        let cause = match error {
+            Error::RequestFailed => {
+                "the kernel did not acknowledge the request, which may not have been sent"
+                    .to_owned()
+            }
+            _ => format!("rtnetlink: {error}"),
+        };
+        let mut failure = Failure::new(Code::Failed, on, cause);
         failure.doing = doing.into();
         return failure;
     };

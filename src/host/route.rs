@@ -11,7 +11,7 @@ use rtnetlink::packet_route::route::{
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::refusal;
-use super::session::Session;
+use super::session::{ADD, Session};
 use crate::diag::{Code, Failure};
 
 impl Session {
@@ -25,9 +25,9 @@ impl Session {
     pub fn add_default_route(&self, ifindex: u32, gateway: IpAddr) -> Result<(), Failure> {
         self.default_route_is_free(gateway)?;
         let doing = adding(gateway);
-        let request = self.handle.route().add(default_route(ifindex, gateway)).execute();
-        match self.try_ask(&doing, request)? {
-            Ok(()) => Ok(()),
+        let request = RouteNetlinkMessage::NewRoute(default_route(ifindex, gateway));
+        match self.try_ask(&doing, self.exchange(request, ADD))? {
+            Ok(_) => Ok(()),
             Err(e) => {
                 let failure = refusal::failure(doing.clone(), &self.on, &e);
                 Err(match refusal::errno(&e) {

@@ -5,22 +5,29 @@
 //! ends; the socket works in that namespace for life, and keeps it alive for as long as the session
 //! does, so a session is short: opened, asked, dropped. The methods block the calling thread, which
 //! must have no tokio runtime of its own. Every refusal names the request in words and carries the
-//! errno and the kernel's own sentence (`NETLINK_EXT_ACK`). A request that gets no answer within
-//! 10 s fails: a message that cannot be decoded must not hang its asker.
+//! errno and the kernel's own sentence (`NETLINK_EXT_ACK`). A request is done when the kernel's
+//! acknowledgement (`NLMSG_ERROR` with code 0, or the `NLMSG_DONE` of a dump) was seen, and only then:
+//! a request that could not be sent ends without one and fails ([`Session::exchange`]; rtnetlink's
+//! own `execute` cannot tell the two apart, so it is not used). A request that gets no answer within
+//! 10 s fails too: a message that cannot be decoded must not block its caller for ever.
 
 use std::future::Future;
 use std::io;
+use std::num::NonZeroI32;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt};
 use nix::errno::Errno;
-use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_core::{
+    ErrorMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage,
+    NetlinkPayload,
+};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::LinkMessage;
 use rtnetlink::sys::{AsyncSocket, TokioSocket, protocols::NETLINK_ROUTE};
-use rtnetlink::{Error, Handle, LinkMessageBuilder, LinkUnspec};
+use rtnetlink::{Error, Handle, LinkGetRequest, LinkMessageBuilder, LinkUnspec};
 use tokio::runtime::{Builder, Runtime};
 
 use super::link::Link;
@@ -31,7 +38,7 @@ use crate::units::{IfName, MacAddr, Mtu};
 const WAIT: Duration = Duration::from_secs(1);
 const WAITS: u32 = 10;
 
-/// An open conversation with the kernel about one namespace.
+/// An open netlink socket in one namespace.
 #[derive(Debug)]
 pub struct Session {
     // Dropped first: it holds the socket.
@@ -85,7 +92,9 @@ impl Session {
             Ok(socket)
         })
         .map_err(|f| if f.on.is_empty() { f.on(on.clone()) } else { f })?;
-        let (connection, handle, _) = rtnetlink::from_socket(socket);
+        let (mut connection, handle, _) = rtnetlink::from_socket(socket);
+        connection.set_forward_ack(true);
+        connection.set_forward_done(true);
         runtime.spawn(connection);
         Ok(Self { runtime, handle, on, ip })
     }
@@ -123,6 +132,10 @@ impl Session {
 
     /// Sends one message and collects what comes back up to the acknowledgement or the end of the
     /// dump.
+    ///
+    /// # Errors
+    /// The kernel's refusal; [`Error::RequestFailed`] where neither acknowledgement nor end of dump
+    /// came, so that nobody knows whether the kernel has seen the request.
     pub(super) async fn exchange(
         &self,
         message: RouteNetlinkMessage,
@@ -131,20 +144,11 @@ impl Session {
         let mut request = NetlinkMessage::from(message);
         request.header.flags = NLM_F_REQUEST | flags;
         let mut handle = self.handle.clone();
-        let mut answers = handle.request(request)?;
-        let mut all = Vec::new();
-        while let Some(answer) = answers.next().await {
-            match answer.payload {
-                NetlinkPayload::Error(e) => return Err(Error::NetlinkError(e)),
-                NetlinkPayload::InnerMessage(inner) => all.push(inner),
-                _ => {}
-            }
-        }
-        Ok(all)
+        collect(handle.request(request)?).await
     }
 
     pub(super) fn link(&self, doing: &str, message: LinkMessage) -> Result<(), Failure> {
-        self.ask(doing, self.handle.link().set(message).execute())
+        self.ask(doing, self.exchange(RouteNetlinkMessage::SetLink(message), ACK)).map(drop)
     }
 
     /// The link of this name; none if there is none.
@@ -153,7 +157,7 @@ impl Session {
     /// The kernel's refusal.
     pub fn link_by_name(&self, name: &str) -> Result<Option<Link>, Failure> {
         let request = self.handle.link().get().match_name(name.to_owned());
-        self.find(&format!("look up link {name}"), request.execute().try_next())
+        self.find(&format!("look up link {name}"), request)
     }
 
     /// The link of this index; none if there is none.
@@ -162,16 +166,16 @@ impl Session {
     /// The kernel's refusal.
     pub fn link_by_index(&self, ifindex: u32) -> Result<Option<Link>, Failure> {
         let request = self.handle.link().get().match_index(ifindex);
-        self.find(&format!("look up link {ifindex}"), request.execute().try_next())
+        self.find(&format!("look up link {ifindex}"), request)
     }
 
-    fn find(
-        &self,
-        doing: &str,
-        request: impl Future<Output = Result<Option<LinkMessage>, Error>>,
-    ) -> Result<Option<Link>, Failure> {
-        match self.try_ask(doing, request)? {
-            Ok(found) => Ok(found.map(|message| Link::read(&message))),
+    fn find(&self, doing: &str, mut request: LinkGetRequest) -> Result<Option<Link>, Failure> {
+        let message = std::mem::take(request.message_mut());
+        match self.try_ask(doing, self.exchange(RouteNetlinkMessage::GetLink(message), ACK))? {
+            Ok(answers) => Ok(answers.into_iter().find_map(|answer| match answer {
+                RouteNetlinkMessage::NewLink(message) => Some(Link::read(&message)),
+                _ => None,
+            })),
             Err(e) if refusal::errno(&e) == Some(Errno::ENODEV) => Ok(None),
             Err(e) => Err(refusal::failure(doing, &self.on, &e)),
         }
@@ -281,6 +285,34 @@ impl Session {
     }
 }
 
+/// The messages of an answer that ended as an answer ends.
+async fn collect(
+    mut answers: impl Stream<Item = NetlinkMessage<RouteNetlinkMessage>> + Unpin,
+) -> Result<Vec<RouteNetlinkMessage>, Error> {
+    let mut all = Vec::new();
+    let mut acknowledged = false;
+    while let Some(answer) = answers.next().await {
+        match answer.payload {
+            NetlinkPayload::Error(e) if e.code.is_some() => return Err(Error::NetlinkError(e)),
+            NetlinkPayload::Error(_) => acknowledged = true,
+            // The code of a dump that broke off is in its last message.
+            NetlinkPayload::Done(done) => match NonZeroI32::new(done.code) {
+                Some(code) => return Err(Error::NetlinkError(broken_off(code))),
+                None => acknowledged = true,
+            },
+            NetlinkPayload::InnerMessage(inner) => all.push(inner),
+            _ => {}
+        }
+    }
+    if acknowledged { Ok(all) } else { Err(Error::RequestFailed) }
+}
+
+fn broken_off(code: NonZeroI32) -> ErrorMessage {
+    let mut error = ErrorMessage::default();
+    error.code = Some(code);
+    error
+}
+
 /// A message that changes the link and nothing else of it.
 pub(super) fn change(ifindex: u32) -> LinkMessageBuilder<LinkUnspec> {
     LinkUnspec::new_with_index(ifindex)
@@ -288,3 +320,55 @@ pub(super) fn change(ifindex: u32) -> LinkMessageBuilder<LinkUnspec> {
 
 /// Asks for the kernel's acknowledgement.
 pub(super) const ACK: u16 = NLM_F_ACK;
+/// Adds what is not there, and asks for the kernel's acknowledgement.
+pub(super) const ADD: u16 = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use rtnetlink::packet_core::{DoneMessage, NetlinkHeader};
+
+    use super::*;
+
+    type Payload = NetlinkPayload<RouteNetlinkMessage>;
+
+    fn link() -> Payload {
+        Payload::InnerMessage(RouteNetlinkMessage::NewLink(LinkMessage::default()))
+    }
+
+    fn error(code: i32) -> Payload {
+        let mut error = ErrorMessage::default();
+        error.code = NonZeroI32::new(code);
+        Payload::Error(error)
+    }
+
+    fn done(code: i32) -> Payload {
+        let mut done = DoneMessage::default();
+        done.code = code;
+        Payload::Done(done)
+    }
+
+    fn collected(answers: Vec<Payload>) -> Result<usize, Error> {
+        let header = NetlinkHeader::default();
+        let messages = answers.into_iter().map(|payload| NetlinkMessage::new(header, payload));
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(collect(stream::iter(messages.collect::<Vec<_>>()))).map(|all| all.len())
+    }
+
+    #[test]
+    fn an_answer_without_an_acknowledgement_is_a_failure_whatever_came_before() {
+        assert_eq!(collected(vec![]), Err(Error::RequestFailed));
+        assert_eq!(collected(vec![link()]), Err(Error::RequestFailed));
+        assert_eq!(collected(vec![error(0)]), Ok(0));
+        assert_eq!(collected(vec![link(), error(0)]), Ok(1));
+        assert_eq!(collected(vec![link(), link(), done(0)]), Ok(2));
+    }
+
+    #[test]
+    fn a_dump_that_broke_off_is_the_errno_of_its_last_message() {
+        let refused = collected(vec![link(), done(-105)]).unwrap_err();
+        assert_eq!(refusal::errno(&refused), Some(Errno::ENOBUFS));
+        let refused = collected(vec![error(-1)]).unwrap_err();
+        assert_eq!(refusal::errno(&refused), Some(Errno::EPERM));
+    }
+}

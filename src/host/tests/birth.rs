@@ -5,10 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 
 use rtnetlink::LinkBridge;
+use rtnetlink::packet_route::link::{LinkAttribute, Prop};
 
 use super::*;
 use crate::diag::Code;
 use crate::host::facts::facts;
+use crate::host::session::change;
 use crate::units::MacAddr;
 
 #[test]
@@ -132,8 +134,12 @@ fn a_free_name_is_chosen_in_the_target_past_strangers_and_their_other_names() {
     add_link(&target, LinkBridge::new("other"));
     let there = session(&target);
     let other = there.link_by_name("other").unwrap().unwrap();
-    let second_name = there.handle.link().property_add(other.index).alt_ifname(&["tap1"]);
-    there.ask("add altname", second_name.execute()).unwrap();
+    let mut second = change(other.index).build();
+    let name_too = Prop::AltIfName("tap1".into());
+    second.attributes.push(LinkAttribute::PropList(vec![name_too]));
+    there
+        .ask("add altname", there.exchange(RouteNetlinkMessage::NewLinkProp(second), ADD))
+        .unwrap();
     let next = create(&staging, &target, &wanted);
     assert_eq!(next.name().as_str(), "tap2");
     assert_eq!(facts(first(&next)).unwrap().name, "tap2");

@@ -11,9 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rtnetlink::LinkMessageBuilder;
+use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use super::namespace::{self, in_namespace};
-use super::session::Session;
+use super::session::{ACK, ADD, Session};
 use super::staging::StagingNamespace;
 use super::tap::{HostName, Tap, TapSpec, open};
 use crate::sys;
@@ -91,7 +92,8 @@ fn session(namespace: &impl AsFd) -> Session {
 
 fn add_link<T>(namespace: &impl AsFd, link: LinkMessageBuilder<T>) {
     let session = session(namespace);
-    session.ask("add link", session.handle.link().add(link.build()).execute()).unwrap();
+    let message = RouteNetlinkMessage::NewLink(link.build());
+    session.ask("add link", session.exchange(message, ADD)).unwrap();
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

@@ -9,6 +9,7 @@ use super::*;
 use crate::diag::Code;
 use crate::host::facts::{Absent, Difference, difference, facts, is_gone, locate, with_device};
 use crate::host::offloads::{Offloads, set_offloads};
+use crate::host::session::change;
 use crate::units::{MacAddr, Mtu};
 
 #[test]
@@ -142,7 +143,7 @@ fn an_existing_default_route_of_a_larger_metric_is_not_outbid() {
         .gateway("10.9.0.9".parse().unwrap())
         .priority(100)
         .build();
-    there.ask("add route", there.handle.route().add(route).execute()).unwrap();
+    there.ask("add route", there.exchange(RouteNetlinkMessage::NewRoute(route), ADD)).unwrap();
     let failure =
         there.add_default_route(tap.ifindex(), "10.9.0.254".parse().unwrap()).unwrap_err();
     assert_eq!(failure.code, Code::Exists);
@@ -197,7 +198,8 @@ fn facts_follow_a_device_that_strangers_rename_and_move_and_end_when_they_delete
     assert_eq!(seen.namespace, namespace::identity(elsewhere.as_fd()).unwrap());
     assert!(!is_gone(first(&tap)).unwrap());
     let there = session(&elsewhere);
-    there.ask("delete", there.handle.link().del(seen.ifindex).execute()).unwrap();
+    let gone = change(seen.ifindex).build();
+    there.ask("delete", there.exchange(RouteNetlinkMessage::DelLink(gone), ACK)).unwrap();
     assert_eq!(facts(first(&tap)), Err(Absent::Gone));
     assert!(is_gone(first(&tap)).unwrap());
     assert_eq!(told("moved0"), Difference::Gone);
