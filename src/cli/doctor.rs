@@ -34,8 +34,8 @@ pub(super) struct Args {
     pub name: Option<IfName>,
 }
 
-/// Runs the checks. `control` answers for the process that holds interfaces; `holder` is what is known
-/// about it.
+/// Runs the checks. `control` answers for the process that holds interfaces; `holder` is what is
+/// known about it.
 pub(super) async fn examine(
     control: &impl Submit,
     holder: Holder,
@@ -56,7 +56,7 @@ pub(super) async fn holder(client: &Client) -> Holder {
             Reply::Overview(all) => format!("with {} interfaces", all.len()),
             _ => String::new(),
         }),
-        Ok(Err(_)) => Holder::Nobody,
+        Ok(Err(_)) => Holder::Absent,
         Err(failure) => Holder::Silent(failure),
     }
 }

@@ -53,7 +53,8 @@ pub(super) struct Args {
     /// Script to run; `-' is standard input.
     #[arg(long, value_name = "FILE", add = complete::files())]
     pub exec: Option<PathBuf>,
-    /// Memory for all rings and buffers, 16M-1T: bytes, or with K, M, G or T [default: 64G, sparse].
+    /// Memory for all rings and buffers, 16M-1T: bytes, or with K, M, G or T [default: 64G,
+    /// sparse].
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<MemorySize>,
     /// Print a systemd unit that holds interfaces from boot on, and do nothing else.
@@ -100,7 +101,7 @@ pub(super) async fn hold<W: World>(
         Ok(begun) => begun,
         Err(failure) => {
             if let Some(control_socket) = control_socket {
-                // What is left behind there is replaced by whoever comes next.
+                // The next holder replaces a socket that is left behind.
                 let _ = control_socket.close().await;
             }
             if let Some(first) = first {
@@ -110,7 +111,7 @@ pub(super) async fn hold<W: World>(
         }
     };
     let entrance = control_socket.map(|control_socket| Entrance { control_socket, first });
-    // Whoever does not wait for this word does not listen for it either.
+    // Without a service manager there is no socket to notify, which is no failure.
     let ready = || drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
     if !ends {
         ready();
@@ -137,8 +138,8 @@ async fn enter(reach: &Reach) -> Result<Option<ControlSocket>, Failure> {
     ControlSocket::open(&reach.place()?).await.map(Some)
 }
 
-/// Runs the script and answers clients, then removes everything. `run` is called when the script has
-/// run.
+/// Runs the script and answers clients, then removes everything. `run` is called when the script
+/// has run.
 pub(super) async fn serve<S: Owner>(
     control: &S,
     lines: Option<mpsc::Receiver<Input>>,
@@ -190,7 +191,7 @@ pub(super) async fn serve<S: Owner>(
     let removed = control.submit(Request::Delete(DeleteRequest::All {})).await;
     // Only what could not be undone is worth a word here.
     let shown = Shown::result("hold", removed, globals).without_out();
-    // The printer may still be stuck in a write that nobody reads.
+    // The printer may still be blocked in a write.
     let _ = tokio::time::timeout(LAST_WORDS, printer.print(&shown)).await;
     match (end, shown.code) {
         (End::Failed(code), _) => Err(code),

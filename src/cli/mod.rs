@@ -19,7 +19,7 @@ mod guide;
 mod hold;
 mod meta;
 mod monitor;
-mod nobody;
+mod no_holder;
 mod pager;
 mod pieces;
 mod printer;
@@ -203,7 +203,7 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
         }
         Verb::Demo => world.demo(&settings).map_or_else(|f| refuse(&f), |()| ExitCode::SUCCESS),
         Verb::Doctor(None) => {
-            // Whatever stands in the way of asking a holder, the machine can be looked at.
+            // The machine can be examined even if no holder can be asked.
             let found = block_on(async {
                 let holder = match remote(&settings) {
                     _ if reach.private => Holder::NotAsked,
@@ -267,10 +267,10 @@ fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
         .block_on(future)
 }
 
-/// Prints, and makes the exit code. Nobody reading is no failure.
+/// Prints, and returns the exit code. A closed stdout is no failure.
 fn print(shown: &Shown, color: bool) -> ExitCode {
     use io::Write;
-    // Where stderr is gone there is nobody to tell.
+    // A closed stderr cannot be reported anywhere.
     let _ = io::stderr().write_all(shown.stderr(color).as_bytes());
     if !shown.unpaged && page(&shown.out) {
         return shown.code.map_or(ExitCode::SUCCESS, ExitCode::from);

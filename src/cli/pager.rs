@@ -45,7 +45,7 @@ impl Pager {
         }
         let Ok(mut pager) = process::spawn_unblocked(&mut command) else { return false };
         if let Some(mut pages) = pager.stdin.take() {
-            // Who has seen enough closes it before the end.
+            // The user may close the pager before the end.
             let _ = pages.write_all(text.as_bytes());
         }
         // A shell that found no such program says so, and the text is printed after all.

@@ -1,8 +1,8 @@
 //! Writes results and messages.
 //!
 //! # Theory of operation
-//! A thread of its own owns both streams, so that a reader who does not read blocks this thread and
-//! not the control thread: whoever waits for [`Printer::print`] can stop waiting. Results are
+//! A thread of its own owns both streams, so that a blocked write blocks this thread and not the
+//! control thread: a caller of [`Printer::print`] can stop waiting. Results are
 //! flushed one by one. The thread ends when the printer is dropped; one that is stuck in a write is
 //! left behind and ends with the process.
 
@@ -17,7 +17,7 @@ use super::pager::Pager;
 use super::shown::Shown;
 use crate::diag::{Code, Failure};
 
-/// What to print, how, and who waits for it: nobody for a line of a log.
+/// What to print, how, and the channel that hears of its end: none for a line of a log.
 type Job = (Shown, Option<Pager>, Option<oneshot::Sender<io::Result<()>>>);
 
 /// Most lines of a log that wait to be written.
@@ -55,12 +55,12 @@ impl Printer {
         Self { pager, ..self }
     }
 
-    /// Whether the person is asked to turn pages: until then whoever prints waits.
+    /// Whether the output goes through the pager, which ends when the user has read it.
     pub(super) fn pages(&self, shown: &Shown) -> bool {
         !shown.unpaged && self.pager.as_ref().is_some_and(|pager| pager.is_due(&shown.out))
     }
 
-    /// Writes lines to stdout; whether somebody reads them.
+    /// Writes lines to stdout; `false` if it is closed.
     pub async fn text(&self, lines: &str) -> bool {
         let shown = Shown { unpaged: true, ..Shown::text(lines) };
         self.print(&shown).await.is_ok()
@@ -77,16 +77,16 @@ impl Printer {
 
     /// Writes a failure of the command `path` to stderr.
     pub async fn failure(&self, path: &str, failure: &Failure) {
-        // Where stderr is gone there is nobody to tell.
+        // A closed stderr cannot be reported anywhere.
         let _ = self.print(&Shown::failure("", path, failure)).await;
     }
 
-    /// Writes a line to stderr when its turn comes; nobody waits for it. Where nobody reads stderr,
-    /// lines beyond [`LOG_WAITING_MAX`] are lost.
+    /// Queues a line for stderr and does not wait for it. If stderr is blocked, lines beyond
+    /// `LOG_WAITING_MAX` are lost.
     pub fn log(&self, line: &str) {
         if self.logged.load(Ordering::Relaxed) < LOG_WAITING_MAX {
             self.logged.fetch_add(1, Ordering::Relaxed);
-            // Where the thread has ended there is nobody to tell.
+            // The thread may have ended; then the line is lost.
             let _ = self.jobs.send((Shown::note(line), None, None));
         }
     }
@@ -94,7 +94,7 @@ impl Printer {
     /// Prints what a command has to say.
     ///
     /// # Errors
-    /// `None` when nobody reads any more, which is no failure; else an exit code.
+    /// `None` when stdout is closed, which is no failure; else an exit code.
     pub(super) async fn print(&self, shown: &Shown) -> Result<(), Option<Code>> {
         if shown.out.is_empty() && shown.err.is_empty() {
             return Ok(());
@@ -124,7 +124,7 @@ fn work(
     color: bool,
 ) {
     for (shown, pager, done) in queue {
-        // Where even stderr is gone there is nobody to tell.
+        // A closed stderr cannot be reported anywhere.
         let _ = err.write_all(shown.stderr(color).as_bytes()).and_then(|()| err.flush());
         let paged = pager.is_some_and(|pager| pager.show(&shown.out));
         let text = if paged { "" } else { &*shown.out };
@@ -135,7 +135,7 @@ fn work(
             let _ = writeln!(err, "{}", Failure::io("write to stdout", "", error));
         }
         match done {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             Some(done) => drop(done.send(printed)),
             None => drop(logged.fetch_sub(1, Ordering::Relaxed)),
         }

@@ -1,13 +1,14 @@
 //! Requests of the command line, answered by the holder.
 
-use super::nobody;
+use super::no_holder;
 use super::{Settings, World};
 use crate::api::{Outcome, Request, ShowRequest, Submit};
 use crate::diag::Failure;
 use crate::doctor;
 use crate::holder::Client;
 
-/// The holder, a new one where that is worth it, and nobody where there is none.
+/// Answers from the holder, from a new holder if the request starts one, or, without a holder, from
+/// here.
 #[derive(Debug)]
 pub struct Remote<'a, W> {
     pub(super) client: Client,
@@ -39,6 +40,6 @@ impl<W: World> Submit for Remote<'_, W> {
         if let Request::Create(_) = request {
             return self.world.start(self.settings).await?.submit(request).await;
         }
-        nobody::answer(&request, self.client.root_may_hold())
+        no_holder::answer(&request, self.client.root_may_hold())
     }
 }

@@ -4,8 +4,8 @@
 //! A thread of its own opens and reads the file (a FIFO's open and every read may block for ever)
 //! and passes one logical line at a time through a bounded channel: comments and blank lines
 //! dropped, continued lines joined, each with the place where it began. The thread ends with its
-//! input, with the first line that cannot be read, or when nobody takes lines any more; a read that
-//! blocks keeps nobody from leaving.
+//! input, with the first line that cannot be read, or when the receiver of the lines is gone. A
+//! read that blocks does not keep the process from ending.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -31,7 +31,8 @@ pub(super) struct Input {
     pub text: Result<String, Failure>,
 }
 
-/// Starts reading `path`; `-` is standard input. `place` begins the message when it cannot be opened.
+/// Starts reading `path`; `-` is standard input. `place` begins the message when it cannot be
+/// opened.
 pub(super) fn start(path: PathBuf, place: String) -> Result<mpsc::Receiver<Input>, Failure> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     thread::Builder::new()
@@ -53,7 +54,7 @@ fn read_file(path: &Path, place: String, sender: &mpsc::Sender<Input>) {
         Ok(file) => return read(BufReader::new(file), &name, sender),
         Err(error) => Failure::io("open", name, &error),
     };
-    // Nobody listens any more: nothing to say.
+    // If the receiver is gone, there is nothing to report.
     let _ = sender.blocking_send(Input { place, text: Err(failure) });
 }
 

@@ -1,10 +1,10 @@
 //! Lines of a script, run one after another.
 //!
 //! # Theory of operation
-//! A session takes lines from a channel, submits what they ask for, and hands what is to be printed
-//! to the printer thread. A line that has begun is carried to its end, so that a create is never
-//! torn; whoever asks the session to stop is heard before the next line, while waiting for one, and
-//! while output is stuck. A line may name another script (`exec`), whose lines run in its place.
+//! A session takes lines from a channel, submits their requests, and passes the output to the
+//! printer thread. A line that has begun runs to its end, so that a create is never left half done.
+//! A request to stop takes effect before the next line, while waiting for one, and while output is
+//! blocked. A line may name another script (`exec`), whose lines run in its place.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -40,22 +40,22 @@ pub(super) enum End {
     OfLines,
     /// It was asked to stop.
     Stopped,
-    /// Nobody reads what we print.
+    /// Stdout is closed.
     Unheard,
     /// A line failed.
     Failed(Code),
-    /// A line asked for what is not a session's to do.
+    /// A line asked for an action of the shell.
     Asked(Word),
 }
 
-/// Who answers the lines, and how they are shown.
+/// Where the requests of the lines go, and how results are shown.
 pub(super) struct Session<'a, S> {
     control: &'a S,
     globals: &'a Globals,
     printer: &'a Printer,
     /// The first failure, where the lines after it run all the same.
     keep_going: Option<Cell<Option<Code>>>,
-    /// Whose lines a person types.
+    /// Set if a person types the lines.
     shell: Option<Screen>,
     macros: Macros,
 }
@@ -240,7 +240,7 @@ impl<'a, S: Submit> Session<'a, S> {
             Ok(text) => text,
             Err(failure) => return located("", &failure),
         };
-        // Whatever quotes are in it.
+        // A comment may contain an open quote.
         if text.split_whitespace().next() == Some("comment") {
             return (Shown::default(), Next::Line);
         }
@@ -341,6 +341,6 @@ enum Next {
     Lines(mpsc::Receiver<Input>),
     /// Looks at this again and again, of that path.
     Watch(String, Box<(ShowRequest, Again)>, Globals),
-    /// Whatever whoever runs the session makes of it.
+    /// An action of the shell.
     Asked(Word),
 }

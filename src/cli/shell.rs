@@ -67,7 +67,7 @@ impl Shell {
         self.reach.place()
     }
 
-    /// Whoever holds interfaces there.
+    /// The client of the holder there.
     pub fn remote<'a, W>(&'a self, place: Place, world: &'a W) -> Remote<'a, W> {
         Remote { client: Client::new(place), world, settings: &self.settings }
     }
@@ -96,11 +96,11 @@ impl Shell {
 pub enum Ended {
     /// All of it is done.
     Done,
-    /// It failed; that has been said.
+    /// It failed, and the failure was printed.
     Failed(Code),
     /// It was told to stop.
     Stopped,
-    /// Nobody reads what we print.
+    /// Stdout is closed.
     Unheard,
     /// It asks this of the shell.
     Asks(Word),
@@ -119,8 +119,8 @@ impl<S> std::fmt::Debug for Lines<'_, S> {
 
 impl<S: Submit> Lines<'_, S> {
     /// Runs one line to its end and prints the result. `prompt` is the number of columns before the
-    /// line, if the line is on the screen unchanged: then a wrong word is marked there. `stop` ends a
-    /// pause, a stream, or, after the running line, a script.
+    /// line, if the line is on the screen unchanged: then a wrong word is marked there. `stop` ends
+    /// a pause, a stream, or, after the running line, a script.
     pub async fn run(
         &self,
         line: String,

@@ -81,7 +81,8 @@ enum What {
     /// The threads of the process that holds the interfaces.
     #[command(after_help = "Example: show threads")]
     Threads,
-    /// The last 512 events: interfaces made, deleted, broken, reset; host sides renamed, moved, gone.
+    /// The last 512 events: interfaces made, deleted, broken, reset; host sides renamed, moved,
+    /// gone.
     ///
     /// Times are UTC.
     #[command(after_help = "Example: show logging")]
@@ -94,8 +95,8 @@ enum What {
     Version(Extra),
     /// Lost frames by reason.
     ///
-    /// The node is the interface and the direction: tap0-rx, tap0-tx. The queues of a node are added
-    /// up; verbose and JSON list each queue.
+    /// The node is the interface and the direction: tap0-rx, tap0-tx. The queues of a node are
+    /// added up; verbose and JSON list each queue.
     #[command(
         override_usage = "taptool show errors [verbose]",
         after_help = "Example: show errors"
@@ -112,7 +113,7 @@ impl Args {
         (self.again != Again::default()).then(|| self.again.clone())
     }
 
-    /// Whether it is answered by whoever reads the lines, and is no request.
+    /// Whether the session answers it itself, without a request.
     pub(super) fn asks_for_macros(&self) -> bool {
         matches!(self.what, Some(What::Macro))
     }

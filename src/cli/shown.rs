@@ -35,7 +35,7 @@ impl Shown {
         Self { err, code: Some(failure.code), ..Self::default() }
     }
 
-    /// What came of the command `path`.
+    /// The result of the command `path`.
     pub(super) fn result(path: &str, result: Result<Outcome, Failure>, globals: &Globals) -> Self {
         let mut outcome = match result {
             Ok(outcome) => outcome,

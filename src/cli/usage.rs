@@ -8,7 +8,7 @@ use super::words::quoted;
 use crate::diag::Failure;
 use crate::render::escape;
 
-/// The refusal as a failure; the command path is put in front by whoever prints it.
+/// The refusal as a failure, without the command path: the caller that prints it adds the path.
 pub(super) fn failure(error: &clap::Error) -> Failure {
     let arg = text(error, ContextKind::InvalidArg);
     let value = text(error, ContextKind::InvalidValue);

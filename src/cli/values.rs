@@ -12,7 +12,7 @@ fn invalid<T>(why: &str) -> Result<T, Invalid> {
     Err(Invalid(why.to_owned()))
 }
 
-/// A user or group number; the kernel reads the largest as "nobody in particular".
+/// A user or group number; the largest means "none" to the kernel.
 pub(super) fn account(text: &str) -> Result<u32, Invalid> {
     match digits::<u32>(text) {
         Some(n) if n != u32::MAX => Ok(n),

@@ -42,9 +42,9 @@ pub(super) enum End {
     Done,
     /// It was told to stop.
     Stopped,
-    /// Nobody reads what we print.
+    /// Stdout is closed.
     Unheard,
-    /// This has been said.
+    /// A failure, which was printed.
     Failed(Code),
 }
 

@@ -111,7 +111,7 @@ mod tests {
         let cells = block();
         (*cells).as_ref()[0].store(7, Ordering::Relaxed);
         assert_eq!(read_group(&cells), None);
-        // Whoever takes the queue over publishes whole groups again.
+        // The next owner of the queue publishes whole groups again.
         QueueCounters::resume(Arc::clone(&cells)).publish();
         assert_eq!(read_group(&cells), Some([0; VALUES]));
     }

@@ -65,8 +65,8 @@ pub trait Backend: Send + fmt::Debug {
     /// When it cannot start; it is stopped then.
     fn start(&mut self, taps: &[Arc<OwnedFd>]) -> Result<QueueDevices, Failure>;
 
-    /// Stops using rings, buffers and tap; returns when it has. All that could not be done is told.
-    /// It forgets the rings: to start again it is told of them anew, emptied.
+    /// Stops using rings, buffers and tap; returns when it has, with the steps that failed. It
+    /// forgets the rings: before a new start they are emptied and set again.
     fn stop(&mut self) -> Vec<Failure>;
 
     /// Its files, for `show`.

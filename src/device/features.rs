@@ -1,5 +1,5 @@
-//! Feature bits: who offers what, and what we acknowledge ([VIRTIO-1.3 §6] "Reserved Feature Bits",
-//! `linux/virtio_net.h`, `linux/vhost.h`).
+//! Feature bits: what each side offers, and what we acknowledge ([VIRTIO-1.3 §6] "Reserved Feature
+//! Bits", `linux/virtio_net.h`, `linux/vhost.h`).
 
 use virtio_bindings::virtio_config::{
     VIRTIO_F_ACCESS_PLATFORM, VIRTIO_F_IN_ORDER, VIRTIO_F_VERSION_1,

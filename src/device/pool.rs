@@ -1,4 +1,4 @@
-//! Buffers of one receive queue: who has which, and their bytes.
+//! Buffers of one receive queue: the owner of each, and their bytes.
 //!
 //! # Theory of operation
 //! A pool belongs to one receive queue and so to one poller, the only one that takes buffers from
@@ -253,13 +253,14 @@ impl Pool {
         false
     }
 
-    /// Buffers that were given back, or to be lent, and were not in the state for it: each is a bug.
+    /// Buffers that were given back, or to be lent, and were not in the state for it: each is a
+    /// bug.
     pub fn refused(&self) -> u32 {
         self.words[REFUSED].load(Ordering::Relaxed)
     }
 
-    /// Lends the buffers of a frame; `false` when that would be more than may be lent, or one of them
-    /// is not held.
+    /// Lends the buffers of a frame; `false` when that would be more than may be lent, or one of
+    /// them is not held.
     pub fn lend(&self, frame: &Frame) -> bool {
         let lent = self.lent() + u32::from(frame.buffers);
         if lent > self.lendable {
@@ -299,8 +300,8 @@ impl Pool {
         self.free_chain(HELD, frame);
     }
 
-    /// Frees a frame's buffers, which are in `state`; says how many were. What is behind one that is
-    /// not is no longer this frame's.
+    /// Frees a frame's buffers, which are in `state`; says how many were. What is behind one that
+    /// is not is no longer this frame's.
     fn free_chain(&self, state: u32, frame: &Frame) -> u32 {
         let mut buffer = frame.head;
         for done in 0..frame.buffers {
@@ -394,7 +395,8 @@ impl Pool {
         }
     }
 
-    /// Makes a frame of `parts`, one behind the other, in free buffers; none when there are too few.
+    /// Makes a frame of `parts`, one behind the other, in free buffers; none when there are too
+    /// few.
     pub fn compose(&self, parts: &[&[u8]]) -> Option<Frame> {
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
         let capacity = self.class.bytes() as usize;

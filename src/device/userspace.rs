@@ -15,7 +15,8 @@
 //! and its errno kept for the driver ([`QueueDevice::refusal`]); on `EAGAIN` the chain stays.
 //!
 //! Kicks and calls are plain flags: both ends are visited by the same thread. To sleep, the queue
-//! waits for the tap's file: one-shot, so that frames that arrive while it is awake wake nobody.
+//! waits for the tap's file: one-shot, so that frames that arrive while it is awake cause no
+//! wake-up.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;

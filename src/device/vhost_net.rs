@@ -244,7 +244,7 @@ struct Vring {
 
 impl QueueDevice for Vring {
     fn register(&mut self, epoll: &Epoll, key: u64) -> Result<(), Errno> {
-        // Edge-triggered: every call is an event of its own and nobody has to read the counter.
+        // Edge-triggered: every call is an event of its own, and the counter need not be read.
         let wake = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
         epoll.add(&self.notify.call, EpollEvent::new(wake, key))?;
         self.registered = true;

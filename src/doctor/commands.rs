@@ -1,5 +1,5 @@
 //! Commands that mend something, ready to be pasted: every name in them is quoted for a shell,
-//! since whoever named a device or a namespace file need not be the one who pastes.
+//! since the user who pastes a command may not be the user who named the device or namespace file.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ pub(super) fn bridge(label: Option<&str>, args: &str) -> String {
     tool("bridge", label, args)
 }
 
-/// Nobody enters a namespace without a name, so what stands there is the command alone.
+/// A namespace without a name cannot be entered by name: the command is printed without a prefix.
 fn tool(tool: &str, label: Option<&str>, args: &str) -> String {
     let spec = spec(label).unwrap_or(NamespaceSpec::Own);
     format!("{} {args}", spec.tool(tool))
@@ -29,7 +29,7 @@ pub(super) fn run(label: Option<&str>, command: &str) -> String {
     spec(label).unwrap_or(NamespaceSpec::Own).command(command)
 }
 
-/// The namespace that a label means to whoever asks: without a label the caller's own, none for
+/// The namespace that a label means to the caller: without a label the caller's own, none for
 /// `net:[INODE]`, which is no name.
 pub(super) fn spec(label: Option<&str>) -> Option<NamespaceSpec> {
     label.map_or(Some(NamespaceSpec::Own), |label| label.parse().ok())
@@ -70,8 +70,8 @@ pub(super) fn recreate(interface: &Interface, home_gone: bool) -> String {
             line.push_str(&format!(" {}", word(value)));
         }
     };
-    // Nobody can make a process's namespace, or a file's, again, and one without a name was never
-    // named.
+    // The namespace of a process or of a file cannot be made again, and one without a name was
+    // never named.
     let lost = match &spec {
         Some(NamespaceSpec::Own | NamespaceSpec::Name(_)) => false,
         Some(NamespaceSpec::Path(_) | NamespaceSpec::Pid(_)) => home_gone,
@@ -93,7 +93,7 @@ pub(super) fn recreate(interface: &Interface, home_gone: bool) -> String {
         line.push_str(&format!(" && taptool xconnect {name} {}", word(peer.as_str())));
     }
     match spec {
-        // It must not be deleted by who has not put a namespace there.
+        // The first command must not delete the interface before a namespace is filled in.
         _ if lost => format!("{line}   # with a namespace for NETNS; first: taptool delete {name}"),
         Some(NamespaceSpec::Name(netns)) if home_gone => {
             format!("ip netns add {} && taptool delete {name} && {line}", word(&netns))

@@ -10,7 +10,7 @@ use crate::diag::Failure;
 use crate::host::inspect::{Inspection, inspect};
 use crate::host::namespace::{self, NamespaceId};
 
-/// What came of looking.
+/// The result of the look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Look {
     /// It is there, and it is the one.

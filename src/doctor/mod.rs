@@ -2,9 +2,9 @@
 //!
 //! # Theory of operation
 //! Two halves each time. Collecting asks the kernel and judges nothing: [`machine`] opens the
-//! device files, makes a tap in a namespace that nobody sees and maps the memory that a holder
-//! would, all of which is gone when it answers; [`interface`] asks whoever holds interfaces for all
-//! of them, and looks at the host side itself, in the namespace that the interface's label means to
+//! device files, makes a tap in a private namespace and maps the memory that a holder would, all of
+//! which is gone when it answers; [`interface`] asks the process that holds interfaces for all of
+//! them, and looks at the host side itself, in the namespace that the interface's label means to
 //! the caller. Judging takes facts and returns findings, and needs no kernel.
 //!
 //! What blocks or enters a namespace runs on a thread of its own that ends with it, so both may be
@@ -29,14 +29,14 @@ use crate::host;
 pub use finding::{Finding, Report, Verdict};
 pub use look::resolve;
 
-/// Whether a holder answers, as far as the caller has found out: `doctor` itself asks nobody.
+/// Whether a holder answers, as far as the caller has found out: `doctor` itself asks none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Holder {
     /// The caller does not say: no row about it.
     #[default]
     NotAsked,
     /// No holder, which is no fault: none runs while there are no interfaces.
-    Nobody,
+    Absent,
     /// One answers; more about it in a few words (`with 2 interfaces`).
     Answers(String),
     /// Something listens and does not answer as a holder does.
@@ -61,7 +61,7 @@ pub fn backend() -> BackendKind {
 /// Looks at one interface. The exit code is 1 when something would be dropped.
 ///
 /// # Errors
-/// Exit code 3: no such interface; or whoever holds interfaces does not answer.
+/// Exit code 3: no such interface; or the holder does not answer.
 pub async fn interface(holder: &impl Submit, name: &InterfaceRef) -> Result<Report, Failure> {
     // Two questions, since the refusal of an unknown name is the holder's to word.
     let named = overview(holder, vec![name.clone()]).await?;
@@ -97,7 +97,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     std::thread::Builder::new()
         .name("doctor".into())
         .spawn(move || {
-            // Whoever asked may have stopped waiting.
+            // The requester may have stopped waiting.
             let _ = done.send(work());
         })
         .map_err(|e| Failure::io("start a thread", "", &e))?;

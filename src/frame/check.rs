@@ -12,10 +12,10 @@
 //! into buffers it has used can still change what the next one reads. A copy would not help: it
 //! would lie in the same memory, which such a backend has mapped. Today's backends are the kernel
 //! and this process, so neither is an attacker. The check is no barrier between them: it keeps the
-//! drop reasons true and the kernel from work that nobody asked for, and the kernel, which copies
-//! a header before it looks at it, checks each frame again. A frame that was changed costs that
-//! frame, as `write_einval` on userspace, and moves no buffer to another place. A backend in a process
-//! of its own that is not trusted needs a memory file of its own, and its frames copied out of it.
+//! drop reasons true and spares the kernel needless work, and the kernel, which copies a header
+//! before it looks at it, checks each frame again. A frame that was changed costs that frame, as
+//! `write_einval` on userspace, and moves no buffer to another place. A backend in a process of its
+//! own that is not trusted needs a memory file of its own, and its frames copied out of it.
 //!
 //! | rule | kernel | here |
 //! |---|---|---|

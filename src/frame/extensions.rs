@@ -3,7 +3,7 @@
 use etherparse::{IpNumber, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice, ip_number};
 
 /// Most extension headers that are followed. Linux sends at most five
-/// ([RFC 8200] §4.1 "Extension Header Order"); more is somebody's experiment.
+/// ([RFC 8200] §4.1 "Extension Header Order"); more is an experiment.
 const MOST: usize = 8;
 
 /// Where a chain of extension headers led.

@@ -60,7 +60,7 @@ pub(super) fn birth(spec: &TapSpec) -> Result<Born, Failure> {
             return Err(strayed(&name));
         }
     }
-    // Between two files somebody may have removed the device and made another of its name.
+    // Between two files another process may have removed the device and made another of its name.
     let first_alive = fds.first().map(|fd| tun::get_iff(fd.as_fd()));
     if !matches!(first_alive, Some(Ok(Some(_)))) || index()? != ifindex {
         return Err(strayed(&name));

@@ -4,7 +4,7 @@
 //! A device may be renamed, moved and deleted by anyone, so nothing about it is remembered that can
 //! be asked: the tun file says the name (`TUNGETIFF`) and opens the namespace
 //! (`TUNGETDEVNETNS`), a short session there says the rest, and both are asked again at the end,
-//! since the device may have gone elsewhere meanwhile and left its name to a stranger. Everything
+//! since the device may have moved meanwhile, and another device may have its name. Everything
 //! opened is closed before the return.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,5 +1,5 @@
-//! A device and its surroundings seen from inside its namespace, by someone who has no tun file of
-//! it and knows only how it was called there.
+//! A device and its surroundings seen from inside its namespace, by a process that has no tun file
+//! of it and knows only how it was called there.
 
 use std::fs;
 use std::net::IpAddr;
@@ -79,7 +79,7 @@ pub fn inspect(
         None => false,
     };
     let ipv6_disabled = namespace::in_namespace(namespace, || {
-        // /proc/sys/net is that of whoever reads it.
+        // /proc/sys/net is that of the reading thread's namespace.
         let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
         Ok(fs::read_to_string(path).ok().map(|text| text.trim() != "0"))
     })?;

@@ -14,7 +14,7 @@ pub struct Link {
     pub index: u32,
     /// Its name.
     pub name: String,
-    /// Set up by whoever administers it (`IFF_UP`).
+    /// Administratively up (`IFF_UP`).
     pub up: bool,
     /// Something is at the other end (`IFF_LOWER_UP`): of a tap, an attached file.
     pub lower_up: bool,

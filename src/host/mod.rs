@@ -4,7 +4,7 @@
 //! # Theory of operation
 //! Functions here block, so they are called on a short-lived thread that ends afterwards, never on
 //! the control thread; [`watch::Watch`] alone is for the control thread's runtime. No thread of the
-//! caller changes its namespace: whoever must be elsewhere starts a thread that ends there
+//! caller changes its namespace: work in another namespace runs on a thread that ends there
 //! ([`namespace::in_namespace`]).
 //!
 //! Identity of a device is its tun file, not its name, and nothing of ours keeps the namespace of a

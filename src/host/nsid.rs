@@ -22,7 +22,7 @@ pub(super) fn assign(session: &Session, namespace: BorrowedFd<'_>) -> Result<i32
     let message = message(namespace, Some(NsidAttribute::Id(-1)));
     match session.try_ask(DOING, session.exchange(RouteNetlinkMessage::NewNsId(message), ACK))? {
         Ok(_) => {}
-        // Somebody was faster.
+        // Another process was faster.
         Err(e) if refusal::errno(&e) == Some(Errno::EEXIST) => {}
         Err(e) => return Err(refusal::failure(DOING, &session.on, &e)),
     }

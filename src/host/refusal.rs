@@ -13,7 +13,7 @@ const ATTR_MSG: u16 = 1;
 /// Without the bits `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
 const ATTR_TYPE: u16 = 0x3fff;
 
-/// The errno of a refusal; none when it was not the kernel who refused.
+/// The errno of a refusal; none when it was not the kernel that refused.
 pub(super) fn errno(error: &Error) -> Option<Errno> {
     match error {
         Error::NetlinkError(message) => Some(Errno::from_raw(message.raw_code().wrapping_abs())),
@@ -60,7 +60,8 @@ fn sentence(payload: &[u8]) -> Option<String> {
         let value = rest.get(4..bytes)?;
         if u16::from_ne_bytes([c, d]) & ATTR_TYPE == ATTR_MSG {
             let text = value.split(|b| *b == 0).next().unwrap_or(value);
-            // The kernel writes these; a name in one may be anybody's, so no control characters.
+            // The kernel writes these; a name in one may come from any user, so control characters
+            // are removed.
             let text = String::from_utf8_lossy(text).replace(char::is_control, " ");
             return (!text.is_empty()).then_some(text);
         }

@@ -1,11 +1,12 @@
-//! Birth of a tun or tap device, and its way into the namespace that it is for.
+//! Makes a tun or tap device and moves it into its namespace.
 //!
 //! # Theory of operation
 //! [`open`] makes the device with all its queue files. For the holder's own namespace it is born in
-//! place. For another it is born in the staging namespace under its final name, and [`Tap::enter`] moves it,
-//! a step of its own that takes some 16 ms. Until then the staging namespace is this device's alone. The undo
-//! of everything here is dropping the [`Tap`]: the kernel removes the device with its last file,
-//! wherever it is by then, and with it its addresses, routes and bridge port.
+//! place. For another it is born in the staging namespace under its final name, and [`Tap::enter`]
+//! moves it, a step of its own that takes some 16 ms. Until then the staging namespace is this
+//! device's alone. The undo of everything here is dropping the [`Tap`]: the kernel removes the
+//! device with its last file, wherever it is by then, and with it its addresses, routes and bridge
+//! port.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -26,7 +27,7 @@ pub const VNET_HDR_BYTES: i32 = 12;
 pub enum HostName {
     /// So and not otherwise.
     Exact(IfName),
-    /// So, or where a stranger has the name, the first free `tapN` or `tunN`.
+    /// This name or, if another device has it, the first free `tapN` or `tunN`.
     FirstFree(IfName),
 }
 
@@ -119,9 +120,9 @@ impl Tap {
     /// place.
     ///
     /// # Errors
-    /// Exit code 4: a stranger has the name there; 5: no `CAP_NET_ADMIN` there. The device is then
-    /// still in the staging namespace, and nothing has changed in the target. Exit code 1: it was moved and
-    /// cannot be looked at there. In any case dropping this undoes it.
+    /// Exit code 4: another device has the name there; 5: no `CAP_NET_ADMIN` there. The device is
+    /// then still in the staging namespace, and nothing has changed in the target. Exit code 1: it
+    /// was moved and cannot be looked at there. In any case dropping this undoes it.
     pub fn enter(
         &mut self,
         staging: &StagingNamespace,
@@ -139,7 +140,7 @@ impl Tap {
             }
         }
         self.staging_lock = None;
-        // Whoever runs the target may have renamed it by now; its index may be another too.
+        // A process in the target may have renamed it by now; its index may be another too.
         let Some(fd) = self.fds.first() else { return Ok(()) };
         match facts::facts(fd.as_fd()) {
             Ok(facts) => {
@@ -158,9 +159,9 @@ impl Tap {
         }
     }
 
-    /// Enters under the first free `tapN` of the target. It is renamed here, where nobody watches,
-    /// and then moved: a name in the request of the move would be applied after it, too late to
-    /// take back.
+    /// Enters under the first free `tapN` of the target. It is renamed here, where no other process
+    /// sees it, and then moved: a name in the request of the move would be applied after it, too
+    /// late to take back.
     fn enter_as_next(&mut self, here: &Session, target: BorrowedFd<'_>) -> Result<(), Failure> {
         let there = Session::open(target, self.name.as_str())?;
         for number in 0..=u32::from(u16::MAX) {
@@ -185,7 +186,7 @@ impl Tap {
 /// Makes the device. `target` is the namespace that it is for.
 ///
 /// # Errors
-/// Exit code 4: in place, a stranger has the name; 5: not permitted; 7: no /dev/net/tun, or one
+/// Exit code 4: in place, another device has the name; 5: not permitted; 7: no /dev/net/tun, or one
 /// that lacks what is needed. Nothing is left behind.
 pub fn open(
     staging: &StagingNamespace,
@@ -210,7 +211,7 @@ pub fn open(
     })
 }
 
-/// A stranger has the name.
+/// Another device has the name.
 pub(super) fn taken(name: &IfName, doing: String) -> Failure {
     let mut failure = Failure::new(
         Code::Exists,

@@ -174,7 +174,7 @@ fn receive(
         Some(&mut space),
         MsgFlags::empty(),
     )?;
-    // Anyone in the staging namespace could send us something; only port 0 is the kernel.
+    // Any process in the staging namespace could send us a message; only port 0 is the kernel.
     if message.address.is_some_and(|from| from.pid() != 0) {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// `text` with control characters, and the characters that reorder or hide text, spelled out.
 ///
-/// Names of devices, bridges and namespaces come from the system: whoever chose them may not
+/// Names of devices, bridges and namespaces come from the system: the user who chose them may not
 /// write to our user's terminal.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(hostile) {

@@ -86,7 +86,7 @@ const fn state(interface: &Interface) -> &'static str {
     }
 }
 
-/// `foo:eth0`; the name alone in the namespace of whoever made it.
+/// `foo:eth0`; the name alone in the namespace of its creator.
 fn host_side(interface: &Interface) -> String {
     let name = escape(&interface.host_if_name);
     match &interface.host_ns {

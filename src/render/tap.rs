@@ -1,4 +1,4 @@
-//! `show tap` in VPP's layout, and what VPP does not show there: who serves the rings, the host
+//! `show tap` in VPP's layout, and what VPP does not show there: the backend, the host
 //! side's addresses, the action, and the counters of each queue.
 //!
 //! `ifindex` is our `sw_if_index`, as it is VPP's own index there; the Linux one is

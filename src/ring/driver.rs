@@ -17,7 +17,7 @@ pub struct Segment {
     pub len: u32,
 }
 
-/// Who writes the memory of a queue's chains.
+/// The side that writes the memory of a queue's chains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
     /// The driver wrote it; the device reads (transmit).
@@ -51,7 +51,7 @@ pub enum BrokenReason {
     UsedIndexJumped = 1,
     /// A used element's `id` is no entry of the ring.
     UsedIdOutOfRange = 2,
-    /// A used element's `id` is no chain in flight.
+    /// The `id` of a used element is not in flight.
     UsedIdNotInFlight = 3,
     /// A used element's `len` is more than the chain holds.
     UsedLengthTooLong = 4,
@@ -380,7 +380,8 @@ impl DriverRing {
             return Err(BrokenReason::UsedIdNotInFlight);
         }
         let posted = self.lengths[usize::from(head)].load(Ordering::Relaxed);
-        // A device has nothing to write into a transmit chain; vhost's zero copy leaves marks there.
+        // A device has nothing to write into a transmit chain; vhost's zero copy leaves marks
+        // there.
         let written = if self.writer == Writer::Device { written } else { 0 };
         if written > posted {
             return Err(BrokenReason::UsedLengthTooLong);
@@ -398,8 +399,8 @@ impl DriverRing {
         Ok(Some(used))
     }
 
-    /// Takes what [`DriverRing::peek`] has just returned, without reading the ring again: the device
-    /// may have written something else there meanwhile.
+    /// Takes what [`DriverRing::peek`] has just returned, without reading the ring again: the
+    /// device may have written something else there meanwhile.
     pub fn accept(&mut self, used: &Used) {
         self.release(used.head);
         let last = self.word(LAST_USED_IDX);
@@ -445,8 +446,8 @@ impl DriverRing {
         u16::from_le(self.used[1].load(Ordering::Acquire)) != last
     }
 
-    /// Asks for no calls for now. With EVENT_IDX this lasts for the next 65535 used entries, so call
-    /// it once per visit.
+    /// Asks for no calls for now. With EVENT_IDX this lasts for the next 65535 used entries, so
+    /// call it once per visit.
     pub fn disarm(&mut self) {
         if self.event_idx {
             let behind = self.word(LAST_USED_IDX).wrapping_sub(1);

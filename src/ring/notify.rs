@@ -1,4 +1,4 @@
-//! Whether the other side asked to hear of a step.
+//! Notification suppression: whether the other side wants to be notified of a step.
 
 /// Whether moving an index from `old` to `new` passed `event`, modulo 2^16
 /// ([VIRTIO-1.3 §2.7.10] "Available Buffer Notification Suppression").

@@ -105,6 +105,7 @@ pub(super) unsafe fn written_by_kernel<T>(
     argument: &mut T,
 ) -> Result<(), Refused> {
     let address = std::ptr::from_mut(argument).cast::<libc::c_void>();
-    // SAFETY: the address is of a live `T` that nobody else sees; the rest is the caller's word.
+    // SAFETY: the address is of a live `T` to which there is no other reference; the caller vouches
+    // for the rest.
     answer(request, unsafe { libc::ioctl(fd.as_raw_fd(), request.code, address) }).map(drop)
 }

@@ -35,8 +35,9 @@ pub fn fork() -> Result<Option<Pid>, Failure> {
     }
 }
 
-/// Closes the files that this process was started with, standard input, output and error left alone:
-/// whoever waits for the end of a pipe, or for a lock, must not wait for a process that stays.
+/// Closes the files that this process was started with, standard input, output and error left
+/// alone: a process that waits for the end of a pipe, or for a lock, must not wait for one that
+/// stays.
 ///
 /// They are those without close-on-exec: every file of ours has it, though not of every library, so
 /// this comes before those.
@@ -58,7 +59,7 @@ pub fn close_inherited() {
     }
 }
 
-/// Starts a program with no signal blocked, whatever is blocked here.
+/// Starts a program with no signal blocked, also where this process blocks some.
 ///
 /// # Errors
 /// As [`Command::spawn`].

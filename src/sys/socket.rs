@@ -1,5 +1,5 @@
-//! Unix sockets: bytes with files beside them, sockets born with their mode, and who is at the
-//! other end.
+//! Unix sockets: bytes with files beside them, sockets born with their mode, and the process at
+//! the other end.
 #![expect(unsafe_code, reason = "files that a message brings are ours from then on")]
 
 use std::io::{self, IoSlice};
@@ -18,7 +18,7 @@ use nix::sys::stat::{Mode, fchmod};
 
 use crate::diag::Failure;
 
-/// Who is at the other end, as the kernel noted it at connect(2) or socketpair(2).
+/// The process at the other end, as the kernel noted it at connect(2) or socketpair(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     /// Effective user, in our user namespace.
@@ -27,7 +27,7 @@ pub struct Peer {
     pub pid: i32,
 }
 
-/// Tells who is at the other end.
+/// Returns the process at the other end.
 ///
 /// # Errors
 /// As `getsockopt(2)` of `SO_PEERCRED`.
@@ -87,7 +87,7 @@ pub fn receive(
             let data = length.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
             for i in 0..data / size_of::<RawFd>() {
                 // SAFETY: `data` bytes of descriptors follow this header; they need no alignment.
-                // The kernel made them for this message, so nobody else knows of them.
+                // The kernel made them for this message, so no other code knows of them.
                 let file = unsafe {
                     let number = libc::CMSG_DATA(at).cast::<RawFd>().add(i).read_unaligned();
                     OwnedFd::from_raw_fd(number)

@@ -88,8 +88,8 @@ impl Keys {
         Some(Self { modes, file })
     }
 
-    /// Waits for a key, or for the terminal to be hung up: whoever reads a line next is told. Never
-    /// ends where the terminal cannot be read.
+    /// Waits for a key, or for the terminal to be hung up: the next read of a line reports it.
+    /// Never ends where the terminal cannot be read.
     pub async fn pressed(&self) {
         loop {
             let Ok(mut ready) = self.file.readable().await else {

@@ -184,14 +184,15 @@ pub fn set_group(fd: BorrowedFd<'_>, gid: u32) -> Result<(), Refused> {
     unsafe { ioctl::value(fd, TUNSETGROUP, gid.into()) }
 }
 
-/// Opens the network namespace that the device is in now. The file keeps that namespace alive: close it soon.
+/// Opens the network namespace that the device is in now. The file keeps that namespace alive:
+/// close it soon.
 ///
 /// # Errors
 /// `EBADFD`: the device is gone; `EPERM`: no `CAP_NET_ADMIN` in that namespace.
 pub fn get_dev_netns(fd: BorrowedFd<'_>) -> Result<OwnedFd, Refused> {
     // SAFETY: TUNGETDEVNETNS takes no argument.
     let raw = unsafe { ioctl::plain(fd, TUNGETDEVNETNS)? };
-    // SAFETY: success returns a new file (with CLOEXEC, open_related_ns) that nobody else owns.
+    // SAFETY: success returns a new file (with CLOEXEC, open_related_ns) that nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 

@@ -53,7 +53,7 @@ pub fn is_initial() -> bool {
     map.is_empty() || map == [[0, 0, u64::from(u32::MAX)]]
 }
 
-/// Whether this is the machine's root, who has tried what sudo would do.
+/// Whether this is the machine's root, for whom sudo would change nothing.
 pub fn is_root() -> bool {
     geteuid().is_root() && is_initial()
 }

@@ -5,7 +5,7 @@
 //! [`VARIABLE`] set to the shell's name and the words of the line behind `--`; [`answer`] prints
 //! what may come next, in the form that the shell's script reads, and the process ends. Nothing
 //! else runs: no holder is started, and what goes wrong prints nothing, because it would be
-//! printed into somebody's half-typed line.
+//! printed into a half-typed line.
 //!
 //! The words before the cursor go through `words`, as every line does, so that abbreviations and
 //! VPP's bare words are understood; clap's engine is then asked about the resolved line. It knows
@@ -52,7 +52,8 @@ pub(super) struct Args {
     pub shell: Shell,
 }
 
-/// Answers the script of a shell, if that is who asks. `args` are without the program's own name.
+/// Answers a call of a shell's completion script, if this is one. `args` are without the program's
+/// own name.
 pub(super) fn answer(args: &[OsString]) -> Option<ExitCode> {
     std::env::var_os(VARIABLE).filter(|shell| !shell.is_empty())?;
     let argv = std::iter::once(OsString::from("taptool")).chain(args.iter().cloned());
@@ -124,7 +125,7 @@ fn next(root: &Command, line: &Partial<'_>, current: &str) -> Vec<CompletionCand
         // The engine offers what is hidden where there is nothing else.
         Some(_) if candidate.is_hide_set() => false,
         Some(id) if id.starts_with("command::") => line.subcommands,
-        // Who wants an option with dashes types one.
+        // Options with dashes are offered once a dash is typed.
         Some(id) => !current.is_empty() && !ids.contains(id),
         None => !line.names(candidate.get_value()),
     });

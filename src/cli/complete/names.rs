@@ -30,7 +30,7 @@ thread_local! {
     /// Which holder the line is about. The engine asks for names without saying for which line.
     static REACH: RefCell<Reach> = RefCell::new(Reach::default());
 
-    /// What somebody keeps of the interfaces.
+    /// The interfaces as the shell knows them.
     static KNOWN: RefCell<Option<Vec<Seen>>> = const { RefCell::new(None) };
 
     /// The interface whose addresses the line is about.
@@ -58,7 +58,7 @@ impl From<&Interface> for Seen {
     }
 }
 
-/// Says which interfaces there are, where that is known: then nobody is asked.
+/// Sets the known interfaces: then no holder is asked.
 pub(super) fn set_known(seen: Option<Vec<Seen>>) {
     KNOWN.set(seen);
 }
@@ -68,12 +68,12 @@ pub(super) fn set_losing(name: Option<String>) {
     LOSING.set(name);
 }
 
-/// Says which holder the line is about whose names are asked for next.
+/// Sets the holder that is asked for names.
 pub(super) fn set_reach(reach: Reach) {
     REACH.set(reach);
 }
 
-/// The interfaces of whoever answers on the control socket; none where nobody does. Never starts a
+/// The interfaces of the holder on the control socket; none if no holder answers. Never starts a
 /// holder.
 fn seen() -> Vec<Seen> {
     if let Some(known) = KNOWN.with_borrow(Clone::clone) {

@@ -96,7 +96,7 @@ impl EnvCompleter for Shell {
         _: Option<&Path>,
         to: &mut dyn Write,
     ) -> io::Result<()> {
-        // Nobody completes a line that is not text.
+        // A line that is not text is not completed.
         let args: Option<Vec<String>> = args.into_iter().map(|a| a.into_string().ok()).collect();
         let Some(mut args) = args else { return Ok(()) };
         let index = match self {

@@ -284,7 +284,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Where a name may stand too, half a sub-command could be one: nobody guesses which.
+    /// Where a name may stand too, half a sub-command could be one: taptool does not guess which.
     fn abbreviates_safely(&self, word: &str, next: &Command) -> Result<(), Failure> {
         let whole = next.get_name();
         let remedy = place(self.node, 0).and_then(|place| self.remedy(word, place));

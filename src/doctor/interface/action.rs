@@ -1,4 +1,4 @@
-//! The action: where received frames end, and whether anybody can reach it.
+//! The action: where received frames end, and whether the host can reach our addresses.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! What create was asked for and somebody has taken away since, and what no create would make.
+//! Settings of `create` that were removed since, and settings that no create would make.
 
 use std::net::IpAddr;
 
@@ -82,7 +82,7 @@ fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
     let join = format!("link set {} master {bridge}", word(&interface.host_if_name));
     match &seen.master {
         Some(master) if master.name == wanted => None,
-        // Whoever did that meant it, and the bridge may only have another name.
+        // That may be intended, or the bridge was renamed: no command.
         Some(Link { name, .. }) => {
             let finding =
                 Finding::note("bridge", format!("it was made a port of {wanted} by its create"))

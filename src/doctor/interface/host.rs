@@ -21,7 +21,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let why = unseen(case.interface, case.look);
         let last = match case.interface.link_up {
             true => Finding::ok("host-link", format!("{place} is up, says the holder")),
-            // No command: where it was not seen, the name may be a stranger's.
+            // No command: if the device was not seen, the name may be another device's.
             false => Finding {
                 remedy: None,
                 ..link_down(

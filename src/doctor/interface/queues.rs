@@ -79,7 +79,7 @@ fn gso(interface: &Interface) -> Finding {
         let what = interface.offloads.join(" ");
         return Finding::ok("gso", format!("on: the host may send frames of 64 KiB ({what})"));
     }
-    // Nobody moves bulk through a responder.
+    // A responder moves no bulk traffic.
     let wired = matches!(interface.action, Action::Xconnect(_));
     let finding = Finding::ok("gso", "off: the host sends frames of its MTU at most");
     if !wired {

@@ -1,4 +1,5 @@
-//! Asking the machine. Whatever is opened, made or mapped here is gone at the return.
+//! Collects facts about the machine. All that is opened, made or mapped here is removed at the
+//! return.
 
 use std::fs::{self, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};

@@ -335,7 +335,7 @@ fn kernel(facts: &Facts) -> Finding {
 fn holder(facts: &Facts) -> Option<Finding> {
     Some(match &facts.holder {
         Holder::NotAsked => return None,
-        Holder::Nobody => Finding::ok("holder", "none runs: there are no interfaces"),
+        Holder::Absent => Finding::ok("holder", "none runs: there are no interfaces"),
         Holder::Answers(more) => Finding::ok("holder", format!("one answers, {more}")),
         Holder::Silent(failure) => {
             let finding = Finding::missing("holder", line(failure)).cost(

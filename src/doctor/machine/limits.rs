@@ -4,13 +4,13 @@ use super::Facts;
 use crate::device::MEMORY_BYTES;
 use crate::doctor::finding::{Finding, line};
 
-/// Files that a holder has open whatever it holds, rounded up.
+/// Files that a holder without interfaces has open, rounded up.
 const HOLDER_FILES: u64 = 32;
 /// Files of an interface with one queue pair on userspace: the tun file.
 const USERSPACE_FILES: u64 = 1;
 /// On vhost-net: the tun file, the vhost file, and kick, call and error eventfds of two rings.
 const VHOST_FILES: u64 = 8;
-/// With fewer interfaces than this the limit is in somebody's way.
+/// A limit that allows fewer interfaces than this is reported.
 const FEW: u64 = 100;
 /// Memory below which a few dozen busy interfaces feel their cgroup: 256 MiB.
 const TIGHT: u64 = 256 << 20;

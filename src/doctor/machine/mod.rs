@@ -25,7 +25,7 @@ pub(super) struct Facts {
     pub(super) vhost: Node,
     /// The feature word of `VHOST_GET_FEATURES`, where the file opens.
     pub(super) vhost_features: Option<u64>,
-    /// Who runs its workers, where the kernel says.
+    /// The kind of its workers, where the kernel reports it.
     pub(super) vhost_worker: Option<Worker>,
     pub(super) vhost_driver: Driver,
     /// A network namespace could be made.

@@ -435,7 +435,7 @@ fn kernel_and_limits() {
 fn a_holder_is_told_as_the_caller_found_it() {
     let report = judged(|f| f.holder = Holder::Answers("with 2 interfaces".into()));
     is(&report, "holder", ("ok", "one answers, with 2 interfaces", "", ""));
-    let report = judged(|f| f.holder = Holder::Nobody);
+    let report = judged(|f| f.holder = Holder::Absent);
     is(&report, "holder", ("ok", "none runs: there are no interfaces", "", ""));
     let silent = Failure::new(Code::NoAnswer, "/run/taptool/ctl.sock", "no answer within 2 s");
     let report = judged(|f| f.holder = Holder::Silent(silent));
@@ -455,7 +455,7 @@ fn a_holder_is_told_as_the_caller_found_it() {
 
 #[test]
 fn this_machine_can_be_asked_and_every_check_has_one_row() {
-    let report = judge(&collect(Holder::Nobody));
+    let report = judge(&collect(Holder::Absent));
     let mut checks: Vec<&str> = report.findings.iter().map(|f| &*f.check).collect();
     checks.sort_unstable();
     let all = checks.len();

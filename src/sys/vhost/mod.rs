@@ -43,7 +43,7 @@ impl VringIndex {
     }
 }
 
-/// Who runs the worker of a vhost file.
+/// The kind of task that runs the worker of a vhost file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worker {
     /// A kernel thread of its own (`VHOST_FORK_OWNER_KTHREAD`).
@@ -80,8 +80,8 @@ impl From<OwnedFd> for VhostFile {
 }
 
 impl VhostFile {
-    /// Its number, for people. The file itself is not lent: a duplicate would outlive the memory that
-    /// the kernel was told of.
+    /// Its number, for people. The file itself is not lent: a duplicate would outlive the memory
+    /// that the kernel was told of.
     pub fn number(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
@@ -254,7 +254,7 @@ impl VhostFile {
         self.set_file(VHOST_SET_VRING_KICK, index, file)
     }
 
-    /// Sets the eventfd that the kernel calls; none: it calls nobody.
+    /// Sets the eventfd that the kernel signals; none: it signals none.
     ///
     /// # Errors
     /// `EINVAL`: not an eventfd.

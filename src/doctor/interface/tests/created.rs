@@ -46,7 +46,7 @@ fn making_it_again_takes_the_host_side_as_created_and_our_side_as_it_is_now() {
         "{create} --netns NETNS {now}   # with a namespace for NETNS; first: taptool delete tap0"
     );
     assert_eq!(again(&unnamed(Some("net:[7]")), true), left_open);
-    // Nobody makes a namespace of a process or a file again.
+    // Absent makes a namespace of a process or a file again.
     for label in ["pid:4711", "/run/x/net"] {
         let tap = Interface {
             created_with: words(&format!("{made} --netns {label}")),

@@ -6,7 +6,7 @@ use crate::diag::{Code, Failure};
 /// The note about interfaces that root may hold.
 const ASK_ROOT: &str = "you have no interfaces; `sudo taptool show' shows root's";
 
-/// Answers for a machine without a holder. `root_may_hold`: of this user alone.
+/// Answers if the user has no holder. `root_may_hold`: root may have one.
 pub(super) fn answer(request: &Request, root_may_hold: bool) -> Result<Outcome, Failure> {
     let reply = reply(request).map_err(|failure| match root_may_hold {
         true => failure.hint(ASK_ROOT),
