@@ -30,6 +30,10 @@ pub enum Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
+/// The shadow does not say what is in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unrecoverable;
+
 /// A chain that the device has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
@@ -148,6 +152,14 @@ const FREE_HEAD: usize = 2;
 const FREE_COUNT: usize = 3;
 const IN_FLIGHT: usize = 4;
 const PUBLISHED_IDX: usize = 5;
+/// The head of the chain that is being posted, or was last: what a successor finishes.
+const POSTING: usize = 6;
+
+/// Called behind every store that a successor may find as the last one. In tests it ends the owner.
+#[cfg(not(test))]
+const fn stored() {}
+#[cfg(test)]
+use super::tests::killed::stored;
 
 /// The driver's side of one queue.
 #[derive(Debug)]
@@ -232,7 +244,9 @@ impl DriverRing {
     }
 
     fn set_word(&self, index: usize, value: u16) {
-        self.words[index].store(u32::from(value), Ordering::Relaxed);
+        // In order after all that was stored before: a successor may find them at any point.
+        self.words[index].store(u32::from(value), Ordering::Release);
+        stored();
     }
 
     /// Entries of the ring.
@@ -274,17 +288,76 @@ impl DriverRing {
             self.fill_chain(head, segments, count)
         };
         let bytes = segments.iter().fold(0_u32, |sum, s| sum.saturating_add(s.len));
+        self.counts[usize::from(head)].store(entries, Ordering::Relaxed);
+        stored();
+        self.lengths[usize::from(head)].store(bytes, Ordering::Relaxed);
+        stored();
+        self.set_word(POSTING, head);
+        self.put_available(head);
+        // From here on the chain is in flight: a successor finishes what is left ([`Self::recover`]).
+        self.tokens[usize::from(head)].store(token, Ordering::Release);
+        stored();
+        self.set_word(AVAIL_IDX, self.word(AVAIL_IDX).wrapping_add(1));
         self.set_word(FREE_HEAD, self.links[usize::from(last)].load(Ordering::Relaxed));
         self.set_word(FREE_COUNT, self.free() - entries);
         self.set_word(IN_FLIGHT, self.in_flight() + 1);
-        self.counts[usize::from(head)].store(entries, Ordering::Relaxed);
-        self.lengths[usize::from(head)].store(bytes, Ordering::Relaxed);
-        self.tokens[usize::from(head)].store(token, Ordering::Relaxed);
-        let avail_idx = self.word(AVAIL_IDX);
-        self.avail[2 + usize::from(avail_idx & (self.size - 1))]
-            .store(head.to_le(), Ordering::Relaxed);
-        self.set_word(AVAIL_IDX, avail_idx.wrapping_add(1));
         Ok(())
+    }
+
+    /// Stores `head` as the next entry of the available ring.
+    fn put_available(&self, head: u16) {
+        let slot = usize::from(self.word(AVAIL_IDX) & (self.size - 1));
+        self.avail[2 + slot].store(head.to_le(), Ordering::Relaxed);
+        stored();
+    }
+
+    /// Makes the shadow whole again after its owner was killed, at whatever store.
+    ///
+    /// The tokens say which chains are in flight. One more than the indices count was being posted,
+    /// and is; one less was being taken, and is. Free entries and counts follow from that. A chain
+    /// whose post had not stored its token was not posted. Whoever calls this kicks the device once,
+    /// since a kick may have been due. Does nothing to a ring that is whole; may itself be cut off.
+    ///
+    /// # Errors
+    /// Tokens and indices disagree by more: the owner was emptying the ring, whose device had
+    /// stopped. Then [`DriverRing::reset`] is what remains; buffers that no ring names are free.
+    pub fn recover(&mut self) -> Result<(), Unrecoverable> {
+        let counted = self.word(AVAIL_IDX).wrapping_sub(self.word(LAST_USED_IDX));
+        let heads = || (0..self.size).filter(|head| self.has_token(*head));
+        // At most the size of a ring, which is a u16.
+        let found = heads().fold(0_u16, |n, _| n + 1);
+        let posting = self.word(POSTING);
+        if found == counted.wrapping_add(1) && posting < self.size && self.has_token(posting) {
+            self.put_available(posting);
+            self.set_word(AVAIL_IDX, self.word(AVAIL_IDX).wrapping_add(1));
+        } else if found.wrapping_add(1) == counted {
+            self.set_word(LAST_USED_IDX, self.word(LAST_USED_IDX).wrapping_add(1));
+        } else if found != counted {
+            return Err(Unrecoverable);
+        }
+        let mut taken = vec![false; usize::from(self.size)];
+        for head in heads() {
+            let mut entry = usize::from(head);
+            for _ in 0..self.counts[usize::from(head)].load(Ordering::Relaxed) {
+                *taken.get_mut(entry).ok_or(Unrecoverable)? = true;
+                entry = usize::from(self.links[entry].load(Ordering::Relaxed));
+            }
+        }
+        let mut free = 0;
+        for entry in (0..self.size).rev().filter(|entry| !taken[usize::from(*entry)]) {
+            let behind = if free == 0 { self.size } else { self.word(FREE_HEAD) };
+            self.links[usize::from(entry)].store(behind, Ordering::Relaxed);
+            self.set_word(FREE_HEAD, entry);
+            free += 1;
+        }
+        self.set_word(FREE_COUNT, free);
+        self.set_word(IN_FLIGHT, found);
+        self.used_seen = self.word(LAST_USED_IDX);
+        Ok(())
+    }
+
+    fn has_token(&self, head: u16) -> bool {
+        self.tokens[usize::from(head)].load(Ordering::Relaxed) != 0
     }
 
     /// Flags of segment number `nth`, counted from 1, of `count`.
@@ -338,6 +411,7 @@ impl DriverRing {
             return false;
         }
         self.avail[1].store(new.to_le(), Ordering::Release);
+        stored();
         self.set_word(PUBLISHED_IDX, new);
         fence(Ordering::SeqCst);
         if self.event_idx {
@@ -402,9 +476,15 @@ impl DriverRing {
     /// Takes what [`DriverRing::peek`] has just returned, without reading the ring again: the
     /// device may have written something else there meanwhile.
     pub fn accept(&mut self, used: &Used) {
-        self.release(used.head);
+        self.clear_token(used.head);
         let last = self.word(LAST_USED_IDX);
         self.set_word(LAST_USED_IDX, last.wrapping_add(1));
+        self.release(used.head);
+    }
+
+    fn clear_token(&self, head: u16) {
+        self.tokens[usize::from(head)].store(0, Ordering::Release);
+        stored();
     }
 
     /// Gives the entries of a chain back.
@@ -415,10 +495,10 @@ impl DriverRing {
             last = self.links[usize::from(last)].load(Ordering::Relaxed);
         }
         self.links[usize::from(last)].store(self.word(FREE_HEAD), Ordering::Relaxed);
+        stored();
         self.set_word(FREE_HEAD, head);
         self.set_word(FREE_COUNT, self.free() + entries);
         self.set_word(IN_FLIGHT, self.in_flight() - 1);
-        self.tokens[usize::from(head)].store(0, Ordering::Relaxed);
     }
 
     /// Takes every chain in flight back, used or not, and calls `each` with its token. The device
@@ -427,6 +507,7 @@ impl DriverRing {
         for head in 0..self.size {
             let token = self.tokens[usize::from(head)].load(Ordering::Relaxed);
             if token != 0 {
+                self.clear_token(head);
                 self.release(head);
                 each(token);
             }
@@ -479,5 +560,7 @@ impl DriverRing {
 
 fn store_desc(table: &[AtomicU64], entry: usize, addr: u64, rest: u64) {
     table[2 * entry].store(addr.to_le(), Ordering::Relaxed);
+    stored();
     table[2 * entry + 1].store(rest.to_le(), Ordering::Relaxed);
+    stored();
 }

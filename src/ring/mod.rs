@@ -35,7 +35,9 @@ mod notify;
 mod shared;
 
 pub use device::{Chain, DeviceRing, DeviceSegment};
-pub use driver::{BrokenReason, Descriptor, DriverRing, Full, Positions, Segment, Used, Writer};
+pub use driver::{
+    BrokenReason, Descriptor, DriverRing, Full, Positions, Segment, Unrecoverable, Used, Writer,
+};
 pub use layout::{RingLayout, SHADOW_BYTES_PER_ENTRY, ShadowLayout};
 use std::sync::atomic::{AtomicU64, Ordering};
 

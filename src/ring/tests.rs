@@ -8,6 +8,7 @@ use vm_memory::{GuestAddress, GuestMemoryMmap};
 use super::*;
 use crate::units::RingSize;
 
+pub(super) mod killed;
 mod race;
 
 struct Fixture {
