@@ -1,10 +1,41 @@
-//! Linux tap interfaces on virtio rings, each served by the kernel's `/dev/vhost-net` or by a device
-//! embedded in this process, with the commands of VPP's tapv2 over them.
+//! Linux tap interfaces on virtio rings, each served by the kernel's `/dev/vhost-net` or by a
+//! device embedded in this process, with the commands of VPP's tapv2 over them.
 //!
 //! # Processes and threads
-//! One process, the *holder*, owns interfaces: its control thread (one tokio `current_thread`
-//! runtime) answers requests, its poller threads move frames, and whatever blocks or has to be in
-//! another namespace runs on a host thread of its own that ends with its work.
+//! ```text
+//!  taptool create … ──┐ clients: they open namespaces and scripts and send requests
+//!  taptool (shell) ───┤ client of a holder, or owner of its own interfaces
+//!                     ▼
+//!  holder ── control thread: tokio `current_thread`; requests, events, signals
+//!         ── poller threads: the rings of their queues, actions, counters
+//!         ── host threads: enter a namespace or block in the kernel, and end with their work
+//!         ── vhost-net workers: the kernel's
+//! ```
+//! The *holder* owns the interfaces. No long-lived thread changes its namespace. Calls that block run on
+//! host threads, not on the control thread. The userspace device runs on the poller of its queues.
+//!
+//! # The path of a frame
+//! ```text
+//!  host side ─> device ─> rx ring ─> driver ─> action ─┬─> consumed or dropped (counted)
+//!                                                      ├─> reply ─> own tx ring ─> device ─> host side
+//!                                                      └─> peer ──> its tx ring ─> device ─> host side
+//! ```
+//! A poller visits its ready queues in a loop. It takes a burst from a receive ring, asks the action
+//! about each frame, posts frames to transmit rings, and kicks each touched ring once per burst. A frame
+//! to a peer is not copied: its buffers are lent to the peer's ring and return to their pool when the
+//! peer's device has used them. A queue of another poller is reached through a handoff ring, and the
+//! buffers return the same way.
+//!
+//! # States of an interface
+//! Of the states that apply, the first in this order is shown.
+//!
+//! | state | meaning | left by |
+//! |---|---|---|
+//! | `deleting` | off the data path; the kernel has not freed the device yet | the end of `delete` |
+//! | `host-gone` | the Linux device is gone; backend stopped, configuration kept | `delete` |
+//! | `broken` | a device broke a rule of its ring; all queues stopped, rings emptied | `set interface state NAME up`, `delete` |
+//! | `admin-down` | set down by a command; each frame is dropped with `admin_down` | `set interface state NAME up`, `delete` |
+//! | `up` | moves frames | any of the above |
 //!
 //! # Layers
 //! ```text
@@ -20,14 +51,14 @@
 //! | place | what | may import |
 //! |---|---|---|
 //! | [`units`] | numbers and names as types, valid once they are parsed | |
-//! | [`diag`] | [`diag::Failure`]: doing what, on what, cause, hint; exit codes | |
+//! | [`diag`] | [`diag::Failure`]: operation, object, cause, hint; exit codes | |
 //! | [`sys`] | ioctls of tun and vhost by name, their structures, signals, user namespaces | |
 //! | [`ring`] | split virtqueues, both sides, over memory that others may write | |
 //! | [`counters`] | the one table of counters and drop reasons; cells of a queue; snapshots, ledger | |
 //! | [`frame`] | the virtio header, the check of a frame, checksums | counters |
 //! | [`host`] | everything that needs privilege; takes owned data and files, returns files and facts | sys |
 //! | [`device`] | the two memory files, buffers, the backends | ring, sys, frame, counters |
-//! | [`action`] | what becomes of a received frame; knows neither rings nor files | frame, counters |
+//! | [`action`] | the decision about a received frame; knows neither rings nor files | frame, counters |
 //! | [`engine`] | pollers, placement, handoff between pollers | device, ring, action, frame, counters |
 //! | [`api`] | a file per verb: request, reply, JSON | counters |
 //! | [`control`] | the registry; create and delete as steps with undo; the watch over host sides | api, engine, device, host, action, counters |
@@ -45,68 +76,69 @@
 //! What a user meets of the design, and why it is so.
 //!
 //! ## Memory
-//! All interfaces of a holder share one file of memory that backends see. It holds rings and buffers,
-//! 64 GiB by default, sparse: only pages that frames touched cost anything, and deleting an interface
-//! gives its pages back. One region for all is a trade. A frame crosses a wire without being copied;
-//! in exchange, a hostile backend could reach the buffers of other interfaces. Shadows, buffer lists
-//! and counters are in a second file that no backend sees. A driver can be rebuilt from the two files;
-//! neither yet holds the names and actions of interfaces.
+//! All interfaces of a holder share one file of memory that backends see. It holds rings and
+//! buffers, 64 GiB by default, sparse: only pages that frames touched cost anything, and deleting
+//! an interface gives its pages back. One region for all is a trade. A frame crosses a wire without
+//! being copied; in exchange, a hostile backend could reach the buffers of other interfaces.
+//! Shadows, buffer lists and counters are in a second file that no backend sees. A driver can be
+//! rebuilt from the two files; neither yet holds the names and actions of interfaces.
 //!
 //! ## The backend is not trusted
-//! Each entry of a used ring is checked against our shadow. A queue whose device breaks a rule becomes
-//! `broken`, `show` names the rule, and the interface stops: frames in its rings are counted as lost,
-//! and their buffers return to their pools. Other interfaces go on. `set interface state NAME up`
-//! starts the interface again.
+//! Each entry of a used ring is checked against our shadow. A queue whose device breaks a rule
+//! becomes `broken`, `show` names the rule, and the interface stops: frames in its rings are
+//! counted as lost, and their buffers return to their pools. Other interfaces go on. `set interface
+//! state NAME up` starts the interface again.
 //!
 //! ## Buffers
-//! vhost-net gets a ring full of 2 KiB buffers, and spreads a frame over up to 33 of them. The userspace
-//! device gets 32 buffers of 68 KiB and fills each with a whole frame in one `read`. They are few, so
-//! that they stay in a core's cache (`show tap NAME descriptors` lists what is posted). Up to 96 more (of
-//! 2 KiB: 2048, or as many as the ring has entries) may lie in the rings of peers. Beyond that, frames
-//! are dropped as `peer_stalled`, so that one stuck peer does not starve the others.
+//! vhost-net gets a ring full of 2 KiB buffers, and spreads a frame over up to 33 of them. The
+//! userspace device gets 32 buffers of 68 KiB and fills each with a whole frame in one `read`. They
+//! are few, so that they stay in a core's cache (`show tap NAME descriptors` lists what is posted).
+//! Up to 96 more (of 2 KiB: 2048, or as many as the ring has entries) may lie in the rings of
+//! peers. Beyond that, frames are dropped as `peer_stalled`, so that one stuck peer does not starve
+//! the others.
 //!
 //! ## `packets` of a tx queue
-//! It counts frames that the backend took and did not refuse. On userspace a refused write is a drop
-//! with its errno. vhost-net reports frames that the tap refused as used, so there they count as sent;
-//! a frame that the kernel would refuse is dropped before the ring as `bad_header`, `short_frame` or
-//! `oversize`.
+//! It counts frames that the backend took and did not refuse. On userspace a refused write is a
+//! drop with its errno. vhost-net reports frames that the tap refused as used, so there they count
+//! as sent; a frame that the kernel would refuse is dropped before the ring as `bad_header`,
+//! `short_frame` or `oversize`.
 //!
 //! ## A plain tap takes large frames
-//! Without `gso` the host sends us none, but a frame of 64 KiB from a peer with `gso` passes as it is:
-//! the kernel's tap accepts it.
+//! Without `gso` the host sends us none, but a frame of 64 KiB from a peer with `gso` passes as it
+//! is: the kernel's tap accepts it.
 //!
 //! ## Addresses and routes of the host side
-//! IPv6 addresses are set without duplicate address detection, which would keep them silent for a second
-//! or two. A default route is never replaced, whatever its metric: the create ends with exit code 4. Our
-//! default route always leads through our device. A gateway that the host side's own addresses do not
-//! cover is refused.
+//! IPv6 addresses are set without duplicate address detection, which would keep them silent for a
+//! second or two. A default route is never replaced, whatever its metric: the create ends with exit
+//! code 4. Our default route always leads through our device. A gateway that the host side's own
+//! addresses do not cover is refused.
 //!
 //! ## The host side is made elsewhere
-//! A tun file keeps the namespace alive that it was opened in. So a device for another namespace is made
-//! in a private staging namespace of the holder, under its final name, and then moved. What a create
-//! needs in the target (the bridge, the name) is checked before its first step.
+//! A tun file keeps the namespace alive that it was opened in. So a device for another namespace is
+//! made in a private staging namespace of the holder, under its final name, and then moved. What a
+//! create needs in the target (the bridge, the name) is checked before its first step.
 //!
 //! ## Names
-//! Ids end at 8191. Names are checked before the kernel sees them, because it would cut long names and
-//! expand `%d`. Two interfaces of a holder may not share a name, even in different namespaces.
+//! Ids end at 8191. Names are checked before the kernel sees them, because it would cut long names
+//! and expand `%d`. Two interfaces of a holder may not share a name, even in different namespaces.
 //!
 //! ## The balance over the process
-//! At rest, the sum of `forwarded` and `originated` is that of `offered` over the interfaces that exist.
-//! The frames that a deleted interface was offered leave the sum with it, and so do those that `clear`
-//! of one end of a wire took for zero.
+//! At rest, the sum of `forwarded` and `originated` is that of `offered` over the interfaces that
+//! exist. The frames that a deleted interface was offered leave the sum with it, and so do those
+//! that `clear` of one end of a wire took for zero.
 //!
 //! ## Speed
-//! It depends on the machine. `tests/bench/run` measures TCP through two cross-connected taps against a
-//! veth pair, in alternating rounds, and prints the ratio. `tests/bench/start` measures what a script
-//! waits for (`--version`, a first create, a show, a last delete) against the same done with `ip`, and
-//! the CPU time of a holder with 100 idle taps.
+//! It depends on the machine. `tests/bench/run` measures TCP through two cross-connected taps
+//! against a veth pair, in alternating rounds, and prints the ratio. `tests/bench/start` measures
+//! what a script waits for (`--version`, a first create, a show, a last delete) against the same
+//! done with `ip`, and the CPU time of a holder with 100 idle taps.
 //!
 //! ## Files that are generated
 //! `man/` and `completions/` are written from the command tree and the tables of the source by
-//! `TAPTOOL_WRITE_FILES=1 cargo test --test generated_files`; that test fails while they are stale. A
-//! completion script asks the `taptool` in `PATH` at each TAB, so that it offers the namespaces and
-//! bridges of that moment. It understands both spellings and abbreviations, starts no holder, and prints
-//! nothing where it knows nothing. README's transcripts are run by `tests/readme.rs`.
+//! `TAPTOOL_WRITE_FILES=1 cargo test --test generated_files`; that test fails while they are stale.
+//! A completion script asks the `taptool` in `PATH` at each TAB, so that it offers the namespaces
+//! and bridges of that moment. It understands both spellings and abbreviations, starts no holder,
+//! and prints nothing where it knows nothing. README's transcripts are run by `tests/readme.rs`.
 //!
 //! # Glossary
 //! | word | meaning |

@@ -135,7 +135,7 @@ pub fn difference(tap: BorrowedFd<'_>, name: &str, namespace: NamespaceId) -> Di
     if there && located.name == name { Difference::None } else { Difference::Elsewhere }
 }
 
-/// Everything about the device. Blocks, less than a millisecond where nobody
+/// Everything about the device. Blocks, less than a millisecond where nothing
 /// holds the rtnl lock.
 ///
 /// # Errors

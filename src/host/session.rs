@@ -6,10 +6,11 @@
 //! does, so a session is short: opened, asked, dropped. The methods block the calling thread, which
 //! must have no tokio runtime of its own. Every refusal names the request in words and carries the
 //! errno and the kernel's own sentence (`NETLINK_EXT_ACK`). A request is done when the kernel's
-//! acknowledgement (`NLMSG_ERROR` with code 0, or the `NLMSG_DONE` of a dump) was seen, and only then:
-//! a request that could not be sent ends without one and fails ([`Session::exchange`]; rtnetlink's
-//! own `execute` cannot tell the two apart, so it is not used). A request that gets no answer within
-//! 10 s fails too: a message that cannot be decoded must not block its caller for ever.
+//! acknowledgement (`NLMSG_ERROR` with code 0, or the `NLMSG_DONE` of a dump) was seen, and only
+//! then: a request that could not be sent ends without one and fails ([`Session::exchange`];
+//! rtnetlink's own `execute` cannot tell the two apart, so it is not used). A request that gets no
+//! answer within 10 s fails too: a message that cannot be decoded must not block its caller for
+//! ever.
 
 use std::future::Future;
 use std::io;
@@ -135,7 +136,7 @@ impl Session {
     ///
     /// # Errors
     /// The kernel's refusal; [`Error::RequestFailed`] where neither acknowledgement nor end of dump
-    /// came, so that nobody knows whether the kernel has seen the request.
+    /// came, so that it is unknown whether the kernel has seen the request.
     pub(super) async fn exchange(
         &self,
         message: RouteNetlinkMessage,

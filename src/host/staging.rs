@@ -4,7 +4,7 @@
 //! A tun file keeps the namespace alive in which it was opened. So a device for another namespace is
 //! made here and then moved: no file of ours keeps the target namespace alive. Two devices for
 //! different namespaces may have the same name, so only one create at a time may have a device here:
-//! it holds a [`StagingLock`] until its device was moved or removed. The namespace lives as long as
+//! it holds a `StagingLock` until its device was moved or removed. The namespace lives as long as
 //! this value and the tun files opened in it. No other process can reach it, and nothing runs in it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
