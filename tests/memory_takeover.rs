@@ -62,9 +62,14 @@ impl Holder {
         };
         let pool = Pool::attach(&shared, &private, rx.pool.unwrap()).unwrap();
         assert_eq!((pool.slot(), pool.class()), (SLOT, BufferClass::Small));
+        let (mut rx_ring, mut tx_ring) = (ring(&rx, Writer::Device), ring(&tx, Writer::Driver));
+        rx_ring.recover().unwrap();
+        tx_ring.recover().unwrap();
+        let posted = rx_ring.tokens().map(|token| u32::try_from(token - 1).unwrap());
+        pool.recover(posted, tx_ring.tokens().map(|token| Frame::from_token(token, 0))).unwrap();
         Self {
-            rx: ring(&rx, Writer::Device),
-            tx: ring(&tx, Writer::Driver),
+            rx: rx_ring,
+            tx: tx_ring,
             pool,
             rx_counters: counters(&rx),
             tx_counters: counters(&tx),
@@ -255,15 +260,22 @@ fn what_was_posted_and_not_published_is_published_by_the_successor() {
 fn the_lending_limit_holds_for_the_successor() {
     let world = world();
     let [shared, private] = world.memory.files().map(|f| f.try_clone().unwrap());
-    let lend = |holder: &Holder| {
+    // Lent is what lies in a transmit ring.
+    let lend = |holder: &mut Holder| {
         let head = holder.pool.take().unwrap();
-        holder.pool.lend(&Frame { pool: SLOT, head, buffers: 1, bytes: 60 })
+        let frame = Frame { pool: SLOT, head, buffers: 1, bytes: 60 };
+        let lent = holder.pool.lend(&frame);
+        if lent {
+            let whole = Segment { len: 60, ..holder.pool.segment(head) };
+            holder.tx.post(&[whole], frame.token()).unwrap();
+        }
+        lent
     };
-    let holder = Holder::take_over(&shared, &private);
+    let mut holder = Holder::take_over(&shared, &private);
     for _ in 0..LENDABLE {
-        assert!(lend(&holder));
+        assert!(lend(&mut holder));
     }
-    assert!(!lend(&Holder::take_over(&shared, &private)));
+    assert!(!lend(&mut Holder::take_over(&shared, &private)));
 }
 
 #[test]

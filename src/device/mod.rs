@@ -16,7 +16,7 @@ pub use crate::ring::Descriptor;
 pub use backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Wait};
 pub use features::{FEATURES, FeatureRow, feature_names, wanted_features};
 pub use memory::{Extent, MEMORY_BYTES, Memory};
-pub use pool::{BufferClass, Frame, Pool, PoolSlot};
+pub use pool::{BufferClass, Frame, Misplaced, Pool, PoolSlot};
 pub use queue::QueueMemory;
 pub use record::{QueueRecord, RECORDS};
 pub use userspace::Userspace;

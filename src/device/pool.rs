@@ -97,6 +97,10 @@ const ON_LOAN: u32 = 2 << 30;
 const STATE: u32 = 3 << 30;
 const _: () = assert!(BufferClass::Large.bytes() < HELD);
 
+/// A buffer that rings name and that does not exist, or is in two places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Misplaced(pub u32);
+
 /// The buffers of one receive queue.
 #[derive(Debug)]
 pub struct Pool {
@@ -323,6 +327,51 @@ impl Pool {
         self.word(buffer) & !STATE
     }
 
+    /// Makes lists, counts and states whole after the pool's owner was killed, from what the rings
+    /// say alone: the buffers in the receive ring and the frames in transmit rings. All others are
+    /// free; a frame that was on its way between two rings is lost. May itself be cut off.
+    ///
+    /// # Errors
+    /// A buffer that does not exist or is in two places; nothing is changed then.
+    pub fn recover(
+        &self,
+        posted: impl IntoIterator<Item = u32>,
+        lent: impl IntoIterator<Item = Frame>,
+    ) -> Result<(), Misplaced> {
+        let mut states = vec![0; self.count as usize];
+        let mut claim = |buffer: u32, state| match states.get_mut(buffer as usize) {
+            Some(free @ 0) => {
+                *free = state;
+                Ok(())
+            }
+            _ => Err(Misplaced(buffer)),
+        };
+        for buffer in posted {
+            claim(buffer, HELD)?;
+        }
+        let mut loans = 0;
+        for frame in lent {
+            let mut buffer = frame.head;
+            for _ in 0..frame.buffers {
+                claim(buffer, ON_LOAN)?;
+                buffer = self.next(buffer);
+                loans += 1;
+            }
+        }
+        self.words[LENT].store(loans, Ordering::Relaxed);
+        self.words[TOP].store(0, Ordering::Relaxed);
+        for (buffer, state) in (0..self.count).zip(states).rev() {
+            let word = if state == 0 { 0 } else { state | self.length(buffer) };
+            self.lengths[buffer as usize].store(word, Ordering::Relaxed);
+            if state == 0 {
+                let top = self.free();
+                self.free[top as usize].store(buffer, Ordering::Relaxed);
+                self.words[TOP].store(top + 1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
     /// The buffer behind `buffer` in its chain.
     pub fn next(&self, buffer: u32) -> u32 {
         self.next.get(buffer as usize).map_or(u32::MAX, |next| next.load(Ordering::Relaxed))
@@ -524,6 +573,44 @@ mod tests {
         pool.give(frame.head);
         pool.give(last);
         assert_whole(&pool);
+    }
+
+    #[test]
+    fn whatever_the_lists_say_a_successor_derives_them_from_the_rings() {
+        let pool = small_pool();
+        let posted = [pool.take().unwrap(), pool.take().unwrap()];
+        let frame = pool.compose(&[&[5; 5000]]).unwrap();
+        assert!(pool.lend(&frame));
+        let lost = pool.take().unwrap();
+        for garbage in [0, 3, 8, u32::MAX] {
+            for buffer in 0..8 {
+                pool.free[buffer].store(garbage, Ordering::Relaxed);
+                let length = pool.lengths[buffer].load(Ordering::Relaxed) & !STATE;
+                pool.lengths[buffer].store(garbage & STATE | length, Ordering::Relaxed);
+            }
+            pool.words[TOP].store(garbage, Ordering::Relaxed);
+            pool.words[LENT].store(garbage, Ordering::Relaxed);
+            assert_eq!(pool.recover(posted, [frame]), Ok(()));
+            assert_eq!((pool.free(), pool.lent()), (3, 3));
+            let mut bytes = [0; 6000];
+            assert_eq!(pool.copy_from(&frame, 0, &mut bytes), 5000);
+        }
+        // What was in no ring when the owner was killed is free again.
+        let free: Vec<u32> = std::iter::from_fn(|| pool.take()).collect();
+        assert!(free.contains(&lost));
+        free.into_iter().chain(posted).for_each(|buffer| pool.give(buffer));
+        pool.settle(&frame);
+        assert_eq!(pool.refused(), 0);
+        assert_whole(&pool);
+    }
+
+    #[test]
+    fn a_successor_is_told_of_a_buffer_that_is_in_two_rings_or_in_no_pool() {
+        let pool = small_pool();
+        let frame = pool.compose(&[&[5; 60]]).unwrap();
+        assert_eq!(pool.recover([frame.head], [frame]), Err(Misplaced(frame.head)));
+        assert_eq!(pool.recover([8], []), Err(Misplaced(8)));
+        assert_eq!((pool.free(), pool.lent()), (7, 0));
     }
 
     #[test]

@@ -356,6 +356,11 @@ impl DriverRing {
         Ok(())
     }
 
+    /// The tokens of all chains in flight, used or not, in no order.
+    pub fn tokens(&self) -> impl Iterator<Item = u64> + '_ {
+        self.tokens.iter().map(|token| token.load(Ordering::Relaxed)).filter(|token| *token != 0)
+    }
+
     fn has_token(&self, head: u16) -> bool {
         self.tokens[usize::from(head)].load(Ordering::Relaxed) != 0
     }
