@@ -226,6 +226,13 @@ impl MacAddr {
         Ok(Self(bytes))
     }
 
+    /// An address `fe:fe:…` for a port of a bridge, from 32 random bits: a bridge without a MAC of
+    /// its own takes the lowest of its ports', and hardly any is higher than this.
+    pub const fn bridge_port(random: u32) -> Self {
+        let r = random.to_be_bytes();
+        Self([0xfe, 0xfe, r[0], r[1], r[2], r[3]])
+    }
+
     /// A locally administered address `02:fe:…` from 32 random bits, as VPP makes them.
     pub const fn local(random: u32) -> Self {
         let r = random.to_be_bytes();

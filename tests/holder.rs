@@ -275,8 +275,8 @@ fn monitor_prints_events_as_they_happen_and_ends_with_the_holder() {
         eventually("an event is printed", 10.0, || {
             round += 1;
             let (from, to) = if round % 2 == 1 { ("tap0", "eth9") } else { ("eth9", "tap0") };
-            world.ip(&format!("-n a link set {from} down"));
-            world.ip(&format!("-n a link set {from} name {to}"));
+            world.ip(&format!("-n a link set dev {from} down"));
+            world.ip(&format!("-n a link set dev {from} name {to}"));
             fs::read_to_string(&log).unwrap().contains("eth9")
         });
         world.done("delete tap0");

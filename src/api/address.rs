@@ -39,7 +39,7 @@ pub(super) fn hosts(net: IpNet) -> Result<(), String> {
 }
 
 /// Checks a gateway against the addresses of the host side, of which `needs` is the option: the
-/// kernel takes a neighbour and nothing else.
+/// kernel takes a neighbour, or, on the link, any address (`onlink` of ip-route(8)).
 ///
 /// # Errors
 /// As [`ours`].
@@ -61,10 +61,16 @@ pub(super) fn gateway(gateway: IpAddr, nets: &[IpNet], needs: &str) -> Result<()
         }
     }
     let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    if link_local || nets.iter().any(|net| net.contains(&gateway)) {
+    // An address without a network beside it, as pods and cloud machines have: all neighbours,
+    // the gateway too, are reached on the link.
+    let alone = |net: &IpNet| net.prefix_len() == net.max_prefix_len();
+    if link_local || nets.iter().any(|net| net.contains(&gateway) || alone(net)) {
         return Ok(());
     }
-    Err(format!("not in the network of any {needs}"))
+    let whole = if gateway.is_ipv4() { 32 } else { 128 };
+    Err(format!(
+        "not in the network of any {needs}; with a {needs} of prefix length {whole} it is reached on the link"
+    ))
 }
 
 fn not_loopback6(addr: IpAddr) -> Result<(), String> {

@@ -136,7 +136,7 @@ mod tests {
 
     fn report() -> Report {
         let sentence = "word ".repeat(25);
-        let command = "ip -n foo link set tap0 up ".repeat(5);
+        let command = "ip -n foo link set dev tap0 up ".repeat(5);
         let drops = Finding {
             cost: Some(sentence.trim().into()),
             remedy: Some(command.trim().into()),
@@ -156,7 +156,7 @@ mod tests {
             "host-link  drops  evil\\u{1b}[2J is down".to_owned(),
             format!("{margin}{}", words(16)),
             format!("{margin}{}", words(9)),
-            format!("{margin}=> {}", ["ip -n foo link set tap0 up"; 5].join(" ")),
+            format!("{margin}=> {}", ["ip -n foo link set dev tap0 up"; 5].join(" ")),
             "tap0: 1 thing".to_owned(),
         ];
         assert_eq!(shown.out, expected.map(|line| line + "\n").concat());

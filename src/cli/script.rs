@@ -123,6 +123,10 @@ impl<R: BufRead> Lines<R> {
                 if bytes.last() == Some(&b'\r') {
                     bytes.pop();
                 }
+                // The mark that some editors put in front of UTF-8.
+                if self.number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
+                    bytes.drain(..3);
+                }
                 let text = String::from_utf8(bytes);
                 text.map(Some).map_err(|_| Failure::usage("", "line is not UTF-8"))
             }
@@ -162,6 +166,13 @@ mod tests {
         assert_eq!(lines(b"a \\\\\nb"), [ok("1", "a \\\\"), ok("2", "b")]);
         assert_eq!(lines(b"a \\\\\\\nb"), [ok("1", "a \\\\ b")]);
         assert!(lines(b"").is_empty());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_in_front_of_the_first_line_only() {
+        assert_eq!(lines(b"\xef\xbb\xbfshow\nshow"), [ok("1", "show"), ok("2", "show")]);
+        assert_eq!(lines(b"\xef\xbb\xbf# head\nshow"), [ok("2", "show")]);
+        assert_eq!(lines(b"show\n\xef\xbb\xbfshow")[1], ok("2", "\u{feff}show"));
     }
 
     #[test]

@@ -142,11 +142,11 @@ impl<'a, S: Submit> Session<'a, S> {
         stop: Stop<'_, O>,
     ) -> End {
         match self.lines(lines, stop, 0).await {
-            Err(end) => end,
-            Ok(()) => {
+            Err(End::OfLines) | Ok(()) => {
                 let first = self.keep_going.as_ref().and_then(Cell::get);
                 first.map_or(End::OfLines, End::Failed)
             }
+            Err(end) => end,
         }
     }
 
@@ -197,6 +197,7 @@ impl<'a, S: Submit> Session<'a, S> {
                 }
             }
             Next::Asked(word) => Err(End::Asked(word)),
+            Next::Quit => Err(End::OfLines),
             Next::Lines(lines) => Box::pin(self.lines(lines, stop, depth + 1)).await,
         }
     }
@@ -324,6 +325,8 @@ impl<'a, S: Submit> Session<'a, S> {
             Verb::Shell(word) if depth == 0 && self.shell.is_some() => {
                 (Shown::default(), Next::Asked(word))
             }
+            // The last line of what is piped to vppctl.
+            Verb::Shell(Word::Quit) if self.shell.is_none() => (Shown::default(), Next::Quit),
             Verb::Shell(word) => located(&path, &word.refusal()),
             Verb::Nothing if words.is_empty() => (Shown::default(), Next::Line),
             Verb::Nothing => located("", &Failure::usage("", "no command")),
@@ -341,6 +344,8 @@ enum Next {
     Lines(mpsc::Receiver<Input>),
     /// Looks at this again and again, of that path.
     Watch(String, Box<(ShowRequest, Again)>, Globals),
+    /// No line: `quit' ends a script.
+    Quit,
     /// An action of the shell.
     Asked(Word),
 }

@@ -414,7 +414,8 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ),
         (
             "create tap host-ip4-addr 10.0.0.1/24 host-ip4-gw 10.0.1.1",
-            "create tap: host-ip4-gw 10.0.1.1: not in the network of any host-ip4-addr",
+            "create tap: host-ip4-gw 10.0.1.1: not in the network of any host-ip4-addr; \
+             with a host-ip4-addr of prefix length 32 it is reached on the link",
         ),
         (
             "create tap host-ip4-addr 10.0.0.1/24 host-ip4-gw 10.0.0.1",

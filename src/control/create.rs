@@ -114,7 +114,7 @@ async fn preflight(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<(), Failure>
         if let Some(bridge) = &bridge {
             session.bridge(bridge)?;
         }
-        gateways.into_iter().try_for_each(|gateway| session.default_route_is_free(gateway))
+        gateways.into_iter().try_for_each(|gateway| session.default_route_is_free(gateway.address))
     })
     .await?
 }

@@ -24,7 +24,7 @@ mod registry;
 mod reset;
 mod show;
 mod steps;
-mod thread;
+pub(crate) mod thread;
 mod watch;
 mod words;
 

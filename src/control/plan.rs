@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::registry::Registry;
 use crate::api::{BackendChoice, BackendKind, CreateRequest, NamespaceSpec};
 use crate::diag::Failure;
-use crate::host::{HostName, Subject};
+use crate::host::{Gateway, HostName, Subject};
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
 
 /// What a create will make.
@@ -24,10 +24,13 @@ pub(super) struct Plan {
     pub(super) mac: Option<MacAddr>,
     /// The MAC of our side that was asked for.
     pub(super) asked_mac: Option<MacAddr>,
+    /// The MAC that the host side is given; none: the kernel chooses.
     pub(super) host_mac: Option<MacAddr>,
+    /// The MAC of the host side that was asked for.
+    pub(super) asked_host_mac: Option<MacAddr>,
     pub(super) host_bridge: Option<IfName>,
     pub(super) host_addresses: Vec<IpNet>,
-    pub(super) host_gateways: Vec<IpAddr>,
+    pub(super) host_gateways: Vec<Gateway>,
     pub(super) host_mtu: Option<Mtu>,
     pub(super) host_txqueuelen: Option<TxQueueLength>,
     pub(super) host_down: bool,
@@ -60,11 +63,12 @@ impl Plan {
             .map(|a| IpNet::from(*a))
             .chain(request.host_ip6_addr.iter().map(|a| IpNet::from(*a)))
             .collect();
-        let gateways: Vec<IpAddr> = request
+        let gateways: Vec<Gateway> = request
             .host_ip4_gw
             .map(IpAddr::from)
             .into_iter()
             .chain(request.host_ip6_gw.map(IpAddr::from))
+            .map(|address| Gateway::among(&addresses, address))
             .collect();
         if request.host_bridge.is_some() && !(addresses.is_empty() && gateways.is_empty()) {
             return excluded("", "Please specify either host ip address or host bridge");
@@ -102,7 +106,10 @@ impl Plan {
             host_name,
             mac,
             asked_mac: request.mac_addr,
-            host_mac: request.host_mac_addr,
+            host_mac: request
+                .host_mac_addr
+                .or_else(|| request.host_bridge.as_ref().map(|_| MacAddr::bridge_port(random()))),
+            asked_host_mac: request.host_mac_addr,
             host_bridge: request.host_bridge.clone(),
             host_addresses: addresses,
             host_gateways: gateways,

@@ -1,11 +1,10 @@
 //! The steps of a create, as data, and as `dry-run` shows them.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use super::plan::Plan;
 use crate::api::PlannedStep;
+use crate::host::Gateway;
 use crate::units::{IfName, Mtu, TxQueueLength};
 
 /// One step.
@@ -29,7 +28,7 @@ pub(super) enum Step {
     HostBridge(IfName),
     HostAddress(IpNet),
     HostUp,
-    HostGateway(IpAddr),
+    HostGateway(Gateway),
     /// Gives the queues to a poller.
     Place,
     /// Enters the interface into the registry.
@@ -110,7 +109,8 @@ impl Step {
             }
             Self::HostUp => (format!("set {device} up{there}"), None),
             Self::HostGateway(gateway) => {
-                (format!("add a default route via {gateway} dev {device}{there}"), None)
+                let (via, onlink) = (gateway.address, gateway.onlink());
+                (format!("add a default route via {via} dev {device}{onlink}{there}"), None)
             }
             Self::Place => ("give the queues to poller 0".into(), Some("take them back".into())),
             Self::Announce => {

@@ -28,13 +28,16 @@ impl Plan {
         }
         option("netns", self.host_ns.clone());
         option("hw-addr", self.mac.map(|mac| mac.to_string()));
-        option("host-mac-addr", self.host_mac.map(|mac| mac.to_string()));
+        option("host-mac-addr", self.asked_host_mac.map(|mac| mac.to_string()));
         option("bridge", self.host_bridge.as_ref().map(ToString::to_string));
         for net in &self.host_addresses {
             option(if net.addr().is_ipv6() { "ip6" } else { "ip4" }, Some(net.to_string()));
         }
         for gateway in &self.host_gateways {
-            option(if gateway.is_ipv6() { "gw6" } else { "gw4" }, Some(gateway.to_string()));
+            option(
+                if gateway.address.is_ipv6() { "gw6" } else { "gw4" },
+                Some(gateway.address.to_string()),
+            );
         }
         option("mtu", self.host_mtu.map(|mtu| mtu.to_string()));
         option("host-txqueuelen", self.host_txqueuelen.map(|length| length.to_string()));

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::place::{Found, Place};
+use crate::control::thread;
 use crate::diag::{Code, Failure};
 use crate::sys::socket;
 
@@ -91,14 +92,12 @@ fn bind(place: &Place) -> Result<(OwnedFd, (u64, u64)), Failure> {
     Ok((listener, (file.dev(), file.ino())))
 }
 
-/// Runs what may wait (the lock, a file system) beside the control thread.
+/// Runs what may wait (the lock, a file system) beside the control thread; on it, where the kernel
+/// refuses a thread: the socket must be bound and unlinked all the same.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| {
-        Failure::new(Code::Failed, "control socket", "a thread panicked; this is a bug")
-    })
+    thread::finish("socket", work).await
 }
 
 /// Accepts the next client.

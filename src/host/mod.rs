@@ -34,6 +34,7 @@ pub mod watch;
 pub use birth::check_tun;
 pub use facts::{Absent, Difference, HostFacts, difference, facts, is_gone, locate, with_device};
 pub use offloads::{Offloads, set_offloads};
+pub use route::Gateway;
 pub use session::{Session, Subject};
 pub use staging::StagingNamespace;
 pub use tap::{HostName, Tap, TapSpec, open};

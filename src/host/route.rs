@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_core::NLM_F_DUMP;
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteType,
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -14,18 +15,42 @@ use super::refusal;
 use super::session::{ADD, Session};
 use crate::diag::{Code, Failure};
 
+/// The gateway of a default route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gateway {
+    /// Its address.
+    pub address: IpAddr,
+    /// No address of the device covers it: it is a neighbour all the same (`RTNH_F_ONLINK`).
+    pub on_link: bool,
+}
+
+impl Gateway {
+    /// The gateway beside these addresses of its device.
+    pub fn among(addresses: &[IpNet], address: IpAddr) -> Self {
+        let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        let covered = link_local || addresses.iter().any(|net| net.contains(&address));
+        Self { address, on_link: !covered }
+    }
+
+    /// As ip-route(8) writes it behind `via ADDRESS dev DEVICE`.
+    pub fn onlink(self) -> &'static str {
+        if self.on_link { " onlink" } else { "" }
+    }
+}
+
 impl Session {
     /// Adds the default route of the gateway's family through the device `ifindex`, as
-    /// `ip route add default via GATEWAY dev …` does: the gateway must be covered by an address of
-    /// the device, and the device must be up.
+    /// `ip route add default via GATEWAY dev … [onlink]` does: the device must be up, and the
+    /// gateway, unless it is on the link, covered by an address of the device.
     ///
     /// # Errors
     /// Exit code 4: the main table has a default route of that family, of whatever metric; it is
     /// left as it is. Exit code 1 with a hint: no address of the device covers the gateway.
-    pub fn add_default_route(&self, ifindex: u32, gateway: IpAddr) -> Result<(), Failure> {
+    pub fn add_default_route(&self, ifindex: u32, to: Gateway) -> Result<(), Failure> {
+        let gateway = to.address;
         self.default_route_is_free(gateway)?;
         let doing = adding(gateway);
-        let request = RouteNetlinkMessage::NewRoute(default_route(ifindex, gateway));
+        let request = RouteNetlinkMessage::NewRoute(default_route(ifindex, to));
         match self.try_ask(&doing, self.exchange(request, ADD))? {
             Ok(_) => Ok(()),
             Err(e) => {
@@ -139,8 +164,8 @@ pub(super) fn family(address: IpAddr) -> AddressFamily {
     }
 }
 
-fn default_route(ifindex: u32, gateway: IpAddr) -> RouteMessage {
-    match gateway {
+fn default_route(ifindex: u32, to: Gateway) -> RouteMessage {
+    let mut message = match to.address {
         IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new()
             .gateway(gateway)
             .output_interface(ifindex)
@@ -149,5 +174,7 @@ fn default_route(ifindex: u32, gateway: IpAddr) -> RouteMessage {
             .gateway(gateway)
             .output_interface(ifindex)
             .build(),
-    }
+    };
+    message.header.flags.set(RouteFlags::Onlink, to.on_link);
+    message
 }

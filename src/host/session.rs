@@ -216,7 +216,7 @@ impl Session {
         let on = || format!("host-bridge {bridge}");
         let Some(found) = self.link_by_name(bridge.as_str())? else {
             return Err(Failure::new(Code::NotFound, on(), "no such bridge in this namespace")
-                .hint(format!("make it with `{} link add {bridge} type bridge'", self.ip)));
+                .hint(format!("make it with `{} link add name {bridge} type bridge'", self.ip)));
         };
         if !found.is_bridge() {
             let kind = found.kind.as_deref().unwrap_or("plain");

@@ -166,7 +166,7 @@ fn the_host_side_becomes_a_port_of_the_bridge_in_its_namespace() {
         world.quiet_netns("a");
         world.quiet_netns("b");
         world.ip("-n a link add br0 address 02:00:00:00:00:01 type bridge");
-        world.ip("-n a link set br0 up");
+        world.ip("-n a link set dev br0 up");
         world.ip("-n a addr add 10.9.0.1/24 dev br0");
         // A bridge of the same name elsewhere is not meant.
         world.ip("-n b link add br0 type bridge");
@@ -221,7 +221,7 @@ fn host_down_leaves_the_link_down_with_its_addresses() {
         assert_eq!((&tap["link_up"], &tap["admin_up"]), (&false.into(), &true.into()));
         assert!(!flags(&world.link("a", "tap0")).contains(&"UP"));
         assert_eq!(addresses(world, "a", "tap0"), ["10.9.0.1/24"]);
-        world.ip("-n a link set tap0 up");
+        world.ip("-n a link set dev tap0 up");
         world.ping_answered("a", "10.9.0.2");
         hold.close();
     });
@@ -434,5 +434,45 @@ fn fifty_taps_live_together_and_numbers_are_not_used_again() {
         assert_eq!(hold.run("delete --all").len(), 49);
         assert_eq!(world.links("a"), Vec::<String>::new());
         hold.close();
+    });
+}
+
+#[test]
+fn a_gateway_outside_the_network_of_an_address_alone_is_reached_on_the_link() {
+    live(|world| {
+        world.netns("a");
+        world.done(
+            "create eth0 --netns a --ip4 192.0.2.5/32 --gw4 169.254.1.1 --respond 169.254.1.1/32",
+        );
+        let routes = world.ip_json("-n a route show default");
+        assert_eq!(routes[0]["gateway"], "169.254.1.1", "{routes}");
+        assert_eq!(routes[0]["flags"][0], "onlink", "{routes}");
+        world.ping_answered("a", "169.254.1.1");
+        // With a network, a gateway that is not in it is a slip.
+        let (code, _, stderr) =
+            world.run("create eth1 --netns a --ip4 198.51.100.5/24 --gw4 198.51.101.1");
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("of prefix length 32 it is reached on the link"), "{stderr}");
+    });
+}
+
+#[test]
+fn a_tap_under_a_bridge_without_a_mac_of_its_own_leaves_it_the_one_that_it_has_20_times() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.ip("-n a link add name br0 type bridge");
+        world.ip("-n a link add e0 type veth peer name e1");
+        world.ip("-n a link set dev e0 address 52:54:00:00:00:01 master br0 up");
+        let mac = || world.class_net("a", "br0", "address");
+        assert_eq!(mac(), "52:54:00:00:00:01");
+        for _ in 0..20 {
+            world.done("create t0 --netns a --bridge br0");
+            assert_eq!(mac(), "52:54:00:00:00:01");
+            assert!(world.class_net("a", "t0", "address").starts_with("fe:fe:"));
+            world.done("delete t0");
+        }
+        // One that is asked for is taken as it is.
+        world.done("create t0 --netns a --bridge br0 --host-mac-addr 02:00:00:00:00:07");
+        assert_eq!(world.class_net("a", "t0", "address"), "02:00:00:00:00:07");
     });
 }

@@ -70,11 +70,11 @@ fn each_thing_in_the_way_of_a_responder_is_named_with_the_command_that_mends_it(
         let mut hold = Hold::start(world);
         hold.run("create tap0 host-ns foo host-ip4-addr 10.9.0.1/24 respond 10.9.0.2/24");
         let rows = [
-            ("ip -n foo link set tap0 down", "host-link", "ip -n foo link set tap0 up"),
+            ("ip -n foo link set dev tap0 down", "host-link", "ip -n foo link set dev tap0 up"),
             (
-                "ip -n foo link set tap0 carrier off",
+                "ip -n foo link set dev tap0 carrier off",
                 "host-link",
-                "ip -n foo link set tap0 carrier on",
+                "ip -n foo link set dev tap0 carrier on",
             ),
             (
                 "ip -n foo addr del 10.9.0.1/24 dev tap0",
@@ -104,9 +104,9 @@ fn an_address_left_on_a_bridge_port_and_a_bridge_that_is_down_are_both_named() {
         world.ip("-n foo link add br0 type bridge");
         let mut hold = Hold::start(world);
         hold.run("create tap0 host-ns foo host-ip4-addr 10.9.0.1/24 respond 10.9.0.2/24");
-        world.ip("-n foo link set tap0 master br0");
+        world.ip("-n foo link set dev tap0 master br0");
         let (up, moved) = (
-            "ip -n foo link set br0 up",
+            "ip -n foo link set dev br0 up",
             "ip -n foo addr del 10.9.0.1/24 dev tap0 && ip -n foo addr add 10.9.0.1/24 dev br0",
         );
         told(&mut hold, "tap0", &[("bridge", up), ("host-address", moved)]);
@@ -116,10 +116,10 @@ fn an_address_left_on_a_bridge_port_and_a_bridge_that_is_down_are_both_named() {
         told(&mut hold, "tap0", &[]);
         world.ping_answered("foo", "10.9.0.2");
         // With STP a port listens and learns first.
-        world.ip("-n foo link set tap0 nomaster");
-        world.ip("-n foo link set br0 type bridge stp_state 1");
-        world.ip("-n foo link set tap0 master br0");
-        let off = "ip -n foo link set br0 type bridge stp_state 0";
+        world.ip("-n foo link set dev tap0 nomaster");
+        world.ip("-n foo link set dev br0 type bridge stp_state 1");
+        world.ip("-n foo link set dev tap0 master br0");
+        let off = "ip -n foo link set dev br0 type bridge stp_state 0";
         told(&mut hold, "tap0", &[("bridge", off)]);
         hold.close();
     });
@@ -145,7 +145,7 @@ fn each_thing_in_the_way_of_a_wire_is_named_with_the_command_that_mends_it() {
         run(world, &mut hold, "taptool xconnect tap0 tap1");
         let rows = [
             ("taptool set interface l3 tap1", "peer", "taptool xconnect tap0 tap1"),
-            ("ip -n bar link set tap1 down", "peer", "ip -n bar link set tap1 up"),
+            ("ip -n bar link set dev tap1 down", "peer", "ip -n bar link set dev tap1 up"),
             (
                 "taptool set interface state tap1 down",
                 "peer",
@@ -154,11 +154,11 @@ fn each_thing_in_the_way_of_a_wire_is_named_with_the_command_that_mends_it() {
         ];
         mended(world, &mut hold, "tap0", &rows, |world| world.ping_answered("foo", "10.8.0.2"));
         // MTUs that differ: said, and what is said of them is so.
-        world.ip("-n bar link set tap1 mtu 9000");
+        world.ip("-n bar link set dev tap1 mtu 9000");
         eventually("the larger MTU of the peer is told", 5.0, || {
             let rows = hold.run("doctor tap0");
             let mtu = rows.iter().find(|row| row["check"] == "mtu").unwrap();
-            mtu["state"] == "note" && mtu["remedy"] == "ip -n foo link set tap0 mtu 9000"
+            mtu["state"] == "note" && mtu["remedy"] == "ip -n foo link set dev tap0 mtu 9000"
         });
         told(&mut hold, "tap0", &[]);
         world.ping_answered("bar", "-M do -s 5000 10.8.0.1");
@@ -277,7 +277,7 @@ fn what_create_asked_for_and_somebody_took_away_is_named_with_the_command_that_p
     live(|world| {
         world.netns("foo");
         world.ip("-n foo link add br0 type bridge");
-        world.ip("-n foo link set br0 up");
+        world.ip("-n foo link set dev br0 up");
         let mut hold = Hold::start(world);
         hold.run(
             "create tap0 host-ns foo host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2 \
@@ -301,17 +301,20 @@ fn what_create_asked_for_and_somebody_took_away_is_named_with_the_command_that_p
                 "ip -n foo addr replace fd00::1/64 dev tap0 && ip -n foo -6 route replace default \
                  via fd00::2 dev tap0",
             ),
-            ("ip -n foo link set tap0 arp off", "arp", "ip -n foo link set tap0 arp on"),
+            ("ip -n foo link set dev tap0 arp off", "arp", "ip -n foo link set dev tap0 arp on"),
             (
-                "ip -n foo link set tap0 address 02:fe:00:00:00:09",
+                "ip -n foo link set dev tap0 address 02:fe:00:00:00:09",
                 "hw-addr",
-                "ip -n foo link set tap0 address 02:fe:00:00:00:08",
+                "ip -n foo link set dev tap0 address 02:fe:00:00:00:08",
             ),
         ];
         mended(world, &mut hold, "tap0", &rows, |world| world.ping_answered("foo", "10.9.0.2"));
         hold.run("create tap1 host-ns foo host-bridge br0 respond 10.8.0.2/24");
-        let rows =
-            [("ip -n foo link set tap1 nomaster", "bridge", "ip -n foo link set tap1 master br0")];
+        let rows = [(
+            "ip -n foo link set dev tap1 nomaster",
+            "bridge",
+            "ip -n foo link set dev tap1 master br0",
+        )];
         world.ip("-n foo addr add 10.8.0.1/24 dev br0");
         mended(world, &mut hold, "tap1", &rows, |world| world.ping_answered("foo", "10.8.0.2"));
         hold.close();
@@ -327,16 +330,16 @@ fn commands_for_a_device_that_was_moved_go_where_it_is_or_are_not_given() {
         hold.run("create tap0 host-ns foo host-ip4-addr 10.9.0.1/24");
         hold.run("create tap1 host-ns bar");
         hold.run("xconnect tap0 tap1");
-        world.ip("-n foo link set tap0 netns bar");
+        world.ip("-n foo link set dev tap0 netns bar");
         // A stranger takes its place, and is down as it is.
         world.ip("-n foo link add tap0 type bridge");
-        told(&mut hold, "tap0", &[("host-link", "ip -n bar link set tap0 up")]);
-        told(&mut hold, "tap1", &[("peer", "ip -n bar link set tap0 up")]);
-        run(world, &mut hold, "ip -n bar link set tap0 up");
+        told(&mut hold, "tap0", &[("host-link", "ip -n bar link set dev tap0 up")]);
+        told(&mut hold, "tap1", &[("peer", "ip -n bar link set dev tap0 up")]);
+        run(world, &mut hold, "ip -n bar link set dev tap0 up");
         told(&mut hold, "tap0", &[]);
         // Where its namespace has no name, no command is given, for either end.
         let unnamed = world.unnamed_netns();
-        world.ip(&format!("-n bar link set tap0 netns {}", unnamed.pid()));
+        world.ip(&format!("-n bar link set dev tap0 netns {}", unnamed.pid()));
         let number = format!("net:[{}]", world.netns_inode(unnamed.pid()));
         hold.tap_when("tap0", "moved on", 5.0, |tap| tap["host_ns"] == json!(number));
         let rows = hold.run("doctor tap0");

@@ -85,8 +85,8 @@ fn a_namespace_deleted_under_traffic_is_freed_at_once_and_its_tap_is_host_gone()
 fn a_renamed_host_side_is_tracked_and_a_stranger_with_its_old_name_is_untouched() {
     live(|world| {
         let mut hold = responder(world);
-        world.ip("-n a link set tap0 down");
-        world.ip("-n a link set tap0 name other0");
+        world.ip("-n a link set dev tap0 down");
+        world.ip("-n a link set dev tap0 name other0");
         world.ip("-n a link set other0 up");
         world.ip("-n a link add tap0 address 02:00:00:00:00:01 type bridge");
         let stranger = world.link("a", "tap0");
@@ -112,14 +112,14 @@ fn a_host_side_moved_to_another_namespace_is_tracked_shown_there_and_works_there
         let mut hold = responder(world);
         world.quiet_netns("b");
         // A stranger takes its place.
-        world.ip("-n a link set tap0 netns b");
+        world.ip("-n a link set dev tap0 netns b");
         world.ip("-n a link add tap0 type bridge");
         // Moving sets it down and takes its addresses.
         hold.tap_when("tap0", "down after the move", 5.0, |t| {
             t["link_up"] == false && t["host_addresses"] == json!([]) && t["host_ns"] == "b"
         });
         world.ip("-n b addr add 10.9.0.1/24 dev tap0");
-        world.ip("-n b link set tap0 up");
+        world.ip("-n b link set dev tap0 up");
         let tap = hold.tap_when("tap0", "up with its address", 5.0, |t| {
             t["link_up"] == true && t["host_addresses"] == json!(["10.9.0.1/24"])
         });
@@ -148,20 +148,20 @@ fn a_host_side_is_shown_in_its_creators_words_only_while_it_is_in_the_namespace_
             hold.tap_when("tap0", "its namespace", 5.0, |t| t["host_ns"] == namespace);
         };
         // Without a name: as the kernel calls it.
-        world.ip(&format!("-n a link set tap0 netns {}", unnamed.pid()));
+        world.ip(&format!("-n a link set dev tap0 netns {}", unnamed.pid()));
         shown(&mut hold, json!(number));
         // Nobody but the process in it keeps it.
         let pid = unnamed.pid();
         assert_eq!(world.holds_netns(inode), [format!("/proc/{pid}/task/{pid}/ns/net")]);
         // A name that it gets later is found at the next look.
         world.ip(&format!("netns attach z {}", unnamed.pid()));
-        world.ip("-n z link set tap0 mtu 1400");
+        world.ip("-n z link set dev tap0 mtu 1400");
         shown(&mut hold, json!("z"));
         // The holder's own needs no name.
-        world.ip(&format!("-n z link set tap0 netns {}", hold.pid()));
+        world.ip(&format!("-n z link set dev tap0 netns {}", hold.pid()));
         shown(&mut hold, Value::Null);
         // Back where it was made: the creator's words hold again.
-        world.ip("link set tap0 netns a");
+        world.ip("link set dev tap0 netns a");
         shown(&mut hold, json!("/run/netns/a"));
         assert_eq!(hold.one("delete tap0")["name"], "tap0");
         hold.close();
@@ -172,10 +172,10 @@ fn a_host_side_is_shown_in_its_creators_words_only_while_it_is_in_the_namespace_
 fn a_host_side_set_down_and_up_by_others_is_shown_and_answers_again() {
     live(|world| {
         let mut hold = responder(world);
-        world.ip("-n a link set tap0 down");
+        world.ip("-n a link set dev tap0 down");
         let tap = hold.tap_when("tap0", "link down", 5.0, |t| t["link_up"] == false);
         assert_eq!((&tap["state"], &tap["admin_up"]), (&"up".into(), &true.into()));
-        world.ip("-n a link set tap0 up");
+        world.ip("-n a link set dev tap0 up");
         hold.tap_when("tap0", "link up", 5.0, |t| t["link_up"] == true);
         world.ping_answered("a", "10.9.0.2");
         hold.close();
@@ -188,7 +188,7 @@ fn addresses_mtu_and_bridge_set_by_others_are_shown() {
         let mut hold = responder(world);
         world.ip("-n a addr add 10.9.1.1/24 dev tap0");
         world.ip("-n a addr del 10.9.0.1/24 dev tap0");
-        world.ip("-n a link set tap0 mtu 9000 txqueuelen 77 address 02:00:00:00:00:02");
+        world.ip("-n a link set dev tap0 mtu 9000 txqueuelen 77 address 02:00:00:00:00:02");
         hold.tap_when("tap0", "address, MTU, queue length and MAC", 5.0, |t| {
             t["host_addresses"] == json!(["10.9.1.1/24"])
                 && t["mtu"] == 9000
@@ -196,9 +196,9 @@ fn addresses_mtu_and_bridge_set_by_others_are_shown() {
                 && t["host_mac_addr"] == "02:00:00:00:00:02"
         });
         world.ip("-n a link add br0 type bridge");
-        world.ip("-n a link set tap0 master br0");
+        world.ip("-n a link set dev tap0 master br0");
         hold.tap_when("tap0", "bridge", 5.0, |t| t["host_bridge"] == "br0");
-        world.ip("-n a link set tap0 nomaster");
+        world.ip("-n a link set dev tap0 nomaster");
         hold.tap_when("tap0", "no bridge", 5.0, |t| t["host_bridge"] == Value::Null);
         hold.close();
     });
@@ -209,7 +209,7 @@ fn what_others_set_on_a_host_side_is_an_event_and_only_what_may_hurt_is_a_warnin
     live(|world| {
         let mut hold = responder(world);
         for set in ["mtu 9000", "down", "up"] {
-            world.ip(&format!("-n a link set tap0 {set}"));
+            world.ip(&format!("-n a link set dev tap0 {set}"));
             let up = set != "down";
             hold.tap_when("tap0", set, 5.0, |t| t["mtu"] == 9000 && t["link_up"] == up);
         }

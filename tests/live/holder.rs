@@ -109,9 +109,9 @@ fn what_the_holder_does_is_shown_by_poller_thread_and_event() {
         let roles: Vec<&str> = threads.iter().map(|t| t["type"].as_str().unwrap()).collect();
         assert_eq!(&roles[..2], ["control", "poller"], "{threads:#?}");
         assert_eq!(number(&threads[0], "lwp"), u64::from(hold.pid()));
-        world.ip("-n a link set tap0 down");
+        world.ip("-n a link set dev tap0 down");
         hold.tap_when("tap0", "down", 5.0, |t| t["link_up"] == false);
-        world.ip("-n a link set tap0 name eth9");
+        world.ip("-n a link set dev tap0 name eth9");
         hold.tap_when("tap0", "renamed", 5.0, |t| t["host_if_name"] == "eth9");
         world.ip("-n a link del eth9");
         hold.tap_when("tap0", "host-gone", 5.0, |t| t["state"] == "host-gone");

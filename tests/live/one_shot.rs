@@ -90,7 +90,7 @@ fn a_namespace_is_called_as_the_one_who_asks_calls_it() {
         assert!(other("show").contains("net:["), "{}", other("show"));
         // One that gets its name later has it from then on.
         let inside = world.unnamed_netns();
-        let move_there = format!("link set tap0 netns {}", inside.pid());
+        let move_there = format!("link set dev tap0 netns {}", inside.pid());
         world.ip(&move_there);
         let called = |name: &str| world.objects("show")[0]["host_ns"] == name;
         let number = format!("net:[{}]", world.netns_inode(inside.pid()));
@@ -426,5 +426,31 @@ fn whatever_is_at_the_socket_but_no_holder_is_left_alone() {
         assert!(stderr.contains("this is no socket"), "{stderr}");
         assert_eq!(fs::read_to_string(world.socket()).unwrap(), "precious");
         fs::remove_file(world.socket()).unwrap();
+    });
+}
+
+#[test]
+fn a_script_that_ends_with_quit_is_done_and_lines_behind_it_do_not_run() {
+    live(|world| {
+        world.quiet_netns("a");
+        let file = world.dir().join("quit.vpp");
+        let backend = crate::common::backend();
+        for word in ["quit", "q", "exit"] {
+            let lines = format!(
+                "\u{feff}create tap id 0 host-ns a backend {backend}\n{word}\nno such command\n"
+            );
+            std::fs::write(&file, lines).unwrap();
+            let piped = format!("sh -c 'exec {} -q <{}'", world.taptool(), file.display());
+            for line in [piped, format!("{} -q exec {}", world.taptool(), file.display())] {
+                let out = world.start(&line).output(60.0);
+                assert!(out.status.success(), "{word}: {line}: {out:?}");
+                assert_eq!(world.links("a"), ["tap0"], "{word}: {line}");
+                world.done("delete --all");
+            }
+        }
+        // What failed before is still the exit code.
+        std::fs::write(&file, "delete nothing\nquit\n").unwrap();
+        let (code, _, _) = world.run(&format!("exec {} --keep-going", file.display()));
+        assert_eq!(code, 3);
     });
 }

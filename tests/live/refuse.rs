@@ -195,7 +195,7 @@ fn an_unknown_namespace_bridge_or_interface_is_not_found() {
         for (netns, ip) in [("a", "ip -n a"), ("/run/netns/a", "nsenter --net=/run/netns/a ip")] {
             let line = format!("create tap0 host-ns {netns} host-bridge br0");
             let said = refused(world, &line, 3, "host-bridge br0: no such bridge");
-            let hint = format!("\n  make it with `{ip} link add br0 type bridge'\n");
+            let hint = format!("\n  make it with `{ip} link add name br0 type bridge'\n");
             assert!(said.contains(&hint), "{said}");
         }
         for (line, word) in [
@@ -254,7 +254,7 @@ fn a_persistent_tap_of_that_name_is_refused_and_stays_as_it_was() {
         // In the own namespace a device is born in place, where its name meets the stranger's.
         for place in ["", "-n a "] {
             world.ip(&format!("{place}tuntap add dev tap7 mode tap user 1234"));
-            world.ip(&format!("{place}link set tap7 address 02:00:00:00:00:07"));
+            world.ip(&format!("{place}link set dev tap7 address 02:00:00:00:00:07"));
             world.ip(&format!("{place}addr add 10.1.0.1/24 dev tap7"));
         }
         let before = world.state();

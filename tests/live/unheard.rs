@@ -67,9 +67,9 @@ fn without_events_renames_moves_and_settings_of_a_host_side_are_seen_within_seco
         "unheard::without_events_renames_moves_and_settings_of_a_host_side_are_seen_within_seconds";
     live_alone(name, |world| {
         with_taps(world, Options { deaf: true, ..Options::default() }, async |control| {
-            world.ip("-n a link set tap0 down");
+            world.ip("-n a link set dev tap0 down");
             until(control, "down", |tap| !tap.link_up).await;
-            world.ip("-n a link set tap0 name other0");
+            world.ip("-n a link set dev tap0 name other0");
             until(control, "its new name", |tap| tap.host_if_name == "other0").await;
             world.ip("-n a link set other0 netns b");
             until(control, "its namespace", |tap| tap.host_ns.as_deref() == Some("b")).await;
@@ -87,8 +87,8 @@ fn a_host_side_that_could_not_be_looked_at_is_seen_once_it_can_without_another_e
             let path = world.dir().join("go");
             nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
             let mut go = File::options().read(true).write(true).open(&path).unwrap();
-            let change = "ip -n a link set tap0 down && \
-                          ip -n a link set tap0 name other0 mtu 1400 && ip -n a link set tap1 down";
+            let change = "ip -n a link set dev tap0 down && \
+                          ip -n a link set dev tap0 name other0 mtu 1400 && ip -n a link set dev tap1 down";
             let mut other =
                 world.start(&format!("sh -c 'read go <{} && {change}'", path.display()));
             // No file can be opened any more, so no look succeeds.

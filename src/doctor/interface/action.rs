@@ -94,9 +94,10 @@ fn peer_state(peer: &Interface, seen: bool) -> Option<Finding> {
             format!("{place}, the host side of {name}, is down or has no carrier"),
             refused_by(peer),
             match &peer.host_ns {
-                Some(label) if seen => {
-                    commands::ip(Some(label), &format!("link set {} up", word(&peer.host_if_name)))
-                }
+                Some(label) if seen => commands::ip(
+                    Some(label),
+                    &format!("link set dev {} up", word(&peer.host_if_name)),
+                ),
                 // Which namespace that is, only a look at it tells.
                 _ => more,
             },

@@ -8,6 +8,7 @@ use super::{Case, Finding, place};
 use crate::api::{Interface, State};
 use crate::doctor::commands::{self, asked, is_link_local, word};
 use crate::doctor::look::Look;
+use crate::host::Gateway;
 use crate::host::inspect::Inspection;
 use crate::host::link::Link;
 use crate::units::{Kind, MacAddr};
@@ -53,7 +54,7 @@ fn same_mac(interface: &Interface, seen: &Inspection) -> Option<Finding> {
     let mut bytes = mac.bytes();
     bytes[5] ^= 1;
     let args =
-        |other: MacAddr| format!("link set {} address {other}", word(&interface.host_if_name));
+        |other: MacAddr| format!("link set dev {} address {other}", word(&interface.host_if_name));
     Some(match MacAddr::new(bytes) {
         Ok(other) => finding.remedy(commands::ip(interface.host_ns.as_deref(), &args(other))),
         Err(_) => finding,
@@ -65,7 +66,7 @@ fn arp(interface: &Interface, seen: &Inspection) -> Option<Finding> {
     if interface.kind == Kind::Tun || seen.link.arp || seen.master.is_some() {
         return None;
     }
-    let args = format!("link set {} arp on", word(&interface.host_if_name));
+    let args = format!("link set dev {} arp on", word(&interface.host_if_name));
     Some(
         Finding::drops("arp", format!("{} has ARP switched off (NOARP)", place(interface)))
             .cost(
@@ -79,7 +80,7 @@ fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
     let wanted = asked(interface, "bridge").next()?;
     let (label, place) = (interface.host_ns.as_deref(), place(interface));
     let bridge = word(wanted);
-    let join = format!("link set {} master {bridge}", word(&interface.host_if_name));
+    let join = format!("link set dev {} master {bridge}", word(&interface.host_if_name));
     match &seen.master {
         Some(master) if master.name == wanted => None,
         // That may be intended, or the bridge was renamed: no command.
@@ -102,8 +103,8 @@ fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
                 true => join,
                 false => format!(
                     "{} && {} && {join}",
-                    commands::ip(label, &format!("link add {bridge} type bridge")),
-                    commands::ip(label, &format!("link set {bridge} up")),
+                    commands::ip(label, &format!("link add name {bridge} type bridge")),
+                    commands::ip(label, &format!("link set dev {bridge} up")),
                 ),
             };
             let cost = format!("no frame passes between it and {wanted}");
@@ -119,11 +120,13 @@ fn route(interface: &Interface, seen: &Inspection, gateway: IpAddr) -> Option<Fi
     let (place, name) = (place(interface), word(&interface.host_if_name));
     let family = if gateway.is_ipv6() { "-6" } else { "-4" };
     let ip = |args: &str| commands::ip(interface.host_ns.as_deref(), args);
-    let route = ip(&format!("{family} route replace default via {gateway} dev {name}"));
-    // Without an address whose network it is in, no gateway is taken.
+    // Without an address whose network it is in, a gateway is taken on the link only.
     let options = if gateway.is_ipv6() { "ip6" } else { "ip4" };
-    let mut nets = asked(interface, options).filter_map(|text| text.parse::<IpNet>().ok());
-    let lost = nets.find(|net| net.contains(&gateway) && !seen.addresses.contains(net));
+    let nets = asked(interface, options).filter_map(|text| text.parse::<IpNet>().ok());
+    let nets: Vec<IpNet> = nets.collect();
+    let onlink = Gateway::among(&nets, gateway).onlink();
+    let route = ip(&format!("{family} route replace default via {gateway} dev {name}{onlink}"));
+    let lost = nets.into_iter().find(|net| net.contains(&gateway) && !seen.addresses.contains(net));
     let covered = is_link_local(gateway) || seen.addresses.iter().any(|net| net.contains(&gateway));
     let remedy = match lost {
         Some(net) if !covered => {

@@ -111,21 +111,21 @@ pub(super) fn refused_by(interface: &Interface) -> &'static str {
 }
 
 fn link_down(interface: &Interface, value: String) -> Finding {
-    let args = format!("link set {} up", word(&interface.host_if_name));
+    let args = format!("link set dev {} up", word(&interface.host_if_name));
     Finding::drops("host-link", value)
         .cost(format!("the host sends nothing through it, and {}", refused_by(interface)))
         .remedy(commands::ip(interface.host_ns.as_deref(), &args))
 }
 
 fn no_carrier(interface: &Interface, place: &str) -> Finding {
-    let args = format!("link set {} carrier on", word(&interface.host_if_name));
+    let args = format!("link set dev {} carrier on", word(&interface.host_if_name));
     Finding::drops("host-link", format!("{place} is up and has no carrier: it was switched off"))
         .cost("the host drops every frame that it sends through it")
         .remedy(commands::ip(interface.host_ns.as_deref(), &args))
 }
 
 fn set_mtu(interface: &Interface, mtu: u32) -> String {
-    let args = format!("link set {} mtu {mtu}", word(&interface.host_if_name));
+    let args = format!("link set dev {} mtu {mtu}", word(&interface.host_if_name));
     commands::ip(interface.host_ns.as_deref(), &args)
 }
 
@@ -180,7 +180,7 @@ fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
         return Some(
             Finding::drops("bridge", format!("{place} is a port of {there}, which is down"))
                 .cost("nothing passes it in either direction")
-                .remedy(commands::ip(label, &format!("link set {} up", word(there)))),
+                .remedy(commands::ip(label, &format!("link set dev {} up", word(there)))),
         );
     }
     Some(match seen.link.port {
@@ -189,7 +189,10 @@ fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
             format!("{place} is a port of {there}, and the port is {state}"),
         )
         .cost("STP forwards nothing until its delay is over (30 s); without STP there is none")
-        .remedy(commands::ip(label, &format!("link set {} type bridge stp_state 0", word(there)))),
+        .remedy(commands::ip(
+            label,
+            &format!("link set dev {} type bridge stp_state 0", word(there)),
+        )),
         Some(PortState::Stopped(state @ "blocking")) => Finding::drops(
             "bridge",
             format!("{place} is a port of {there}, and the port is {state}"),

@@ -148,7 +148,7 @@ fn by_the_host(interface: &Interface, seen: &Inspection) -> Vec<Finding> {
     let mut findings = Vec::new();
     if stats.tx_dropped > 0 {
         let length = seen.link.qlen.saturating_mul(4).clamp(1000, TxQueueLength::MAX);
-        let args = format!("link set {} txqueuelen {length}", word(&interface.host_if_name));
+        let args = format!("link set dev {} txqueuelen {length}", word(&interface.host_if_name));
         let count = stats.tx_dropped;
         findings.push(
             Finding::note("lost", format!("{place} has dropped {count} frames of the host before we saw them"))

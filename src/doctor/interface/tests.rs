@@ -209,7 +209,7 @@ fn the_host_side_and_its_link() {
                 "drops",
                 "foo:tap0 is down",
                 "the host sends nothing through it, and our frames to it are dropped (write_eio)",
-                "ip -n foo link set tap0 up",
+                "ip -n foo link set dev tap0 up",
             ),
         ),
         (
@@ -219,7 +219,7 @@ fn the_host_side_and_its_link() {
                 "drops",
                 "foo:tap0 is up and has no carrier: it was switched off",
                 "the host drops every frame that it sends through it",
-                "ip -n foo link set tap0 carrier on",
+                "ip -n foo link set dev tap0 carrier on",
             ),
         ),
     ];
@@ -240,7 +240,7 @@ fn the_host_side_and_its_link() {
             "foo:tap0 is down",
             "the host sends nothing through it, and our frames to it are lost in the kernel (`ip \
              -s link' counts it as RX dropped)",
-            "ip -n foo link set tap0 up",
+            "ip -n foo link set dev tap0 up",
         ),
     );
 }
@@ -259,10 +259,10 @@ fn a_link_that_is_down_is_the_only_thing_said_about_routes_and_bridges() {
 #[test]
 fn commands_go_into_the_namespace_by_the_words_it_was_named_with() {
     let rows = [
-        (None, "ip link set tap0 up"),
-        (Some("foo"), "ip -n foo link set tap0 up"),
-        (Some("/run/x y"), "nsenter --net='/run/x y' ip link set tap0 up"),
-        (Some("pid:7"), "nsenter -t 7 -n ip link set tap0 up"),
+        (None, "ip link set dev tap0 up"),
+        (Some("foo"), "ip -n foo link set dev tap0 up"),
+        (Some("/run/x y"), "nsenter --net='/run/x y' ip link set dev tap0 up"),
+        (Some("pid:7"), "nsenter -t 7 -n ip link set dev tap0 up"),
     ];
     for (label, command) in rows {
         let mut seen = seen();
@@ -281,7 +281,7 @@ fn a_device_with_a_hostile_name_stays_one_word_of_the_command() {
     seen.link.up = false;
     let report = judged(&[tap], &look(seen));
     let down = report.findings.iter().find(|f| f.check == "host-link").unwrap();
-    assert_eq!(down.remedy.as_deref(), Some("ip -n foo link set 'a;reboot' up"));
+    assert_eq!(down.remedy.as_deref(), Some("ip -n foo link set dev 'a;reboot' up"));
 }
 
 const AGAIN: &str = "taptool delete tap0 && taptool create tap tap0 \
@@ -389,19 +389,19 @@ fn a_bridge_and_its_port() {
             "drops",
             "foo:tap0 is a port of br0, which is down",
             "nothing passes it in either direction",
-            "ip -n foo link set br0 up",
+            "ip -n foo link set dev br0 up",
         ),
     );
     for (state, cost, remedy) in [
         (
             "listening",
             "STP forwards nothing until its delay is over (30 s); without STP there is none",
-            "ip -n foo link set br0 type bridge stp_state 0",
+            "ip -n foo link set dev br0 type bridge stp_state 0",
         ),
         (
             "learning",
             "STP forwards nothing until its delay is over (30 s); without STP there is none",
-            "ip -n foo link set br0 type bridge stp_state 0",
+            "ip -n foo link set dev br0 type bridge stp_state 0",
         ),
         (
             "blocking",
@@ -446,7 +446,7 @@ fn mtu() {
             "drops",
             "foo:tap0 has MTU 1000, too little for IPv6",
             "Linux needs an MTU of 1280 bytes for IPv6, and our side has IPv6 addresses",
-            "ip -n foo link set tap0 mtu 1500",
+            "ip -n foo link set dev tap0 mtu 1500",
         ),
     );
     noted(
@@ -463,7 +463,7 @@ fn mtu() {
             "drops",
             "foo:tap0 has MTU 1500, its bridge br0 9000",
             "br0 drops frames above 1500 bytes on their way to it",
-            "ip -n foo link set tap0 mtu 9000",
+            "ip -n foo link set dev tap0 mtu 9000",
         ),
     );
 
@@ -477,7 +477,7 @@ fn mtu() {
             "note",
             "foo:tap0 has MTU 1500, the peer bar:tap1 has 9000",
             "packets above 1500 bytes get through in one direction only, and no router passes them on",
-            "ip -n foo link set tap0 mtu 9000",
+            "ip -n foo link set dev tap0 mtu 9000",
         ),
     );
     let port = Interface { host_bridge: Some("br0".into()), ..a };
@@ -488,7 +488,7 @@ fn mtu() {
             "drops",
             "foo:tap0 has MTU 1500, the peer bar:tap1 has 9000",
             "br0 drops frames above 1500 bytes that come across",
-            "ip -n foo link set tap0 mtu 9000",
+            "ip -n foo link set dev tap0 mtu 9000",
         ),
     );
 }
@@ -764,7 +764,7 @@ fn the_peer_of_a_wire() {
                 "drops",
                 down,
                 "our frames to it are dropped (write_eio)",
-                "ip -n bar link set tap1 up",
+                "ip -n bar link set dev tap1 up",
             ),
         ),
     ];
@@ -835,7 +835,7 @@ fn what_was_lost_is_told_by_reason_with_its_cause_and_fails_nothing() {
             "foo:tap0 has dropped 3 frames of the host before we saw them",
             "its queue was full (bursts longer than it, or a poller without time), or it was without \
          carrier",
-            "ip -n foo link set tap0 txqueuelen 4000",
+            "ip -n foo link set dev tap0 txqueuelen 4000",
         ),
     );
 }

@@ -7,10 +7,16 @@ use rtnetlink::LinkBridge;
 
 use super::*;
 use crate::diag::Code;
+use crate::host::Gateway;
 use crate::host::facts::{Absent, Difference, difference, facts, is_gone, locate, with_device};
 use crate::host::offloads::{Offloads, set_offloads};
 use crate::host::session::change;
 use crate::units::{MacAddr, Mtu};
+
+/// A gateway that an address of the device covers.
+fn near(address: IpAddr) -> Gateway {
+    Gateway { address, on_link: false }
+}
 
 #[test]
 fn a_bridge_must_exist_in_the_namespace_and_be_one() {
@@ -94,7 +100,7 @@ fn a_default_route_goes_through_our_device_and_never_replaces_another() {
         there.add_address(tap.ifindex(), v4.parse().unwrap()).unwrap();
         there.add_address(tap.ifindex(), v6.parse().unwrap()).unwrap();
     }
-    let failure = there.add_default_route(a.ifindex(), gateways[0]).unwrap_err();
+    let failure = there.add_default_route(a.ifindex(), near(gateways[0])).unwrap_err();
     assert!(
         failure.cause.contains("ENETDOWN") || failure.cause.contains("ENETUNREACH"),
         "{failure}"
@@ -105,7 +111,7 @@ fn a_default_route_goes_through_our_device_and_never_replaces_another() {
     }
     // Covered by an address of tap0, not of tap1.
     for gateway in gateways {
-        let failure = there.add_default_route(b.ifindex(), gateway).unwrap_err();
+        let failure = there.add_default_route(b.ifindex(), near(gateway)).unwrap_err();
         assert_eq!(failure.doing, format!("add default route via {gateway}"));
         // IPv6 says only EHOSTUNREACH here.
         let sentence = failure.cause.contains(": Nexthop has invalid gateway");
@@ -113,7 +119,7 @@ fn a_default_route_goes_through_our_device_and_never_replaces_another() {
         assert!(failure.hint.as_ref().unwrap().contains("covers"), "{failure}");
     }
     for gateway in gateways {
-        there.add_default_route(a.ifindex(), gateway).unwrap();
+        there.add_default_route(a.ifindex(), near(gateway)).unwrap();
     }
     let route = proc_net(&target, "route");
     let default = route.lines().find(|l| l.split('\t').nth(1) == Some("00000000")).unwrap();
@@ -123,10 +129,30 @@ fn a_default_route_goes_through_our_device_and_never_replaces_another() {
         |l: &&str| l.starts_with(&"0".repeat(32)) && l.contains("20010db80000000000000000000000fe");
     assert!(route6.lines().find(through).unwrap().ends_with("tap0"));
     for (gateway, tap) in [("10.8.0.254", &b), ("fd08::fe", &b)] {
-        let failure = there.add_default_route(tap.ifindex(), gateway.parse().unwrap()).unwrap_err();
+        let failure =
+            there.add_default_route(tap.ifindex(), near(gateway.parse().unwrap())).unwrap_err();
         assert_eq!(failure.code, Code::Exists, "{failure}");
     }
     assert_eq!(proc_net(&target, "route"), route);
+}
+
+#[test]
+fn a_gateway_outside_every_network_is_taken_on_the_link() {
+    if !live() {
+        return;
+    }
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let tap = create(&staging, &target, &exact("tap0"));
+    let there = session(&target);
+    for (address, gateway) in [("192.0.2.5/32", "169.254.1.1"), ("fd00::5/128", "fd01::1")] {
+        let address: ipnet::IpNet = address.parse().unwrap();
+        there.add_address(tap.ifindex(), address).unwrap();
+        there.set_up(tap.ifindex(), true).unwrap();
+        let gateway = Gateway::among(&[address], gateway.parse().unwrap());
+        assert!(gateway.on_link);
+        there.add_default_route(tap.ifindex(), gateway).unwrap();
+        assert!(there.gateways(tap.ifindex()).unwrap().contains(&gateway.address));
+    }
 }
 
 #[test]
@@ -145,7 +171,7 @@ fn an_existing_default_route_of_a_larger_metric_is_not_outbid() {
         .build();
     there.ask("add route", there.exchange(RouteNetlinkMessage::NewRoute(route), ADD)).unwrap();
     let failure =
-        there.add_default_route(tap.ifindex(), "10.9.0.254".parse().unwrap()).unwrap_err();
+        there.add_default_route(tap.ifindex(), near("10.9.0.254".parse().unwrap())).unwrap_err();
     assert_eq!(failure.code, Code::Exists);
 }
 

@@ -107,13 +107,14 @@ fn what_create_asked_for_and_is_gone_is_named_with_what_puts_it_back() {
 
     let bridged = made("--bridge br0");
     let cost = "no frame passes between it and br0";
-    let join = "ip -n foo link set tap0 master br0";
+    let join = "ip -n foo link set dev tap0 master br0";
     let there = Inspection { bridge_there: true, ..seen() };
     let value = "foo:tap0 is no longer a port of br0";
     only(&judged(&bridged, &look(there.clone())), ("bridge", "drops", value, cost, join));
     let value = "br0, the bridge that foo:tap0 was a port of, is gone";
-    let remedy =
-        format!("ip -n foo link add br0 type bridge && ip -n foo link set br0 up && {join}");
+    let remedy = format!(
+        "ip -n foo link add name br0 type bridge && ip -n foo link set dev br0 up && {join}"
+    );
     only(&judged(&bridged, &look(seen())), ("bridge", "drops", value, cost, &remedy));
     let other = Link { index: 9, name: "br1".into(), kind: Some("bridge".into()), ..link() };
     noted(
@@ -138,7 +139,7 @@ fn a_device_without_arp_and_two_ends_of_one_mac_are_named_with_the_command_that_
     let cost =
         "the host resolves no MAC and sends to its own, so every receiver ignores its packets";
     let value = "foo:tap0 has ARP switched off (NOARP)";
-    let remedy = "ip -n foo link set tap0 arp on";
+    let remedy = "ip -n foo link set dev tap0 arp on";
     only(&judged(&[tap0()], &look(mute.clone())), ("arp", "drops", value, cost, remedy));
     let tun = Interface { kind: Kind::Tun, mac_addr: None, ..tap0() };
     assert_eq!(judged(&[tun], &look(mute)).code, None, "a tun has none");
@@ -149,7 +150,7 @@ fn a_device_without_arp_and_two_ends_of_one_mac_are_named_with_the_command_that_
         "drops",
         "tap0 and foo:tap0 are both 02:fe:11:22:33:44",
         "frames for one end are taken for the other's, and a bridge forwards neither",
-        "ip -n foo link set tap0 address 02:fe:11:22:33:45",
+        "ip -n foo link set dev tap0 address 02:fe:11:22:33:45",
     );
     only(&judged(&[tap0()], &look(twin)), row);
 }
