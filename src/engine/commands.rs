@@ -1,5 +1,7 @@
 //! Commands from control to a poller, carried out between two loops.
 
+use nix::errno::Errno;
+
 use super::handoff::SLOTS;
 use super::inbox::Command;
 use super::poller::{Lender, Poller, put, slot_mut, take_slot};
@@ -30,22 +32,24 @@ impl Poller {
                 }
                 put(&mut self.pools, slot, Lender { pool, owner, retired: false });
             }
-            Command::AddRx(mut queue) => {
+            Command::AddRx(mut queue, answer) => {
                 self.make_room();
                 let key = queue.common.key;
-                self.watch(&mut queue.common);
+                let watched = self.begin_watch(&mut queue.common);
                 queue.refill();
                 queue.common.publish_counters();
                 put(&mut self.rx, key.slot as usize, queue);
                 self.wake(key);
+                let _ = answer.send(watched);
             }
-            Command::AddTx(mut queue) => {
+            Command::AddTx(mut queue, answer) => {
                 self.make_room();
                 let key = queue.common.key;
-                self.watch(&mut queue.common);
+                let watched = self.begin_watch(&mut queue.common);
                 queue.common.ring.disarm();
                 queue.common.publish_counters();
                 put(&mut self.tx, key.slot as usize, queue);
+                let _ = answer.send(watched);
             }
             Command::SetRoute(route) => put(&mut self.routes, route.key.slot as usize, route),
             Command::RemoveRoute(key) => {
@@ -123,12 +127,21 @@ impl Poller {
         }
     }
 
-    /// Watches a new queue's files. A queue that cannot be watched would sleep for ever.
+    /// Watches a queue's files again, and tells control where they cannot be.
     pub(super) fn watch(&self, common: &mut Common) {
-        if common.device.register(&self.epoll, event_key(common.key)).is_err() {
-            common.stop(StopReason::Broken(BrokenReason::Unwatched));
+        if self.begin_watch(common).is_err() {
             self.tell_broken(common, BrokenReason::Unwatched);
         }
+    }
+
+    /// Watches a queue's files. A queue that cannot be watched would sleep for ever, so it is
+    /// stopped.
+    fn begin_watch(&self, common: &mut Common) -> Result<(), Errno> {
+        let watched = common.device.register(&self.epoll, event_key(common.key));
+        if watched.is_err() {
+            common.stop(StopReason::Broken(BrokenReason::Unwatched));
+        }
+        watched
     }
 
     pub(super) fn change(&mut self, key: QueueKey, change: impl Fn(&mut Common)) {

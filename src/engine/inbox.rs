@@ -25,8 +25,8 @@ pub(super) struct Route {
 #[derive(Debug)]
 pub(super) enum Command {
     AddPool(Arc<Pool>, PollerIndex),
-    AddRx(Box<RxQueue>),
-    AddTx(Box<TxQueue>),
+    AddRx(Box<RxQueue>, oneshot::Sender<Result<(), Errno>>),
+    AddTx(Box<TxQueue>, oneshot::Sender<Result<(), Errno>>),
     SetRoute(Route),
     RemoveRoute(QueueKey),
     TakeRx(QueueKey, oneshot::Sender<Option<Box<RxQueue>>>),

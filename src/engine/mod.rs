@@ -28,6 +28,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
+use nix::errno::Errno;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -109,6 +110,15 @@ pub struct Engine {
 
 fn gone() -> Failure {
     Failure::new(Code::Failed, "poller", "the thread has ended; this is a bug")
+}
+
+/// A queue whose files no poller can wait for. It was placed all the same, stopped.
+fn unwatched(errno: Errno) -> Failure {
+    let failure = Failure::sys("epoll_ctl(EPOLL_CTL_ADD)", "poller", errno);
+    match errno {
+        Errno::ENOSPC => failure.hint("raise sysctl fs.epoll.max_user_watches"),
+        _ => failure,
+    }
 }
 
 fn taken() -> Failure {
@@ -223,21 +233,24 @@ impl Engine {
     /// Places a transmit queue on a poller and makes it known to all.
     ///
     /// # Errors
-    /// When a poller has ended.
+    /// When a poller has ended, or cannot watch the queue's files: take the queue off again.
     pub async fn add_tx(
         &self,
         poller: PollerIndex,
         key: QueueKey,
         parts: TxParts,
     ) -> Result<(), Failure> {
-        self.ask(poller, Command::AddTx(Box::new(TxQueue::new(key, parts)))).await?;
+        let queue = Box::new(TxQueue::new(key, parts));
+        let (answer, placed) = oneshot::channel();
+        self.inbox(poller)?.send(Command::AddTx(queue, answer), None);
+        placed.await.map_err(|_| gone())?.map_err(unwatched)?;
         self.ask_all(|| Command::SetRoute(Route { key, poller })).await
     }
 
     /// Places a receive queue on a poller. Replies go to `own_tx`.
     ///
     /// # Errors
-    /// When a poller has ended.
+    /// When a poller has ended, or cannot watch the queue's files: take the queue off again.
     pub async fn add_rx(
         &self,
         poller: PollerIndex,
@@ -250,7 +263,9 @@ impl Engine {
         self.ask_all(|| Command::AddPool(Arc::clone(&pool), poller)).await?;
         let mut queue = Box::new(RxQueue::new(key, parts, own_tx));
         queue.action = action;
-        self.ask(poller, Command::AddRx(queue)).await
+        let (answer, placed) = oneshot::channel();
+        self.inbox(poller)?.send(Command::AddRx(queue, answer), None);
+        placed.await.map_err(|_| gone())?.map_err(unwatched)
     }
 
     /// Removes an emptied receive queue from its poller.

@@ -43,6 +43,9 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         findings.push(Finding::ok("host-link", format!("{place} is up and has carrier")));
     }
     findings.push(mtu(case, seen));
+    if seen.link.qlen == 0 {
+        findings.push(no_queue(case.interface, &place));
+    }
     if seen.link.up {
         findings.extend(bridge(case.interface, seen));
     }
@@ -114,6 +117,14 @@ fn link_down(interface: &Interface, value: String) -> Finding {
     let args = format!("link set dev {} up", word(&interface.host_if_name));
     Finding::drops("host-link", value)
         .cost(format!("the host sends nothing through it, and {}", refused_by(interface)))
+        .remedy(commands::ip(interface.host_ns.as_deref(), &args))
+}
+
+/// A tap hands frames over through a queue of that many entries.
+fn no_queue(interface: &Interface, place: &str) -> Finding {
+    let args = format!("link set dev {} txqueuelen 1000", word(&interface.host_if_name));
+    Finding::drops("host-queue", format!("{place} has a transmit queue of 0 frames"))
+        .cost("the host drops every frame that it sends through it")
         .remedy(commands::ip(interface.host_ns.as_deref(), &args))
 }
 

@@ -50,7 +50,11 @@ pub(super) fn judge(case: &Case<'_>) -> Report {
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();
     let (drops, unknown) = (count(Verdict::Drops), count(Verdict::Unknown));
     let name = &case.interface.name;
+    let lost = findings.iter().any(|f| f.check == "lost" && f.state != Verdict::Ok);
     let summary = match (drops, unknown) {
+        (0, 0) if lost => {
+            format!("{name}: nothing would be dropped now, but frames were lost before")
+        }
         (0, 0) => format!("{name}: all works, nothing would be dropped"),
         (0, _) => format!("{name}: nothing would be dropped, as far as could be seen"),
         (1, _) => format!("{name}: 1 thing drops frames"),

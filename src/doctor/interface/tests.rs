@@ -246,6 +246,24 @@ fn the_host_side_and_its_link() {
 }
 
 #[test]
+fn a_host_side_without_a_transmit_queue_drops_everything_and_the_summary_says_so() {
+    let mut seen = seen();
+    seen.link.qlen = 0;
+    let report = judged(&[tap0()], &look(seen));
+    only(
+        &report,
+        (
+            "host-queue",
+            "drops",
+            "foo:tap0 has a transmit queue of 0 frames",
+            "the host drops every frame that it sends through it",
+            "ip -n foo link set dev tap0 txqueuelen 1000",
+        ),
+    );
+    assert_eq!(report.summary, "tap0: 1 thing drops frames");
+}
+
+#[test]
 fn a_link_that_is_down_is_the_only_thing_said_about_routes_and_bridges() {
     let mut seen = seen();
     seen.link.up = false;
@@ -807,6 +825,7 @@ fn what_was_lost_is_told_by_reason_with_its_cause_and_fails_nothing() {
     let mut seen = seen();
     seen.link.stats.tx_dropped = 3;
     let report = judged(&[tap], &look(seen));
+    assert_eq!(report.summary, "tap0: nothing would be dropped now, but frames were lost before");
     noted(
         &report,
         (

@@ -4,14 +4,15 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::doubles::Style;
+use super::doubles::{Port, Style};
 use super::frames::{assert_lost, check_content, frame, lost};
 use super::rig::{Interface, Rig, Shape, until};
-use crate::counters::{Counter, DropReason};
+use crate::counters::{Counter, Direction, DropReason};
 use crate::device::{Pool, QueueRecord};
 use crate::engine::inbox::Command;
-use crate::engine::{Event, StopReason};
+use crate::engine::{Event, StopReason, TxParts};
 use crate::ring::BrokenReason;
+use crate::units::Kind;
 
 /// Takes the transmit queue of an interface away as `delete` does: off the data path, the device
 /// stopped, the ring emptied and its buffers sent home, then off its poller.
@@ -256,4 +257,26 @@ fn a_false_alarm_resumes_a_suspended_queue_but_not_a_broken_one() {
     rig.settle();
     assert_lost(&to.sent(), &[(DropReason::NoHost, 10), (DropReason::QueueBroken, 10)]);
     assert_eq!(to.sent().get(Counter::BrokenReason), BrokenReason::ReadFailed as u64);
+}
+
+#[test]
+fn a_queue_whose_files_cannot_be_watched_is_refused_with_the_errno_and_can_be_taken_off() {
+    let mut rig = Rig::new(1);
+    let at = rig.add(0, Shape::SMALL);
+    let interface = &rig.interfaces[at];
+    let poller = interface.poller;
+    let key = rig.engine.reserve_queue();
+    let parts = TxParts {
+        interface: interface.index,
+        kind: Kind::Tap,
+        memory: Arc::clone(&interface.memory[1]),
+        ring: interface.memory[1].driver_ring(true).unwrap(),
+        // Its file is watched already, for the queue that is there.
+        device: Box::new(Port { wire: Arc::clone(&interface.wire), direction: Direction::Tx }),
+        admin_up: true,
+    };
+    let refused = rig.try_ask(|engine| engine.add_tx(poller, key, parts)).unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains("epoll_ctl(EPOLL_CTL_ADD)") && text.contains("EEXIST"), "{text}");
+    rig.ask(|engine| engine.take_tx(poller, key)).expect("it was placed");
 }
