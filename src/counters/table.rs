@@ -122,6 +122,9 @@ drops! {
     BadHeader "bad_header" Both false "virtio_net_hdr does not fit the frame";
     Malformed "malformed" Rx false "packet that the responder cannot parse";
     Fragment "fragment" Rx false "IP fragment, which the responder does not reassemble";
+    VlanTagged "vlan_tagged" Rx false "frame of a VLAN, in which the responder has no address";
+    NotOurs "not_ours" Rx false "packet for another address, which the responder does not forward";
+    NoListener "no_listener" Rx false "packet for our address that is no ping: nothing listens";
     PeerStalled "peer_stalled" Rx false "peer holds all buffers that may be lent";
     PeerGone "peer_gone" Rx false "peer was deleted";
     NoBuffer "no_buffer" Rx false "no free buffer for the reply";

@@ -22,6 +22,20 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
             "packets for our addresses larger than the sender's MTU, as of `ping -s'; use smaller ones",
             None,
         ),
+        DropReason::VlanTagged => (
+            "the sender tags its frames with a VLAN id; our addresses are in none (id 0 is untagged)",
+            None,
+        ),
+        DropReason::NotOurs => (
+            "they came to our MAC for an address that is not ours, as through a gateway: an interface \
+             with addresses answers for them and does not forward between interfaces",
+            None,
+        ),
+        DropReason::NoListener => (
+            "they came for our address and were neither ARP, neighbour discovery nor ping, the only \
+             things that it answers",
+            None,
+        ),
         DropReason::PeerStalled => (
             "the peer's host side takes frames more slowly than they come, or not at all",
             Some("taptool show tap"),

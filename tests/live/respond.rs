@@ -1,6 +1,6 @@
 //! `respond`: our side answers ARP, ND and echo requests for its addresses.
 
-use crate::common::{Hold, World, assert_ledger, live, number, queue, sum};
+use crate::common::{Hold, World, assert_ledger, eventually, live, number, queue, sum};
 
 /// Which lladdr the kernel of a namespace has for an address.
 fn neighbour(world: &World, netns: &str, address: &str) -> String {
@@ -150,5 +150,28 @@ fn addresses_are_kept_during_a_cross_connect_and_answer_after_l3() {
         assert_eq!(hold.tap("tap0")["action"], "respond");
         world.ping_answered("foo", "10.9.0.2");
         hold.close();
+    });
+}
+
+#[test]
+fn what_the_responder_does_not_answer_is_lost_with_its_reason_in_show_errors_and_doctor() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("create t0 --netns a --ip4 192.0.2.1/24 --gw4 192.0.2.2 --respond 192.0.2.2/24");
+        // The kernel asks for our MAC before it sends, so that the datagrams come to it.
+        world.ping_answered("a", "192.0.2.2");
+        world.inside("a", || {
+            let socket = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
+            socket.send_to(b"x", "192.0.2.2:33434").unwrap();
+            socket.send_to(b"x", "198.51.100.1:9").unwrap();
+        });
+        let lost = || world.done("show errors");
+        eventually("both are counted", 60.0, || {
+            let lost = lost();
+            lost.contains("nothing listens") && lost.contains("does not forward")
+        });
+        let found = world.run("doctor t0").1;
+        assert!(found.contains("no_listener") && found.contains("not_ours"), "{found}");
+        assert!(found.contains("frames were lost before"), "{found}");
     });
 }

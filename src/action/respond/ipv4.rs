@@ -9,6 +9,10 @@ use crate::frame::checksum::internet;
 use super::link::put;
 use super::{HOPS, Lost, MALFORMED, NotOurs, Request, Responder, Unanswered};
 
+/// ICMP types ([RFC 792], [RFC 950]) that ask for something and that nobody uses any more.
+const INFORMATION_REQUEST: u8 = 15;
+const ADDRESS_MASK_REQUEST: u8 = 17;
+
 /// Bytes before the data of an echo message.
 const ECHO_HEADER_BYTES: usize = 8;
 
@@ -29,17 +33,19 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
         return Err(MALFORMED);
     }
     // A unicast packet in a broadcast or multicast frame is to be discarded ([RFC 1122] §3.3.6).
-    if !us.has_v4(header.destination_addr())
-        || !us.is_other_host_v4(header.source_addr())
-        || !request.link.is_to_us_alone()
-    {
+    let destination = header.destination_addr();
+    if !request.link.is_to_us_alone() || !us.is_other_host_v4(header.source_addr()) {
         return Err(NotOurs);
+    }
+    if !us.has_v4(destination) {
+        let other = us.is_other_host_v4(destination);
+        return Err(if other { Lost(DropReason::NotOurs) } else { NotOurs });
     }
     if header.is_fragmenting_payload() {
         return Err(Lost(DropReason::Fragment));
     }
     if header.protocol() != ip_number::ICMP {
-        return Err(NotOurs);
+        return Err(Lost(DropReason::NoListener));
     }
 
     let message_bytes = packet_bytes - header_bytes;
@@ -54,8 +60,13 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
     if !partial && internet(message) != 0 {
         return Err(MALFORMED);
     }
-    if message[..2] != [icmpv4::TYPE_ECHO_REQUEST, 0] {
-        return Err(NotOurs);
+    match message[0] {
+        icmpv4::TYPE_ECHO_REQUEST if message[1] == 0 => {}
+        // A host need not answer them ([RFC 1122] §3.2.2.7 to 9).
+        icmpv4::TYPE_TIMESTAMP | INFORMATION_REQUEST | ADDRESS_MASK_REQUEST => {
+            return Err(Lost(DropReason::NoListener));
+        }
+        _ => return Err(NotOurs),
     }
     message[..4].copy_from_slice(&[icmpv4::TYPE_ECHO_REPLY, 0, 0, 0]);
     let checksum = internet(message);

@@ -29,13 +29,18 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
         return Err(MALFORMED);
     }
     let unicast = us.has_v6(destination) && request.link.is_to_us_alone();
-    if !unicast && !is_for_our_group(us, request.link, destination) {
-        return Err(NotOurs);
+    let all_nodes = is_for_all_nodes(request.link, destination);
+    if !unicast && !all_nodes && !is_for_our_group(us, request.link, destination) {
+        let other = request.link.is_to_us_alone()
+            && us.is_other_host_v6(destination)
+            && us.is_other_host_v6(source);
+        return Err(if other { Lost(DropReason::NotOurs) } else { NotOurs });
     }
 
     let seen = &head[Ipv6Header::LEN..head.len().min(Ipv6Header::LEN + payload_bytes)];
     let offset = match upper_layer(header.next_header(), seen) {
         Upper::At { protocol: ip_number::IPV6_ICMP, offset } => offset,
+        Upper::At { .. } if unicast => return Err(Lost(DropReason::NoListener)),
         Upper::At { .. } => return Err(NotOurs),
         Upper::Fragment => return Err(Lost(DropReason::Fragment)),
         Upper::Beyond { .. } if seen.len() == payload_bytes => return Err(MALFORMED),
@@ -57,16 +62,20 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
         icmpv6::TYPE_NEIGHBOR_SOLICITATION => {
             neighbor::answer(us, request.link, &header, message_bytes, room)
         }
-        icmpv6::TYPE_ECHO_REQUEST if unicast && message[1] == 0 && us.is_other_host_v6(source) => {
+        icmpv6::TYPE_ECHO_REQUEST
+            if (unicast || all_nodes) && message[1] == 0 && us.is_other_host_v6(source) =>
+        {
+            // An answer to a group's request comes from an address of ours ([RFC 4443] §4.2).
+            let ours = if unicast { destination } else { us.v6_towards(source).ok_or(NotOurs)? };
             message[..4].copy_from_slice(&[icmpv6::TYPE_ECHO_REPLY, 0, 0, 0]);
-            write_checksum(destination, source, message)?;
+            write_checksum(ours, source, message)?;
             let reply = Ipv6Header {
                 traffic_class: header.traffic_class() & 0xfc,
                 flow_label: Ipv6FlowLabel::ZERO,
                 payload_length: u16::try_from(message_bytes).map_err(|_| MALFORMED)?,
                 next_header: ip_number::IPV6_ICMP,
                 hop_limit: HOPS,
-                source: destination.octets(),
+                source: ours.octets(),
                 destination: source.octets(),
             };
             put(room, network, &reply.to_bytes())?;
@@ -107,6 +116,14 @@ fn is_for_our_group(us: &Responder, link: Link, destination: Ipv6Addr) -> bool {
         std::net::IpAddr::V4(_) => false,
     });
     group && (mac == [0x33, 0x33, a, b, c, d] || link.is_to_us_alone())
+}
+
+/// Whether the packet is for all nodes of the link (`ff02::1`), in a frame for that group or for us
+/// alone.
+fn is_for_all_nodes(link: Link, destination: Ipv6Addr) -> bool {
+    let Link::Ethernet { destination: mac, .. } = link else { return false };
+    destination == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1)
+        && (mac == [0x33, 0x33, 0, 0, 0, 1] || link.is_to_us_alone())
 }
 
 /// The group that everyone with `address` listens to ([RFC 4291] §2.7.1).

@@ -54,15 +54,31 @@ pub(super) fn parse(
             if !for_us || !is_other_host(ours, source) {
                 return Err(NotOurs);
             }
-            let protocol = match header.ether_type() {
+            let (ether_type, tag_bytes) = match header.ether_type() {
+                ether_type::VLAN_TAGGED_FRAME => untagged(head)?,
+                other => (other, 0),
+            };
+            let protocol = match ether_type {
                 ether_type::ARP => Protocol::Arp,
                 ether_type::IPV4 => Protocol::Ipv4,
                 ether_type::IPV6 => Protocol::Ipv6,
                 _ => return Err(NotOurs),
             };
-            Ok((Link::Ethernet { ours, source, destination }, ETHERNET_BYTES, protocol))
+            let network = ETHERNET_BYTES + tag_bytes;
+            Ok((Link::Ethernet { ours, source, destination }, network, protocol))
         }
     }
+}
+
+/// What a tag with VLAN id 0 precedes, and the bytes of the tag.
+fn untagged(head: &[u8]) -> Result<(EtherType, usize), Unanswered> {
+    const TAG_BYTES: usize = 4;
+    let tag = head.get(ETHERNET_BYTES..ETHERNET_BYTES + TAG_BYTES).ok_or(MALFORMED)?;
+    let id = u16::from_be_bytes([tag[0], tag[1]]) & 0x0fff;
+    if id != 0 {
+        return Err(Lost(DropReason::VlanTagged));
+    }
+    Ok((EtherType(u16::from_be_bytes([tag[2], tag[3]])), TAG_BYTES))
 }
 
 /// Whether a frame may be sent to `mac`: it is neither a group address, nor zero, nor our own.

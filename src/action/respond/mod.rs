@@ -8,8 +8,13 @@
 //!
 //! * A frame that contradicts itself (lengths, checksums, rules of its protocol that its receiver
 //!   must check) is lost as [`DropReason::Malformed`], a piece of a packet for us as
-//!   [`DropReason::Fragment`]; everything else that is not answered is consumed.
-//! * VLAN-tagged frames are not for us. IPv4 options and IPv6 options headers are passed over and
+//!   [`DropReason::Fragment`].
+//! * A frame of a VLAN is lost as [`DropReason::VlanTagged`]; VLAN id 0 carries a priority only, and
+//!   the frame is untagged ([IEEE 802.1Q] §6.9), as Linux takes it. Its reply has no tag.
+//! * A packet to our MAC for another address is lost as [`DropReason::NotOurs`], and one for an
+//!   address of ours that asks for what nothing here answers as [`DropReason::NoListener`]. Frames
+//!   for other MACs, for groups, and answers and errors are consumed.
+//! * IPv4 options and IPv6 options headers are passed over and
 //!   not sent back.
 //! * Nothing is sent in answer to an answer or an error ([RFC 1122] §3.2.2), to a group, or to
 //!   ourselves.
@@ -117,6 +122,16 @@ impl Responder {
 
     fn has_v6(&self, address: Ipv6Addr) -> bool {
         self.addresses.iter().any(|net| net.addr() == IpAddr::V6(address))
+    }
+
+    /// The address of ours from which `address` is answered: one in its subnet, else the first.
+    fn v6_towards(&self, address: Ipv6Addr) -> Option<Ipv6Addr> {
+        let ours = self.addresses.iter().filter_map(|net| match net {
+            IpNet::V6(net) => Some(net),
+            IpNet::V4(_) => None,
+        });
+        let near = ours.clone().find(|net| net.contains(&address));
+        near.or_else(|| ours.clone().next()).map(|net| net.addr())
     }
 
     /// Whether a host can have `address`, and it is not ours.

@@ -44,7 +44,7 @@ fn fragments_for_us_are_counted_and_those_for_others_are_not() {
         set_v4(&mut frame, 20, &bits);
         assert_eq!(visit(&frame), fragment);
         set_v4(&mut frame, 30, &[10, 0, 0, 77]);
-        assert_eq!(visit(&frame), Verdict::Consume);
+        assert_eq!(visit(&frame), Verdict::Drop(DropReason::NotOurs));
     }
     let mut frame = echo_v6(b"data");
     frame.splice(54..54, [58, 0, 0, 1, 0, 0, 0, 1]);
