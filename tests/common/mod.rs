@@ -40,9 +40,14 @@ fn slowness() -> f64 {
     std::env::var("TAPTOOL_TEST_SLOWNESS").ok().and_then(|s| s.parse().ok()).unwrap_or(1.0)
 }
 
-/// How long to wait for something that takes at most `seconds` on an ordinary machine.
+/// The least time after which something is taken for hung. On a busy machine a process may get no
+/// processor for many seconds, and that is no verdict about it.
+const HUNG: f64 = 120.0;
+
+/// How long to wait for something that takes at most `seconds` on an ordinary machine with nothing
+/// else to do.
 pub fn patience(seconds: f64) -> Duration {
-    Duration::from_secs_f64(seconds * slowness())
+    Duration::from_secs_f64((seconds * slowness()).max(HUNG))
 }
 
 /// Waits until `condition` holds; panics with `what` when `seconds` of patience are over.

@@ -280,7 +280,8 @@ impl World {
                 addresses.as_array().unwrap().iter().all(|link| link["addr_info"].is_null())
             });
         }
-        let wait = patience(2.0).as_secs();
+        // Less than the deadline of the whole.
+        let wait = patience(2.0).as_secs() / 2;
         let line = format!("ip netns exec {netns} ping -n -q -c {count} -i 0.02 -W {wait} {args}");
         let out = self.start(&line).output(10.0 + f64::from(count) * 0.1);
         let said = text(&out.stdout);
