@@ -414,6 +414,27 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "`set interface ip address' gives a tap an address of ours",
     ),
     lacks(
+        "loop create|delete ...",
+        "loop",
+        "create",
+        "loopback interfaces are not supported in this version; `set interface ip address' gives a \
+         tap an address of ours",
+    ),
+    lacks(
+        "bvi create|delete ...",
+        "bvi",
+        "create instance 10",
+        "bridge-domain interfaces are not supported in this version; an address on a Linux bridge \
+         (`create ... host-bridge BRIDGE') does the same",
+    ),
+    lacks(
+        "set interface unnumbered IF use IF",
+        "set interface unnumbered",
+        "tap0 use tap1",
+        "borrowed addresses are not supported in this version; `set interface ip address' gives a \
+         tap its own",
+    ),
+    lacks(
         "create host-interface|af-packet|af_packet name IF ...",
         "create host-interface|af-packet|af_packet",
         "name eth0",
