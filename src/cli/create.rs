@@ -86,7 +86,8 @@ struct Options {
     /// it, and `show' says host-gone.
     #[arg(long, visible_alias = "netns", value_name = "NS", add = complete::namespaces(), help_heading = "Host side")]
     host_ns: Option<NamespaceSpec>,
-    /// Its MAC [default: the kernel's choice].
+    /// Its MAC [default: the kernel's choice; with --host-bridge random fe:fe:..., so that the bridge
+    /// keeps its own].
     #[arg(long, value_name = "MAC", help_heading = "Host side")]
     host_mac_addr: Option<MacAddr>,
     /// Bridge in that namespace of which it becomes a port; excludes addresses and gateways.
@@ -112,8 +113,8 @@ struct Options {
     host_ip6_addr: Vec<Ipv6Net>,
     /// Gateway of a default route through the device.
     ///
-    /// It must lie in the network of a --host-ip4-addr. An existing default route is never replaced:
-    /// exit code 4.
+    /// It must lie in the network of a --host-ip4-addr, unless one has prefix length 32: the gateway
+    /// is then reached on the link. An existing default route is never replaced: exit code 4.
     #[arg(long, visible_alias = "gw4", value_name = "ADDR", help_heading = "Host side")]
     host_ip4_gw: Option<Ipv4Addr>,
     /// The same for IPv6; it may be link-local.

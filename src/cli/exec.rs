@@ -14,9 +14,9 @@ use crate::diag::Code;
 /// Run the lines of a script, one after another.
 ///
 /// Lines are commands in either spelling. `#' begins a comment, `\' at the end of a line joins it
-/// with the next, `wait SECS' pauses, `exec FILE' runs another script in its place. The first line
-/// that fails ends the script with its exit code; FILE:LINE: precedes the message. Interfaces that
-/// earlier lines made stay.
+/// with the next, `wait SECS' pauses, `exec FILE' runs another script in its place, `quit' ends the
+/// script. The first line that fails ends the script with its exit code; FILE:LINE: precedes the
+/// message. Interfaces that earlier lines made stay.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -13,7 +13,7 @@ pub(super) const PREFIX: &str = "host-";
 ///
 /// # Errors
 /// When the kernel refuses a thread, or `work` panicked.
-pub(super) async fn run<T: Send + 'static>(
+pub(crate) async fn run<T: Send + 'static>(
     what: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
@@ -36,7 +36,7 @@ pub(super) async fn run<T: Send + 'static>(
 ///
 /// # Errors
 /// When `work` panicked.
-pub(crate) async fn finish<T: Send + 'static>(
+pub(super) async fn finish<T: Send + 'static>(
     what: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {

@@ -35,7 +35,7 @@ impl Poller {
             Command::AddRx(mut queue, answer) => {
                 self.make_room();
                 let key = queue.common.key;
-                let watched = self.begin_watch(&mut queue.common);
+                let watched = self.watch(&mut queue.common);
                 queue.refill();
                 queue.common.publish_counters();
                 put(&mut self.rx, key.slot as usize, queue);
@@ -45,7 +45,7 @@ impl Poller {
             Command::AddTx(mut queue, answer) => {
                 self.make_room();
                 let key = queue.common.key;
-                let watched = self.begin_watch(&mut queue.common);
+                let watched = self.watch(&mut queue.common);
                 queue.common.ring.disarm();
                 queue.common.publish_counters();
                 put(&mut self.tx, key.slot as usize, queue);
@@ -127,16 +127,14 @@ impl Poller {
         }
     }
 
-    /// Watches a queue's files again, and tells control where they cannot be.
-    pub(super) fn watch(&self, common: &mut Common) {
-        if self.begin_watch(common).is_err() {
-            self.tell_broken(common, BrokenReason::Unwatched);
-        }
+    /// Watches the files of a queue that control knows, and tells control where they cannot be.
+    pub(super) fn watch_again(&self, common: &mut Common) -> Result<(), Errno> {
+        self.watch(common).inspect_err(|_| self.tell_broken(common, BrokenReason::Unwatched))
     }
 
     /// Watches a queue's files. A queue that cannot be watched would sleep for ever, so it is
     /// stopped.
-    fn begin_watch(&self, common: &mut Common) -> Result<(), Errno> {
+    fn watch(&self, common: &mut Common) -> Result<(), Errno> {
         let watched = common.device.register(&self.epoll, event_key(common.key));
         if watched.is_err() {
             common.stop(StopReason::Broken(BrokenReason::Unwatched));

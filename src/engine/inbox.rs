@@ -39,7 +39,7 @@ pub(super) enum Command {
     Stop(QueueKey, StopReason),
     Resume(QueueKey),
     Empty(QueueKey, oneshot::Sender<bool>),
-    Revive(QueueKey, Box<dyn QueueDevice>, oneshot::Sender<bool>),
+    Revive(QueueKey, Box<dyn QueueDevice>, oneshot::Sender<Option<Result<(), Errno>>>),
     /// Does nothing: it is answered when all commands before it are done.
     CatchUp,
     Shutdown,

@@ -378,7 +378,8 @@ impl Engine {
     /// Lets an emptied queue run again on the data half of a backend that has started again.
     ///
     /// # Errors
-    /// When it has no such queue, or a poller has ended.
+    /// When it has no such queue, a poller has ended, or the device's files cannot be watched: the
+    /// queue then stays stopped.
     pub async fn revive(
         &self,
         poller: PollerIndex,
@@ -387,7 +388,7 @@ impl Engine {
     ) -> Result<(), Failure> {
         let (answer, found) = oneshot::channel();
         self.inbox(poller)?.send(Command::Revive(key, device, answer), None);
-        found.await.map_err(|_| gone())?.then_some(()).ok_or_else(taken)
+        found.await.map_err(|_| gone())?.ok_or_else(taken)?.map_err(unwatched)
     }
 
     /// Lets a queue run again that was stopped because its host side might be gone.

@@ -1,5 +1,7 @@
 //! Emptying the queues of a stopped device, and starting them again on a new one.
 
+use nix::errno::Errno;
+
 use super::QueueKey;
 use super::poller::{Poller, take_slot};
 use crate::counters::DropReason;
@@ -31,24 +33,28 @@ impl Poller {
         true
     }
 
-    /// Lets an emptied queue run on a device that has just started. `false` when there is no such
-    /// queue.
-    pub(super) fn revive(&mut self, key: QueueKey, device: Box<dyn QueueDevice>) -> bool {
+    /// Lets an emptied queue run on a device that has just started. None when there is no such
+    /// queue; an errno when the device's files cannot be watched, and the queue stays stopped.
+    pub(super) fn revive(
+        &mut self,
+        key: QueueKey,
+        device: Box<dyn QueueDevice>,
+    ) -> Option<Result<(), Errno>> {
         if let Some(mut queue) = take_slot(&mut self.rx, key) {
             queue.common.start(device);
-            self.watch(&mut queue.common);
+            let watched = self.watch_again(&mut queue.common);
             queue.refill();
             queue.common.publish_counters();
             self.rx[key.slot as usize] = Some(queue);
             self.wake(key);
-            return true;
+            return Some(watched);
         }
-        let Some(mut queue) = take_slot(&mut self.tx, key) else { return false };
+        let mut queue = take_slot(&mut self.tx, key)?;
         queue.common.start(device);
-        self.watch(&mut queue.common);
+        let watched = self.watch_again(&mut queue.common);
         queue.common.ring.disarm();
         queue.publish_counters();
         self.tx[key.slot as usize] = Some(queue);
-        true
+        Some(watched)
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
+use nix::fcntl::FlockArg;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::place::{Found, Place};
@@ -52,16 +53,24 @@ impl ControlSocket {
     /// When the file cannot be removed. No process listens on it even so.
     pub async fn close(self) -> Result<(), Failure> {
         let Some((place, file)) = self.stands else { return Ok(()) };
-        let removed = blocking(move || {
-            let _lock = place.lock()?;
-            match fs::symlink_metadata(place.path()) {
-                Ok(there) if (there.dev(), there.ino()) == file => fs::remove_file(place.path())
-                    .map_err(|e| Failure::io("unlink", place.path().display().to_string(), &e)),
-                // Another holder's, or removed already: left alone.
-                _ => Ok(()),
-            }
-        });
-        removed.await?
+        let there = place.clone();
+        match blocking(move || remove(&there, file, FlockArg::LockExclusive)).await {
+            Ok(removed) => removed,
+            // No thread can be had, and this one must not wait. Who has the lock replaces a file on
+            // which no process listens.
+            Err(_) => remove(&place, file, FlockArg::LockExclusiveNonblock),
+        }
+    }
+}
+
+/// Removes the socket's file, if it is still the one that was made, under the lock.
+fn remove(place: &Place, file: (u64, u64), lock: FlockArg) -> Result<(), Failure> {
+    let Some(_lock) = place.lock(lock)? else { return Ok(()) };
+    match fs::symlink_metadata(place.path()) {
+        Ok(there) if (there.dev(), there.ino()) == file => fs::remove_file(place.path())
+            .map_err(|e| Failure::io("unlink", place.path().display().to_string(), &e)),
+        // Another holder's, or removed already: left alone.
+        _ => Ok(()),
     }
 }
 
@@ -75,7 +84,7 @@ fn listen(listener: OwnedFd) -> Result<UnixListener, Failure> {
 fn bind(place: &Place) -> Result<(OwnedFd, (u64, u64)), Failure> {
     let on = || place.path().display().to_string();
     place.prepare()?;
-    let _lock = place.lock()?;
+    let _lock = place.lock(FlockArg::LockExclusive)?;
     match place.connect()? {
         Found::Listener(_) => {
             return Err(Failure::new(Code::Exists, on(), "a holder listens there already").hint(
@@ -92,12 +101,11 @@ fn bind(place: &Place) -> Result<(OwnedFd, (u64, u64)), Failure> {
     Ok((listener, (file.dev(), file.ino())))
 }
 
-/// Runs what may wait (the lock, a file system) beside the control thread; on it, where the kernel
-/// refuses a thread: the socket must be bound and unlinked all the same.
+/// Runs what may wait (the lock, a file system) beside the control thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
-    thread::finish("socket", work).await
+    thread::run("socket", work).await
 }
 
 /// Accepts the next client.

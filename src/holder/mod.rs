@@ -15,8 +15,6 @@ mod place;
 mod server;
 mod service;
 mod start;
-#[cfg(test)]
-mod tests;
 
 pub use client::{Client, Events};
 pub use control_socket::ControlSocket;

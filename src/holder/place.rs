@@ -170,12 +170,13 @@ impl Place {
         }
     }
 
-    /// Takes the lock under which a holder starts and ends. It blocks, so call it on a thread that
-    /// may wait. Dropping the result releases the lock.
+    /// Takes the lock under which a holder starts and ends. Unless `how` is not to wait it blocks, so
+    /// call it on a thread that may. None when it is not to wait and another process has the lock.
+    /// Dropping the result releases it.
     ///
     /// # Errors
     /// Exit code 5 or 6 when there can be no file beside the socket.
-    pub(super) fn lock(&self) -> Result<Flock<File>, Failure> {
+    pub(super) fn lock(&self, how: FlockArg) -> Result<Option<Flock<File>>, Failure> {
         let mut path = self.socket.clone().into_os_string();
         path.push(".lock");
         let on = PathBuf::from(&path).display().to_string();
@@ -187,7 +188,11 @@ impl Place {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(|e| no_place("open", &on, &e))?;
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| Failure::sys("flock", on, e))
+        match Flock::lock(file, how) {
+            Ok(lock) => Ok(Some(lock)),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, e)) => Err(Failure::sys("flock", on, e)),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::common::peer::{Mute, ask, connect, send, show};
-use crate::common::{World, eventually, live, live_alone, patience, text};
+use crate::common::{World, bound, eventually, live, live_alone, text};
 use crate::race;
 
 #[test]
@@ -112,7 +112,7 @@ fn two_hundred_hostile_clients_cost_the_others_nothing() {
         for _ in 0..20 {
             assert_eq!(world.objects("show").len(), 1);
         }
-        assert!(begin.elapsed() < patience(10.0), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < bound(10.0), "{:?}", begin.elapsed());
         ping.signal(Signal::SIGINT);
         let pinged = text(&ping.output(10.0).stdout);
         let counts = pinged.lines().find_map(|line| {
@@ -126,7 +126,7 @@ fn two_hundred_hostile_clients_cost_the_others_nothing() {
         let begin = Instant::now();
         world.done("-q create tap1 --netns a");
         world.done("delete tap1");
-        assert!(begin.elapsed() < patience(3.0), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < bound(3.0), "{:?}", begin.elapsed());
         drop(crowd);
         eventually("their files are closed", 30.0, || files() <= rest);
         assert_eq!(world.holders(), [holder]);
@@ -144,7 +144,7 @@ fn two_hundred_hostile_clients_hold_up_neither_the_last_delete_nor_sigterm() {
         let crowd = hostile_crowd(world);
         let begin = Instant::now();
         world.done("delete tap0");
-        assert!(begin.elapsed() < patience(3.0), "delete: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < bound(3.0), "delete: {:?}", begin.elapsed());
         assert!(!world.socket().exists(), "the socket of a holder that leaves");
         drop(crowd);
         eventually("it ends when they have gone", 10.0, || world.holders().is_empty());

@@ -9,7 +9,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use serde_json::Value;
 
-use crate::common::{self, Process, World, eventually, live, patience, text};
+use crate::common::{self, Process, World, bound, eventually, live, text};
 
 /// Code, standard output and standard error.
 type Ran = (i32, String, String);
@@ -395,7 +395,7 @@ fn a_create_that_is_not_permitted_says_at_once_what_to_do_and_starts_one_holder(
             let args = format!("--socket {} {args} --backend userspace", socket.display());
             let begin = Instant::now();
             let (code, stdout, stderr) = if is_able { able.run(&args) } else { user.run(&args) };
-            assert!(begin.elapsed() < patience(2.0), "{args}: {:?}", begin.elapsed());
+            assert!(begin.elapsed() < bound(2.0), "{args}: {:?}", begin.elapsed());
             assert_eq!((code, stdout.as_str()), (5, ""), "{args}: {stderr}");
             assert!(stderr.ends_with(says), "{args}: {stderr}");
             world.nothing_left();

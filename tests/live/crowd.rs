@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 
 use crate::common::peer::{Mute, connect, is_closed};
-use crate::common::{World, eventually, live, patience};
+use crate::common::{World, bound, eventually, live};
 
 /// Makes a responding tap, and gives the holder that has it.
 fn with_tap(world: &World) -> u32 {
@@ -49,7 +49,7 @@ fn the_last_delete_and_the_next_create_are_quick_though_a_client_reads_nothing()
         world.done("delete tap0");
         assert!(!world.socket().exists(), "the socket of a holder that leaves");
         world.done("create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
-        assert!(begin.elapsed() < patience(3.0), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < bound(3.0), "{:?}", begin.elapsed());
         world.ping_answered("a", "10.9.0.2");
         // Who reads nothing is cut off in the end; the last to go lets the holder end.
         mute.ends_cut_off();
@@ -91,7 +91,7 @@ fn more_clients_than_there_is_room_for_send_the_first_of_them_away_and_hold_up_n
         assert_eq!(world.objects("show").len(), 1);
         world.done("create tap1 --netns a");
         world.done("delete tap1");
-        assert!(begin.elapsed() < patience(3.0), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < bound(3.0), "{:?}", begin.elapsed());
         world.ping_answered("a", "10.9.0.2");
         // One for each that came later, and those who came first.
         let gone = gone();

@@ -83,7 +83,7 @@ fn interfaces_being_deleted_move_nothing_and_are_shown_so_while_others_are_serve
         deleter.send("Delete", json!({ "named": names }));
         let deleted = thread::spawn(move || (deleter.answer(), begin.elapsed()));
 
-        let (mut first, mut longest, mut off) = (None, Duration::ZERO, false);
+        let (mut first, mut longest, mut off, mut shows) = (None, Duration::ZERO, false, 0);
         let mut last = [None, None];
         loop {
             let asked = begin.elapsed();
@@ -92,6 +92,7 @@ fn interfaces_being_deleted_move_nothing_and_are_shown_so_while_others_are_serve
             let deleting = all.iter().filter(|tap| tap["state"] == "deleting").count();
             if deleting > 0 {
                 first.get_or_insert(begin.elapsed());
+                shows += 1;
             }
             // None is taken apart before all are off the data path; from the first that is gone on,
             // none moves a frame.
@@ -117,6 +118,7 @@ fn interfaces_being_deleted_move_nothing_and_are_shown_so_while_others_are_serve
         let (answer, took) = deleted.join().unwrap();
         assert_eq!(answer["interfaces"].as_array().unwrap().len(), MANY, "{answer:#}");
         report(&format!("delete {MANY} in {took:?}, shown after {first:?}, show {longest:?}"));
+        assert!(shows >= 2, "{shows} answers while it was under way");
         assert!(off, "some were shown as deleting when the first was gone");
         world.done("delete keep");
         drop(observer);

@@ -172,6 +172,6 @@ fn what_the_responder_does_not_answer_is_lost_with_its_reason_in_show_errors_and
         });
         let found = world.run("doctor t0").1;
         assert!(found.contains("no_listener") && found.contains("not_ours"), "{found}");
-        assert!(found.contains("frames were lost before"), "{found}");
+        assert!(found.contains("t0: 1 thing drops frames"), "{found}");
     });
 }

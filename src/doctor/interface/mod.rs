@@ -47,20 +47,27 @@ pub(super) fn judge(case: &Case<'_>) -> Report {
     queues::judge(case, &mut findings);
     action::judge(case, &mut findings);
     queues::counted(case, &mut findings);
-    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
-    let (drops, unknown) = (count(Verdict::Drops), count(Verdict::Unknown));
-    let name = &case.interface.name;
-    let lost = findings.iter().any(|f| f.check == "lost" && f.state != Verdict::Ok);
-    let summary = match (drops, unknown) {
-        (0, 0) if lost => {
-            format!("{name}: nothing would be dropped now, but frames were lost before")
-        }
-        (0, 0) => format!("{name}: all works, nothing would be dropped"),
-        (0, _) => format!("{name}: nothing would be dropped, as far as could be seen"),
-        (1, _) => format!("{name}: 1 thing drops frames"),
-        (n, _) => format!("{name}: {n} things drop frames"),
-    };
-    Report { findings, summary, code: (drops > 0).then_some(Code::Failed) }
+    let drops = count(&findings, Verdict::Drops) > 0;
+    let summary = format!("{}: {}", case.interface.name, summary(&findings));
+    Report { findings, summary, code: drops.then_some(Code::Failed) }
+}
+
+fn count(findings: &[Finding], state: Verdict) -> usize {
+    findings.iter().filter(|finding| finding.state == state).count()
+}
+
+/// What the findings come to. It never says more than they do.
+fn summary(findings: &[Finding]) -> String {
+    let lost = findings.iter().any(|f| f.check == queues::LOST && f.state != Verdict::Ok);
+    let unseen = count(findings, Verdict::Unknown) > 0;
+    let before = if lost { "; frames were lost before" } else { "" };
+    match (count(findings, Verdict::Drops), unseen) {
+        (0, false) if !lost => "all works, nothing would be dropped".to_owned(),
+        (0, false) => format!("nothing is in the way of frames now{before}"),
+        (0, true) => format!("nothing would be dropped, as far as could be seen{before}"),
+        (1, _) => "1 thing drops frames".to_owned(),
+        (n, _) => format!("{n} things drop frames"),
+    }
 }
 
 /// `foo:tap0`, the host side in its user's words.

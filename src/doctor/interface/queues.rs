@@ -90,6 +90,9 @@ fn gso(interface: &Interface) -> Finding {
         .remedy(format!("taptool gso {} on", word(interface.name.as_str())))
 }
 
+/// The check of frames that were lost.
+pub(super) const LOST: &str = "lost";
+
 /// Frames that were lost, a finding a direction and reason.
 pub(super) fn counted(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let interface = case.interface;
@@ -110,7 +113,11 @@ pub(super) fn counted(case: &Case<'_>, findings: &mut Vec<Finding>) {
             let frames = if count == 1 { "frame" } else { "frames" };
             let value =
                 format!("{word_of} has lost {count} {frames}: {} ({})", row.sentence, row.name);
-            let finding = Finding::note("lost", value).cost(why);
+            // The next packet that is to be forwarded is lost as well.
+            let finding = match reason {
+                DropReason::NotOurs => Finding::drops(LOST, value).cost(why),
+                _ => Finding::note(LOST, value).cost(why),
+            };
             let name = word(interface.name.as_str());
             findings.push(match remedy {
                 Some(remedy) => finding.remedy(remedy.replace("NAME", &name)),
@@ -123,7 +130,7 @@ pub(super) fn counted(case: &Case<'_>, findings: &mut Vec<Finding>) {
         findings.extend(by_the_host(interface, seen));
     }
     if findings.len() == before {
-        findings.push(Finding::ok("lost", "no frame was lost so far"));
+        findings.push(Finding::ok(LOST, "no frame was lost so far"));
     }
 }
 
@@ -135,7 +142,7 @@ fn unreadable(interface: &Interface) -> Option<Finding> {
     let value =
         format!("rx has lost {count} {frames} that no virtio header describes (unreadable)");
     (count > 0).then(|| {
-        Finding::note("lost", value)
+        Finding::note(LOST, value)
             .cost("a network card's own offload made them, and a bridge brought them to the tap")
             .remedy("ethtool -K CARD lro off gro off   # of the card that is a port of the bridge")
     })
@@ -151,7 +158,7 @@ fn by_the_host(interface: &Interface, seen: &Inspection) -> Vec<Finding> {
         let args = format!("link set dev {} txqueuelen {length}", word(&interface.host_if_name));
         let count = stats.tx_dropped;
         findings.push(
-            Finding::note("lost", format!("{place} has dropped {count} frames of the host before we saw them"))
+            Finding::note(LOST, format!("{place} has dropped {count} frames of the host before we saw them"))
                 .cost("its queue was full (bursts longer than it, or a poller without time), or it was without carrier")
                 .remedy(commands::ip(interface.host_ns.as_deref(), &args)),
         );
@@ -159,7 +166,7 @@ fn by_the_host(interface: &Interface, seen: &Inspection) -> Vec<Finding> {
     if stats.rx_dropped > 0 && interface.backend == BackendKind::VhostNet {
         let count = stats.rx_dropped;
         findings.push(
-            Finding::note("lost", format!("{place} has dropped {count} frames that we sent"))
+            Finding::note(LOST, format!("{place} has dropped {count} frames that we sent"))
                 .cost("it was down, or nothing in its namespace takes such frames"),
         );
     }

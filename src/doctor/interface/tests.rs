@@ -246,6 +246,43 @@ fn the_host_side_and_its_link() {
 }
 
 #[test]
+fn the_summary_agrees_with_every_pair_of_findings() {
+    let states = [Verdict::Ok, Verdict::Note, Verdict::Unknown, Verdict::Drops];
+    let finding = |check: &'static str, state| Finding {
+        check: check.into(),
+        state,
+        value: String::new(),
+        cost: None,
+        remedy: None,
+    };
+    for seen in states {
+        for lost in states {
+            let said = super::summary(&[finding("mtu", seen), finding("lost", lost)]);
+            let any = |state| seen == state || lost == state;
+            let drops = usize::from(seen == Verdict::Drops) + usize::from(lost == Verdict::Drops);
+            let clean = drops == 0 && !any(Verdict::Unknown) && lost == Verdict::Ok;
+            assert_eq!(said.contains("all works"), clean, "{seen:?} {lost:?}: {said}");
+            let counted = match drops {
+                0 => "noth",
+                1 => "1 thing drops",
+                _ => "2 things drop",
+            };
+            assert!(clean || said.starts_with(counted), "{seen:?} {lost:?}: {said}");
+            let told = drops > 0 || said.contains("lost before") == (lost != Verdict::Ok);
+            assert!(told, "{seen:?} {lost:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn packets_that_would_have_to_be_forwarded_are_something_that_drops_frames() {
+    let tap = Interface { rx_queues: vec![queue(Direction::Rx, &[DropReason::NotOurs])], ..tap0() };
+    let report = judged(&[tap], &look(seen()));
+    assert_eq!(report.summary, "tap0: 1 thing drops frames");
+    assert!(report.code.is_some());
+}
+
+#[test]
 fn a_host_side_without_a_transmit_queue_drops_everything_and_the_summary_says_so() {
     let mut seen = seen();
     seen.link.qlen = 0;
@@ -825,7 +862,10 @@ fn what_was_lost_is_told_by_reason_with_its_cause_and_fails_nothing() {
     let mut seen = seen();
     seen.link.stats.tx_dropped = 3;
     let report = judged(&[tap], &look(seen));
-    assert_eq!(report.summary, "tap0: nothing would be dropped now, but frames were lost before");
+    assert_eq!(
+        report.summary,
+        "tap0: nothing is in the way of frames now; frames were lost before"
+    );
     noted(
         &report,
         (

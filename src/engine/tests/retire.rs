@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use super::doubles::{Port, Style};
 use super::frames::{assert_lost, check_content, frame, lost};
 use super::rig::{Interface, Rig, Shape, until};
+use crate::action::Action;
 use crate::counters::{Counter, Direction, DropReason};
 use crate::device::{Pool, QueueRecord};
 use crate::engine::inbox::Command;
-use crate::engine::{Event, StopReason, TxParts};
+use crate::engine::{Event, RxParts, StopReason, TxParts};
 use crate::ring::BrokenReason;
 use crate::units::Kind;
 
@@ -261,22 +262,40 @@ fn a_false_alarm_resumes_a_suspended_queue_but_not_a_broken_one() {
 
 #[test]
 fn a_queue_whose_files_cannot_be_watched_is_refused_with_the_errno_and_can_be_taken_off() {
+    // The files are watched already, for the queues that are there.
+    let refused = |result: Result<(), crate::diag::Failure>| {
+        let text = result.unwrap_err().to_string();
+        assert!(text.contains("epoll_ctl(EPOLL_CTL_ADD)") && text.contains("EEXIST"), "{text}");
+    };
     let mut rig = Rig::new(1);
-    let at = rig.add(0, Shape::SMALL);
-    let interface = &rig.interfaces[at];
+    let (at, other) = (rig.add(0, Shape::SMALL), rig.add(0, Shape::SMALL));
+    let [interface, other] = [at, other].map(|i| &rig.interfaces[i]);
     let poller = interface.poller;
-    let key = rig.engine.reserve_queue();
+    let port = |direction| Box::new(Port { wire: Arc::clone(&interface.wire), direction });
+    let (rx, tx) = (rig.engine.reserve_queue(), rig.engine.reserve_queue());
     let parts = TxParts {
         interface: interface.index,
         kind: Kind::Tap,
         memory: Arc::clone(&interface.memory[1]),
         ring: interface.memory[1].driver_ring(true).unwrap(),
-        // Its file is watched already, for the queue that is there.
-        device: Box::new(Port { wire: Arc::clone(&interface.wire), direction: Direction::Tx }),
+        device: port(Direction::Tx),
         admin_up: true,
     };
-    let refused = rig.try_ask(|engine| engine.add_tx(poller, key, parts)).unwrap_err();
-    let text = refused.to_string();
-    assert!(text.contains("epoll_ctl(EPOLL_CTL_ADD)") && text.contains("EEXIST"), "{text}");
-    rig.ask(|engine| engine.take_tx(poller, key)).expect("it was placed");
+    refused(rig.try_ask(|engine| engine.add_tx(poller, tx, parts)));
+    // As the undo of a create does it.
+    rig.ask(|engine| engine.stop(poller, tx, StopReason::Retired));
+    rig.ask(|engine| engine.take_tx(poller, tx)).expect("it was placed");
+    let parts = RxParts {
+        interface: interface.index,
+        kind: Kind::Tap,
+        memory: Arc::clone(&interface.memory[0]),
+        ring: interface.memory[0].driver_ring(true).unwrap(),
+        device: port(Direction::Rx),
+        pool: Arc::clone(&interface.pool),
+        credit: 0,
+        admin_up: true,
+    };
+    refused(rig.try_ask(|engine| engine.add_rx(poller, rx, parts, other.tx, Action::Sink)));
+    rig.ask(|engine| engine.stop(poller, rx, StopReason::Retired));
+    rig.ask(|engine| engine.take_rx(poller, rx)).expect("it was placed");
 }

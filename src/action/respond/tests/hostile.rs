@@ -130,8 +130,14 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// So many cases, unless PROPTEST_CASES says another number.
+fn cases() -> ProptestConfig {
+    let told = std::env::var_os("PROPTEST_CASES").is_some();
+    if told { ProptestConfig::default() } else { ProptestConfig::with_cases(2000) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases())]
     #[test]
     fn arbitrary_frames_never_panic_and_replies_are_not_answered(
         frame in nearly(), raw in any::<[u8; NetHdr::BYTES]>(), plain in any::<bool>(),
