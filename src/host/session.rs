@@ -7,7 +7,7 @@
 //! must have no tokio runtime of its own. Every refusal names the request in words and carries the
 //! errno and the kernel's own sentence (`NETLINK_EXT_ACK`). A request is done when the kernel's
 //! acknowledgement (`NLMSG_ERROR` with code 0, or the `NLMSG_DONE` of a dump) was seen, and only
-//! then: a request that could not be sent ends without one and fails ([`Session::exchange`];
+//! then: a request that could not be sent ends without one and fails (`Session::exchange`;
 //! rtnetlink's own `execute` cannot tell the two apart, so it is not used). A request that gets no
 //! answer within 10 s fails too: a message that cannot be decoded must not block its caller for
 //! ever.
