@@ -47,6 +47,8 @@ pub struct Failure {
     pub on: String,
     /// The answer; a system error with its symbol: `Operation not permitted (EPERM)`.
     pub cause: String,
+    /// The system's answer, where it was one: what code asks, as the cause is for people.
+    pub errno: Option<Errno>,
     /// What to do about it: one sentence, lower case, no full stop.
     pub hint: Option<String>,
     /// The exit code of the command.
@@ -56,7 +58,14 @@ pub struct Failure {
 impl Failure {
     /// A refusal by taptool itself: `on: cause`.
     pub fn new(code: Code, on: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self { doing: String::new(), on: on.into(), cause: cause.into(), hint: None, code }
+        Self {
+            doing: String::new(),
+            on: on.into(),
+            cause: cause.into(),
+            errno: None,
+            hint: None,
+            code,
+        }
     }
 
     /// An invalid value or word: exit code 2.
@@ -72,7 +81,14 @@ impl Failure {
             Errno::ENODEV | Errno::ESRCH | Errno::EBADFD => Code::NotFound,
             _ => Code::Failed,
         };
-        Self { doing: doing.into(), on: on.into(), cause: errno_text(errno), hint: None, code }
+        Self {
+            doing: doing.into(),
+            on: on.into(),
+            cause: errno_text(errno),
+            errno: Some(errno),
+            hint: None,
+            code,
+        }
     }
 
     /// As [`Failure::sys`], from an [`io::Error`].
@@ -83,6 +99,7 @@ impl Failure {
                 doing: doing.into(),
                 on: on.into(),
                 cause: error.to_string(),
+                errno: None,
                 hint: None,
                 code: Code::Failed,
             },
@@ -108,6 +125,12 @@ impl Failure {
     pub fn on(mut self, on: impl Into<String>) -> Self {
         self.on = on.into();
         self
+    }
+
+    /// Names the object unless one is named.
+    #[must_use]
+    pub fn on_if_none(self, on: &str) -> Self {
+        if self.on.is_empty() { self.on(on) } else { self }
     }
 }
 

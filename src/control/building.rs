@@ -8,16 +8,16 @@ use super::interface::{Interface, Queue, local_action};
 use super::plan::Plan;
 use super::registry::Reservation;
 use super::steps::Step;
-use super::{Resources, Shared, thread};
+use super::thread::StepThread;
+use super::{Resources, Shared};
 use crate::api::BackendKind;
 use crate::counters::{Direction, QueueSnapshot};
 use crate::device::{
-    Backend, BufferClass, Pool, QueueDevices, QueueId, QueueMemory, Userspace, VhostNet,
-    wanted_features,
+    Backend, BufferClass, Pool, QueueDevices, QueueId, QueueMemory, wanted_features,
 };
 use crate::diag::{Code, Failure};
 use crate::engine::{QueueKey, RxParts, StopReason, TxParts};
-use crate::host::{self, Session, Tap, TapSpec};
+use crate::host::{self, HostThread, Session, Tap, TapSpec};
 use crate::units::{PollerIndex, QueueIndex, RingSize};
 
 /// Memory of both queues and what goes with it.
@@ -31,8 +31,9 @@ struct Queues {
 }
 
 /// An interface under construction.
-pub(super) struct Building {
+pub(super) struct Building<'a> {
     shared: Arc<Shared>,
+    thread: &'a StepThread,
     resources: Arc<Resources>,
     plan: Plan,
     namespace: Arc<OwnedFd>,
@@ -62,15 +63,17 @@ fn bug(what: &str) -> Failure {
     Failure::new(Code::Failed, "", format!("{what}; this is a bug"))
 }
 
-impl Building {
+impl<'a> Building<'a> {
     pub(super) fn new(
         shared: &Arc<Shared>,
         resources: &Arc<Resources>,
+        thread: &'a StepThread,
         plan: Plan,
         namespace: Arc<OwnedFd>,
     ) -> Self {
         Self {
             shared: Arc::clone(shared),
+            thread,
             resources: Arc::clone(resources),
             plan,
             namespace,
@@ -137,26 +140,20 @@ impl Building {
             }
             Step::OpenBackend => {
                 let backend = self.backend.take();
-                return thread::finish("close", move || drop(backend))
-                    .await
-                    .err()
-                    .into_iter()
-                    .collect();
+                let closed = self.thread.finish(move || drop(backend)).await;
+                return closed.err().into_iter().collect();
             }
             Step::OpenTap => {
                 let (tap, taps) = (self.tap.take(), std::mem::take(&mut self.taps));
                 // Closing the last file removes the device, which takes the kernel some 20 ms.
-                return thread::finish("close", move || drop((tap, taps)))
-                    .await
-                    .err()
-                    .into_iter()
-                    .collect();
+                let closed = self.thread.finish(move || drop((tap, taps))).await;
+                return closed.err().into_iter().collect();
             }
             Step::Memory => {
                 if let Some(queues) = self.queues.take() {
                     let (pool, records) = (queues.pool.slot(), queues.records);
                     // Freeing punches holes, which takes a moment.
-                    let freed = thread::finish("free", move || drop(queues)).await;
+                    let freed = self.thread.finish(move || drop(queues)).await;
                     self.resources.engine.release_pool(pool);
                     for record in records {
                         self.shared.registry().release_record(record);
@@ -201,18 +198,8 @@ impl Building {
     }
 
     async fn open_backend(&mut self) -> Result<(), Failure> {
-        let kind = self.plan.backend;
-        self.backend = Some(
-            thread::run("backend", move || -> Result<Box<dyn Backend>, Failure> {
-                Ok(match kind {
-                    BackendKind::Userspace => Box::new(Userspace::new()),
-                    BackendKind::VhostNet => {
-                        Box::new(VhostNet::new(vec![host::open_vhost_net()?])?)
-                    }
-                })
-            })
-            .await??,
-        );
+        let opened = self.thread.run(|site| site.opened.take()).await?;
+        self.backend = Some(opened.ok_or_else(|| bug("no backend was opened"))??);
         Ok(())
     }
 
@@ -231,8 +218,9 @@ impl Building {
         };
         let (staging, namespace) =
             (Arc::clone(&self.resources.staging), Arc::clone(&self.namespace));
-        let tap =
-            thread::run("tap", move || host::open(&staging, namespace.as_fd(), &spec)).await??;
+        let open =
+            move |thread: &mut HostThread| host::open(thread, &staging, namespace.as_fd(), &spec);
+        let tap = self.thread.run(move |site| open(&mut site.thread)).await??;
         self.offloads = tap.offloads();
         if tap.is_staged() {
             self.tap = Some(tap);
@@ -246,11 +234,11 @@ impl Building {
         let mut tap = self.tap.take().ok_or_else(|| bug("no tap to move"))?;
         let (staging, namespace) =
             (Arc::clone(&self.resources.staging), Arc::clone(&self.namespace));
-        let (tap, moved) = thread::run("move", move || {
-            let moved = tap.enter(&staging, namespace.as_fd());
+        let moving = move |thread: &mut HostThread| {
+            let moved = tap.enter(thread, &staging, namespace.as_fd());
             (tap, moved)
-        })
-        .await?;
+        };
+        let (tap, moved) = self.thread.run(move |site| moving(&mut site.thread)).await?;
         if moved.is_err() {
             self.tap = Some(tap);
             return moved;
@@ -309,7 +297,7 @@ impl Building {
         let queues = self.queues.as_ref().ok_or_else(|| bug("no rings"))?;
         let (rx, tx) = (*queues.rx.layout(), *queues.tx.layout());
         let (memory, taps) = (Arc::clone(&self.resources.memory), self.taps.clone());
-        let (backend, started) = thread::run("backend", move || {
+        let start = move || {
             let started = backend
                 .set_features(wanted_features())
                 .and_then(|()| backend.set_memory(memory.shared()))
@@ -317,8 +305,8 @@ impl Building {
                 .and_then(|()| backend.set_ring(TX, &tx))
                 .and_then(|()| backend.start(&taps));
             (backend, started)
-        })
-        .await?;
+        };
+        let (backend, started) = self.thread.run(move |_| start()).await?;
         self.backend = Some(backend);
         self.devices = Some(started?);
         Ok(())
@@ -331,12 +319,12 @@ impl Building {
     ) -> Result<(), Failure> {
         let tap = self.taps.first().cloned().ok_or_else(|| bug("no tap"))?;
         let subject = self.plan.subject();
-        thread::run("netlink", move || {
-            // The file is let go before this thread answers: the undo closes the last one.
+        let ask = move |thread: &mut HostThread| {
+            // The file is let go before the thread answers: the undo closes the last one.
             let tap = tap;
-            host::with_device(tap.as_fd(), subject, request)
-        })
-        .await?
+            host::with_device(thread, tap.as_fd(), subject, request)
+        };
+        self.thread.run(move |site| ask(&mut site.thread)).await?
     }
 
     async fn place(&mut self) -> Result<(), Failure> {
@@ -391,7 +379,7 @@ impl Building {
     /// Stops the backend, which waits for its worker. A second stop does nothing.
     async fn stop_backend(&mut self) -> Vec<Failure> {
         let Some(mut backend) = self.backend.take() else { return Vec::new() };
-        let stopped = thread::finish("stop", move || {
+        let stopped = self.thread.finish(move || {
             let left = backend.stop();
             (backend, left)
         });
@@ -413,8 +401,14 @@ impl Building {
             }
             None => None,
         };
-        let (staging, taps) = (&self.resources.staging, self.taps.clone());
-        let side = HostSide::look(staging, taps, label.clone()).await?;
+        let staging = Arc::clone(&self.resources.staging);
+        let (tap, words) = (self.taps.first().cloned(), label.clone());
+        let look = move |thread: &mut HostThread| {
+            let tap = tap.ok_or_else(|| bug("no tap"))?;
+            HostSide::look(thread, &staging, tap.as_fd(), words.as_ref(), None)?
+                .ok_or_else(|| Failure::new(Code::NotFound, "", "the host side is gone"))
+        };
+        let side = self.thread.run(move |site| look(&mut site.thread)).await??;
         let queues = self.queues.as_ref().ok_or_else(|| bug("no rings"))?;
         let (rx_key, tx_key) = queues.keys.ok_or_else(|| bug("queues are not placed"))?;
         let backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
@@ -466,6 +460,11 @@ impl Building {
             deleting: false,
         };
         self.shared.registry().insert(interface);
+        // What pollers suspected of it before it was known led to no look. Where the device is gone
+        // indeed, they say so again.
+        for key in [rx_key, tx_key] {
+            self.resources.engine.resume(POLLER, key).await?;
+        }
         Ok(())
     }
 

@@ -12,33 +12,44 @@ use std::sync::Arc;
 use super::building::Building;
 use super::plan::Plan;
 use super::steps::{Step, steps};
-use super::{Control, Shared, show, thread};
+use super::thread::StepThread;
+use super::{Control, Shared, show};
 use crate::api::{self, BackendChoice, BackendKind, CreateRequest, Level, Outcome, Reply};
-use crate::device::VhostNet;
+use crate::device::{Backend, Userspace, VhostNet};
 use crate::diag::{Code, Failure};
-use crate::host::{self, HostName, Session};
+use crate::host::{self, HostName};
 use crate::units::SwIfIndex;
 
 pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<Outcome, Failure> {
+    let thread = StepThread::start("create")?;
+    let outcome = create_on(control, request, &thread).await;
+    thread.end().await;
+    outcome
+}
+
+async fn create_on(
+    control: &Control,
+    request: CreateRequest,
+    thread: &StepThread,
+) -> Result<Outcome, Failure> {
     let shared = &control.shared;
     let mut notices = Vec::new();
     let mut plan = Plan::new(&request, &shared.registry())?;
     let (choice, dry_run) = (request.backend, request.dry_run);
     let namespace = Arc::new(request.host_ns.into_fd()?);
-    let own = in_own_namespace(&plan, &namespace).await?;
-    let checked = preflight(&plan, &namespace).await;
+    let own = in_own_namespace(thread, &plan, &namespace).await?;
+    // First, while the thread is in the holder's own namespace. What it says counts later.
+    let kind = plan.backend;
+    thread.run(move |site| site.opened = Some(open_backend(kind))).await?;
+    let checked = preflight(thread, &plan, &namespace).await;
     if dry_run {
         excuse(&mut notices, checked)?;
-        let tun = thread::run("backend", host::check_tun).await?;
+        let tun = thread.run(|_| host::check_tun()).await?;
         excuse(&mut notices, tun.map_err(|failure| named(failure, &plan)))?;
-        if choice != BackendChoice::Userspace {
-            let probe =
-                thread::run("backend", || VhostNet::new(vec![host::open_vhost_net()?]).map(drop))
-                    .await?;
-            match probe {
-                Err(failure) if choice == BackendChoice::Auto => fall_back(&mut plan, &failure),
-                probe => excuse(&mut notices, probe.map_err(|failure| named(failure, &plan)))?,
-            }
+        let opened = thread.run(|site| site.opened.take().transpose().map(drop)).await?;
+        match opened {
+            Err(failure) if choice == BackendChoice::Auto => fall_back(&mut plan, &failure),
+            opened => excuse(&mut notices, opened.map_err(|failure| named(failure, &plan)))?,
         }
         notices.extend(told_first(shared, plan.backend_reason.as_deref()));
         let planned = steps(&plan, own).iter().map(|step| step.planned(&plan)).collect();
@@ -46,7 +57,7 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
     }
     checked?;
     control.start_watch().await.map_err(|failure| named(failure, &plan))?;
-    let index = match run(shared, plan.clone(), &namespace, own).await {
+    let index = match run(shared, thread, plan.clone(), &namespace, own).await {
         Err((Step::OpenBackend | Step::StartBackend, failure))
             if choice == BackendChoice::Auto && plan.backend == BackendKind::VhostNet =>
         {
@@ -55,7 +66,9 @@ pub(super) async fn create(control: &Control, request: CreateRequest) -> Result<
                 let text = format!("backend userspace: {reason}");
                 shared.registry().log.add(Level::Warn, &plan.name, text);
             }
-            run(shared, plan, &namespace, own).await.map_err(|(_, failure)| failure)?
+            let kind = plan.backend;
+            thread.run(move |site| site.opened = Some(open_backend(kind))).await?;
+            run(shared, thread, plan, &namespace, own).await.map_err(|(_, failure)| failure)?
         }
         done => done.map_err(|(_, failure)| failure)?,
     };
@@ -89,25 +102,31 @@ fn place_of(shown: &api::Interface) -> String {
 }
 
 /// Whether the namespace is the process's own. Checks that it is one.
-async fn in_own_namespace(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<bool, Failure> {
+async fn in_own_namespace(
+    thread: &StepThread,
+    plan: &Plan,
+    namespace: &Arc<OwnedFd>,
+) -> Result<bool, Failure> {
     let (namespace, label) = (Arc::clone(namespace), plan.host_ns.clone());
-    thread::run("namespace", move || {
+    let check = move || {
         let id = host::namespace::verify(namespace.as_fd()).map_err(|f| {
-            let name = label.as_deref().unwrap_or("own namespace");
-            if f.on.is_empty() { f.on(format!("host-ns {name}")) } else { f }
+            f.on_if_none(&format!("host-ns {}", label.as_deref().unwrap_or("own namespace")))
         })?;
         Ok(host::namespace::own()?.1 == id)
-    })
-    .await?
+    };
+    thread.run(move |_| check()).await?
 }
 
 /// Checks what the namespace must have or must not have, before anything is made.
-async fn preflight(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<(), Failure> {
+async fn preflight(
+    thread: &StepThread,
+    plan: &Plan,
+    namespace: &Arc<OwnedFd>,
+) -> Result<(), Failure> {
     let (namespace, subject) = (Arc::clone(namespace), plan.subject());
     let (host_name, bridge) = (plan.host_name.clone(), plan.host_bridge.clone());
     let gateways = plan.host_gateways.clone();
-    thread::run("preflight", move || {
-        let session = Session::open(namespace.as_fd(), subject)?;
+    let check = move |session: &host::Session| {
         if let HostName::Exact(wanted) = &host_name {
             session.name_is_free(wanted)?;
         }
@@ -115,8 +134,16 @@ async fn preflight(plan: &Plan, namespace: &Arc<OwnedFd>) -> Result<(), Failure>
             session.bridge(bridge)?;
         }
         gateways.into_iter().try_for_each(|gateway| session.default_route_is_free(gateway.address))
+    };
+    thread.run(move |site| check(site.thread.session(namespace.as_fd(), subject)?)).await?
+}
+
+/// Opens the backend, on a thread that is in the holder's own namespace.
+fn open_backend(kind: BackendKind) -> Result<Box<dyn Backend>, Failure> {
+    Ok(match kind {
+        BackendKind::Userspace => Box::new(Userspace::new()),
+        BackendKind::VhostNet => Box::new(VhostNet::new(vec![host::open_vhost_net()?])?),
     })
-    .await?
 }
 
 /// Changes a plan to the userspace backend.
@@ -136,12 +163,13 @@ fn told_first(shared: &Shared, reason: Option<&str>) -> Option<String> {
 
 /// A failure that names no object is about the new interface.
 fn named(failure: Failure, plan: &Plan) -> Failure {
-    if failure.on.is_empty() { failure.on(plan.name.as_str()) } else { failure }
+    failure.on_if_none(plan.name.as_str())
 }
 
 /// Runs the steps of a plan; on failure undoes them and names the step that failed.
 async fn run(
     shared: &Arc<Shared>,
+    thread: &StepThread,
     plan: Plan,
     namespace: &Arc<OwnedFd>,
     own: bool,
@@ -149,14 +177,14 @@ async fn run(
     let resources = shared.resources().await.map_err(|f| (Step::Reserve, f))?;
     let steps = steps(&plan, own);
     let name = plan.name.to_string();
-    let mut building = Building::new(shared, &resources, plan, Arc::clone(namespace));
+    let mut building = Building::new(shared, &resources, thread, plan, Arc::clone(namespace));
     for (done, step) in steps.iter().enumerate() {
         let mut result = building.apply(step).await;
         if result.is_ok() && shared.options.fail_after_steps == Some(done + 1) {
             result = Err(Failure::new(Code::Failed, "", format!("stopped after {step:?}")));
         }
         if let Err(failure) = result {
-            let mut failure = if failure.on.is_empty() { failure.on(name) } else { failure };
+            let mut failure = failure.on_if_none(&name);
             let mut left = Vec::new();
             for step in steps[..=done].iter().rev() {
                 left.extend(building.undo(step).await.iter().map(ToString::to_string));

@@ -1,12 +1,11 @@
 //! The host side of an interface, looked up by its tap file.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use super::thread;
 use crate::diag::{Code, Failure};
 use crate::host::namespace::{self, NamespaceId};
-use crate::host::{self, Absent, HostFacts, StagingNamespace};
+use crate::host::{self, Absent, HostFacts, HostThread, StagingNamespace};
 
 /// How often a lookup is repeated if the device moves meanwhile.
 const CHASES: u32 = 8;
@@ -40,62 +39,70 @@ pub(super) struct HostSide {
 }
 
 impl HostSide {
-    /// Looks, on a host thread.
+    /// Looks, on a host thread; none when the device is gone. `known` is the number of a namespace
+    /// that has one: it keeps it as long as it lives.
     ///
     /// # Errors
-    /// `ENODEV`'s exit code when the device is gone.
-    pub(super) async fn look(
-        staging: &Arc<StagingNamespace>,
-        taps: Vec<Arc<OwnedFd>>,
-        label: Option<Label>,
-    ) -> Result<Self, Failure> {
-        match Self::find(staging, taps, label).await? {
-            Some(side) => Ok(side),
-            None => Err(Failure::new(Code::NotFound, "", "the host side is gone")),
-        }
-    }
-
-    /// As [`HostSide::look`]; none when the device is gone.
+    /// The device cannot be asked.
     pub(super) async fn find(
         staging: &Arc<StagingNamespace>,
         taps: Vec<Arc<OwnedFd>>,
         label: Option<Label>,
+        known: Option<(NamespaceId, i32)>,
     ) -> Result<Option<Self>, Failure> {
         let staging = Arc::clone(staging);
         // The files are let go on that thread, before it answers.
-        thread::run("look", move || {
+        let found = move |thread: &mut HostThread| {
             let taps = taps;
             let Some(tap) = taps.first() else { return Ok(None) };
-            let absent = |absent| match absent {
-                Absent::Gone => Ok(None),
-                Absent::Failed(failure) => Err(failure),
+            Self::look(thread, &staging, tap.as_fd(), label.as_ref(), known)
+        };
+        host::aside("look", found).await?
+    }
+
+    /// As [`HostSide::find`], on the calling thread.
+    ///
+    /// # Errors
+    /// The device cannot be asked.
+    pub(super) fn look(
+        thread: &mut HostThread,
+        staging: &StagingNamespace,
+        tap: BorrowedFd<'_>,
+        label: Option<&Label>,
+        known: Option<(NamespaceId, i32)>,
+    ) -> Result<Option<Self>, Failure> {
+        let absent = |absent| match absent {
+            Absent::Gone => Ok(None),
+            Absent::Failed(failure) => Err(failure),
+        };
+        for _ in 0..CHASES {
+            // The number first: what changes after the look is then heard.
+            let numbered = match host::locate(tap) {
+                Ok(located) => match &located.namespace {
+                    Some(namespace) => {
+                        let id = namespace::identity(namespace.as_fd())?;
+                        let nsid = match known {
+                            Some((known, nsid)) if known == id => nsid,
+                            _ => host::nsid_of(thread, staging, namespace.as_fd())?,
+                        };
+                        Some((id, nsid))
+                    }
+                    None => None,
+                },
+                Err(e) => return absent(e),
             };
-            for _ in 0..CHASES {
-                // The number first: what changes after the look is then heard.
-                let numbered = match host::locate(tap.as_fd()) {
-                    Ok(located) => match &located.namespace {
-                        Some(namespace) => {
-                            let id = namespace::identity(namespace.as_fd())?;
-                            Some((id, host::nsid_of(&staging, namespace.as_fd())?))
-                        }
-                        None => None,
-                    },
-                    Err(e) => return absent(e),
-                };
-                let facts = match host::facts(tap.as_fd()) {
-                    Ok(facts) => facts,
-                    Err(e) => return absent(e),
-                };
-                // Moved between the two, it has the number of a namespace that it left.
-                if numbered.is_none_or(|(id, _)| id == facts.namespace) {
-                    let namespace = Label::of(label.as_ref(), facts.namespace);
-                    let nsid = numbered.map(|(_, nsid)| nsid);
-                    return Ok(Some(Self { facts, namespace, nsid }));
-                }
+            let facts = match host::facts(thread, tap) {
+                Ok(facts) => facts,
+                Err(e) => return absent(e),
+            };
+            // Moved between the two, it has the number of a namespace that it left.
+            if numbered.is_none_or(|(id, _)| id == facts.namespace) {
+                let namespace = Label::of(label, facts.namespace);
+                let nsid = numbered.map(|(_, nsid)| nsid);
+                return Ok(Some(Self { facts, namespace, nsid }));
             }
-            let cause = "the device was moved each time it was looked at";
-            Err(Failure::new(Code::Failed, "", cause))
-        })
-        .await?
+        }
+        let cause = "the device was moved each time it was looked at";
+        Err(Failure::new(Code::Failed, "", cause))
     }
 }

@@ -3,8 +3,8 @@
 //! # Theory of operation
 //! [`Control`] lives on one tokio `current_thread` runtime. [`Control::submit`] carries out one
 //! request; several may be under way at once, and none holds the registry across an `await`. What
-//! blocks (netlink, closing a device, stopping a backend) runs on a host thread of its own that
-//! ends with it. A background task hears what pollers and the kernel report and keeps every
+//! blocks (netlink, closing a device, stopping a backend) runs on a host thread that ends with it;
+//! a create has one for all its steps. A background task hears what pollers and the kernel report and keeps every
 //! interface's host side current.
 //!
 //! Nothing privileged happens before the first create: the staging namespace, the watch and the
@@ -44,6 +44,7 @@ use crate::units::MemorySize;
 
 use interface::Interface;
 use registry::Registry;
+use thread::StepThread;
 
 /// How to start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -141,6 +142,7 @@ impl Control {
     async fn start_watch(&self) -> Result<(), Failure> {
         let resources = self.shared.resources().await?;
         let start = || async move {
+            let sweeper = StepThread::start(watch::SWEEP)?;
             let (staging, runtime) = (Arc::clone(&resources.staging), Handle::current());
             let host = thread::run("watch", move || {
                 let _here = runtime.enter();
@@ -151,7 +153,7 @@ impl Control {
             let events = events.ok_or_else(|| {
                 Failure::new(Code::Failed, "", "the pollers' events are taken; this is a bug")
             })?;
-            Ok(tokio::spawn(watch::run(Arc::clone(&self.shared), host, events)))
+            Ok(tokio::spawn(watch::run(Arc::clone(&self.shared), host, events, sweeper)))
         };
         self.watch.get_or_try_init(start).await.map(drop)
     }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use super::Resources;
 use super::interface::{Interface, Queue};
 use super::registry::Registry;
-use super::{Resources, thread::PREFIX};
 use crate::api::{NodeRow, PollerRow, ThreadRow};
 use crate::counters::{Counter, Direction};
 use crate::engine;
+use crate::host::thread::PREFIX;
 use crate::units::{PollerIndex, QueueIndex};
 
 /// Every poller with its queues.

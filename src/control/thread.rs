@@ -1,13 +1,15 @@
-//! Host threads, for work that blocks or changes namespace. Each ends with its work.
+//! Host threads, for work that blocks or changes namespace. Each ends with its work; only one that
+//! changes no namespace may live as long as the process.
 
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::device::Backend;
 use crate::diag::{Code, Failure};
-
-/// Their names begin so.
-pub(super) const PREFIX: &str = "host-";
+use crate::host::thread::{PREFIX, panicked};
+use crate::host::{HostThread, aside};
 
 /// Runs `work` on a thread of its own and waits for it without blocking the runtime.
 ///
@@ -17,17 +19,7 @@ pub(crate) async fn run<T: Send + 'static>(
     what: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
-    let (done, result) = oneshot::channel();
-    std::thread::Builder::new()
-        .name(format!("{PREFIX}{what}"))
-        .spawn(move || {
-            // The requester has stopped waiting: the process ends.
-            let _ = done.send(work());
-        })
-        .map_err(|e| Failure::io("start a thread", what, &e))?;
-    result
-        .await
-        .map_err(|_| Failure::new(Code::Failed, what, "the host thread panicked; this is a bug"))
+    aside(what, |_| work()).await
 }
 
 /// As [`run`], for work that must not be lost, because it owns what others wait for. Where the
@@ -40,13 +32,99 @@ pub(super) async fn finish<T: Send + 'static>(
     what: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
+    done_there_or_here(work, |work| run(what, work)).await
+}
+
+/// Does `work` on the thread that `there` has, or on this one where that is not to be had.
+async fn done_there_or_here<T, W, F>(
+    work: W,
+    there: impl FnOnce(Box<dyn FnOnce() -> Option<T> + Send>) -> F,
+) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    W: FnOnce() -> T + Send + 'static,
+    F: Future<Output = Result<Option<T>, Failure>>,
+{
     let kept = Arc::new(Mutex::new(Some(work)));
-    let take = |kept: &Mutex<Option<_>>| kept.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let there = Arc::clone(&kept);
-    match run(what, move || take(&there).map(|work| work())).await {
+    let take = |kept: &Mutex<Option<W>>| kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let theirs = Arc::clone(&kept);
+    match there(Box::new(move || take(&theirs).map(|work| work()))).await {
         Ok(Some(done)) => Ok(done),
-        Ok(None) => Err(Failure::new(Code::Failed, what, "was done before; this is a bug")),
+        Ok(None) => Err(Failure::new(Code::Failed, "", "was done before; this is a bug")),
         Err(failure) => take(&kept).map(|work| work()).ok_or(failure),
+    }
+}
+
+/// What a thread of several steps has at hand.
+#[derive(Default)]
+pub(super) struct Site {
+    /// Its namespace and sessions.
+    pub(super) thread: HostThread,
+    /// The backend, until a step takes it: opened before the thread left the holder's namespace.
+    pub(super) opened: Option<Result<Box<dyn Backend>, Failure>>,
+}
+
+type Work = Box<dyn FnOnce(&mut Site) + Send>;
+
+/// One host thread for several steps, in order, as those of a create. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct StepThread {
+    what: &'static str,
+    steps: mpsc::Sender<Work>,
+}
+
+impl StepThread {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The kernel refuses a thread.
+    pub(super) fn start(what: &'static str) -> Result<Self, Failure> {
+        let (sender, steps) = mpsc::channel::<Work>();
+        std::thread::Builder::new()
+            .name(format!("{PREFIX}{what}"))
+            .spawn(move || {
+                let mut site = Site::default();
+                for step in steps {
+                    step(&mut site);
+                }
+            })
+            .map_err(|e| Failure::io("start a thread", what, &e))?;
+        Ok(Self { what, steps: sender })
+    }
+
+    /// Runs `work` there and waits for it without blocking the runtime.
+    ///
+    /// # Errors
+    /// `work` panicked, or a step before it did: the thread is gone then.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Site) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (done, result) = oneshot::channel();
+        let step = Box::new(move |site: &mut Site| {
+            // The requester has stopped waiting: the process ends.
+            let _ = done.send(work(site));
+        });
+        self.steps.send(step).map_err(|_| panicked(self.what))?;
+        result.await.map_err(|_| panicked(self.what))
+    }
+
+    /// As [`StepThread::run`], for work that must not be lost and needs no namespace. Where the
+    /// thread is gone it is done here.
+    ///
+    /// # Errors
+    /// When `work` panicked.
+    pub(super) async fn finish<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        done_there_or_here(work, |work| self.run(move |_| work())).await
+    }
+
+    /// Waits until it has let go of all that it has: no namespace is kept alive by it.
+    pub(super) async fn end(self) {
+        // Where the thread is gone, so is all that it had.
+        let _ = self.run(|site| *site = Site::default()).await;
     }
 }
 

@@ -25,15 +25,20 @@ use tokio::time::MissedTickBehavior;
 use super::executor::KeyedExecutor;
 use super::host_side::HostSide;
 use super::interface::Interface;
+use super::thread::StepThread;
 use super::{Resources, Shared, reset, thread};
 use crate::api::Level;
 use crate::device::Pool;
+use crate::diag::Failure;
 use crate::engine::{BrokenReason, Event, QueueKey, StopReason};
 use crate::host::namespace::NamespaceId;
 use crate::host::{self, Difference, HostFacts, Watch, WatchEvent};
 use crate::units::SwIfIndex;
 
 const TICK: Duration = Duration::from_secs(1);
+
+/// The host thread of the tick. It stays, so that none is started each second.
+pub(super) const SWEEP: &str = "sweep";
 
 /// Jobs that run side by side. Each has a thread or two of its own for a moment; they wait for the
 /// kernel, not for a core.
@@ -58,6 +63,7 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     mut host: Watch,
     mut events: UnboundedReceiver<Event>,
+    sweeper: StepThread,
 ) {
     let Ok(resources) = shared.running() else { return };
     let mut executor = {
@@ -71,6 +77,7 @@ pub(super) async fn run(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut listening = !shared.options.deaf;
     let mut sweep = tokio::task::JoinSet::new();
+    let mut sweeper = Some(Arc::new(sweeper));
     loop {
         tokio::select! {
             heard = host.next(), if listening => match heard {
@@ -96,10 +103,19 @@ pub(super) async fn run(
             },
             () = executor.advance() => {}
             _ = tick.tick(), if sweep.is_empty() => {
-                sweep.spawn(unnoticed(Arc::clone(&shared), !listening));
+                if sweeper.is_none() {
+                    sweeper = StepThread::start(SWEEP).ok().map(Arc::new);
+                }
+                if let Some(thread) = &sweeper {
+                    sweep.spawn(unnoticed(Arc::clone(&shared), Arc::clone(thread), !listening));
+                }
             }
-            Some(found) = sweep.join_next() => for (index, job) in found.unwrap_or_default() {
-                executor.give(index, job);
+            Some(found) = sweep.join_next() => match found {
+                Ok(Ok(found)) => for (index, job) in found {
+                    executor.give(index, job);
+                },
+                // The thread panicked: the next tick has another.
+                _ => sweeper = None,
             },
         }
     }
@@ -164,13 +180,14 @@ async fn hold_files(shared: &Shared, index: SwIfIndex) -> Option<OwnedMutexGuard
 /// Looks up a host side again.
 async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
-    let (taps, label) = match shared.registry().get(index) {
+    let (taps, label, known) = match shared.registry().get(index) {
         Some(interface) if !interface.host_gone && !interface.deleting => {
-            (interface.taps.clone(), interface.label.clone())
+            let known = interface.nsid.map(|nsid| (interface.host.namespace, nsid));
+            (interface.taps.clone(), interface.label.clone(), known)
         }
         _ => return,
     };
-    match HostSide::find(&resources.staging, taps, label).await {
+    match HostSide::find(&resources.staging, taps, label, known).await {
         Ok(Some(side)) => {
             let mut registry = shared.registry();
             let Some(interface) = registry.get_mut(index) else { return };
@@ -247,7 +264,14 @@ async fn check(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfInde
 
 /// What no event told: what there is to do about interfaces whose tap file says something else than
 /// what is known. `all`: every host side that is there is to be looked up.
-async fn unnoticed(shared: Arc<Shared>, all: bool) -> Vec<(SwIfIndex, Job)> {
+///
+/// # Errors
+/// The thread panicked.
+async fn unnoticed(
+    shared: Arc<Shared>,
+    thread: Arc<StepThread>,
+    all: bool,
+) -> Result<Vec<(SwIfIndex, Job)>, Failure> {
     struct Asked {
         index: SwIfIndex,
         tap: Weak<OwnedFd>,
@@ -273,9 +297,9 @@ async fn unnoticed(shared: Arc<Shared>, all: bool) -> Vec<(SwIfIndex, Job)> {
         interfaces.filter_map(asked).collect()
     };
     if asked.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let found = thread::run("look", move || {
+    let sweep = move || {
         let ask = |Asked { index, tap, files, name, namespace, look }: Asked| {
             // Who has the files now finds out by itself. One at a time: asking may wait for the
             // kernel's rtnl lock, and no other interface waits with it.
@@ -292,8 +316,8 @@ async fn unnoticed(shared: Arc<Shared>, all: bool) -> Vec<(SwIfIndex, Job)> {
             }
         };
         asked.into_iter().filter_map(ask).collect()
-    });
-    found.await.unwrap_or_default()
+    };
+    thread.run(move |_| sweep()).await
 }
 
 /// Stops an interface that has a broken queue.

@@ -17,7 +17,6 @@
 //!
 //! Results go to stdout, progress to stderr.
 
-mod aside;
 mod ground;
 mod ledger;
 mod ping;

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
-use super::aside::aside;
 use crate::api::{DeleteRequest, Namespace, Reply, Request, Submit};
 use crate::control::Control;
 use crate::diag::{Code, Failure};
-use crate::host::{self, StagingNamespace, Watch, WatchEvent};
+use crate::host::{self, HostThread, StagingNamespace, Watch, WatchEvent};
 
 /// How long the kernel may take to destroy two namespaces; others may be queued before them.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -67,23 +66,27 @@ impl Room {
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let fd = Arc::clone(&self.fd);
-        aside(move || host::namespace::in_namespace(fd.as_fd(), work)).await
+        let inside = move |thread: &mut HostThread| {
+            thread.enter(fd.as_fd())?;
+            work()
+        };
+        host::aside("demo", inside).await?
     }
 
     /// What the kernel has counted on a device there.
     pub(super) async fn counted(&self, name: &str) -> Result<host::link::LinkStats, Failure> {
         let (fd, name) = (Arc::clone(&self.fd), name.to_owned());
-        aside(move || {
-            let link = host::Session::open(fd.as_fd(), name.as_str())?.link_by_name(&name)?;
+        let look = move |thread: &mut HostThread| {
+            let link = thread.session(fd.as_fd(), name.as_str())?.link_by_name(&name)?;
             link.map(|link| link.stats)
                 .ok_or_else(|| Failure::new(Code::NotFound, name, "no such device"))
-        })
-        .await
+        };
+        host::aside("demo", look).await?
     }
 
     /// Turns off duplicate address detection, so that IPv6 addresses work at once.
     fn hasten_ipv6(&self) -> Result<(), Failure> {
-        host::namespace::in_namespace(self.fd.as_fd(), || {
+        host::in_namespace(self.fd.as_fd(), || {
             for name in ["disable_ipv6", "accept_dad"] {
                 let path = format!("/proc/sys/net/ipv6/conf/default/{name}");
                 fs::write(&path, "0").map_err(|e| Failure::io(format!("write {path}"), "", &e))?;
@@ -99,7 +102,9 @@ impl Place {
         let rooms = [Room::new("A")?, Room::new("B")?];
         let ear = StagingNamespace::new()?;
         let [a, b] = &rooms;
-        let numbers = [host::nsid_of(&ear, a.fd.as_fd())?, host::nsid_of(&ear, b.fd.as_fd())?];
+        let number =
+            |room: &Room| host::on_a_thread(|thread| host::nsid_of(thread, &ear, room.fd.as_fd()));
+        let numbers = [number(a)?, number(b)?];
         let no_ipv6 = rooms.iter().try_for_each(Room::hasten_ipv6).err();
         Ok(Self { rooms, no_ipv6, ear, numbers })
     }

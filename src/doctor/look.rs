@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use super::commands;
 use crate::api::{Action, Interface};
 use crate::diag::Failure;
+use crate::host::HostThread;
 use crate::host::inspect::{Inspection, inspect};
 use crate::host::namespace::{self, NamespaceId};
 
@@ -49,7 +50,7 @@ pub(super) fn home_gone(interface: &Interface) -> bool {
 }
 
 /// Looks. Blocks for some milliseconds.
-pub(super) fn look(interface: &Interface) -> Look {
+pub(super) fn look(thread: &mut HostThread, interface: &Interface) -> Look {
     let Some(spec) = commands::spec(interface.host_ns.as_deref()) else { return Look::Unnamed };
     let namespace = match spec.open() {
         Ok(namespace) => namespace,
@@ -73,7 +74,7 @@ pub(super) fn look(interface: &Interface) -> Look {
         Action::Sink | Action::Xconnect(_) => Vec::new(),
     };
     let bridge = commands::asked(interface, "bridge").next();
-    match inspect(namespace.as_fd(), &interface.host_if_name, &towards, bridge) {
+    match inspect(thread, namespace.as_fd(), &interface.host_if_name, &towards, bridge) {
         Ok(None) => Look::NotThere,
         Ok(Some(seen)) => {
             let same = seen.link.index == interface.host_ifindex

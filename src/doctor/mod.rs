@@ -17,8 +17,6 @@ mod look;
 mod machine;
 mod reasons;
 
-use tokio::sync::oneshot;
-
 use look::Look;
 
 use crate::api::{BackendKind, InterfaceRef, Reply, Request, ShowRequest, Submit};
@@ -49,7 +47,7 @@ pub enum Holder {
 /// # Errors
 /// No thread is to be had.
 pub async fn machine(holder: Holder) -> Result<Report, Failure> {
-    aside(move || machine::judge(&machine::collect(holder))).await
+    host::aside("doctor", move |_| machine::judge(&machine::collect(holder))).await
 }
 
 /// The backend that `auto` takes here.
@@ -69,11 +67,11 @@ pub async fn interface(holder: &impl Submit, name: &InterfaceRef) -> Result<Repo
     let Some(mut interface) = named.into_iter().next() else {
         return Err(Failure::new(Code::NotFound, name.to_string(), "no such interface"));
     };
-    aside(move || {
+    host::aside("doctor", move |thread| {
         all.iter_mut().chain([&mut interface]).for_each(look::resolve);
-        let look = look::look(&interface);
+        let look = look::look(thread, &interface);
         let peer = interface::peer(&interface, &all);
-        let peer_seen = peer.is_some_and(|peer| matches!(look::look(peer), Look::Seen(_)));
+        let peer_seen = peer.is_some_and(|peer| matches!(look::look(thread, peer), Look::Seen(_)));
         let (interface, all, look) = (&interface, all.as_slice(), &look);
         let home_gone = look::home_gone(interface);
         interface::judge(&interface::Case { interface, all, look, peer_seen, home_gone })
@@ -89,17 +87,4 @@ async fn overview(
         Reply::Overview(all) => Ok(all),
         other => Err(Failure::new(Code::Failed, "show", format!("answered {other:?}"))),
     }
-}
-
-/// Runs `work` beside the runtime, on a thread that ends with it.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    let (done, result) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("doctor".into())
-        .spawn(move || {
-            // The requester may have stopped waiting.
-            let _ = done.send(work());
-        })
-        .map_err(|e| Failure::io("start a thread", "", &e))?;
-    result.await.map_err(|_| Failure::new(Code::Failed, "", "a thread panicked; this is a bug"))
 }

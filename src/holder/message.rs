@@ -1,5 +1,6 @@
 //! The messages: varlink calls and answers, and failures as typed errors.
 
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -97,6 +98,7 @@ struct Travelling {
     doing: String,
     cause: String,
     hint: Option<String>,
+    errno: Option<i32>,
     exit_code: u8,
 }
 
@@ -108,6 +110,7 @@ impl From<&Failure> for Answer {
             doing: failure.doing.clone(),
             cause: failure.cause.clone(),
             hint: failure.hint.clone(),
+            errno: failure.errno.map(|errno| errno as i32),
             exit_code: failure.code as u8,
         };
         let parameters = match serde_json::to_value(travelling) {
@@ -164,8 +167,9 @@ fn failure(name: &str, parameters: Map<String, Value>) -> Failure {
     let code = ERRORS.iter().find(|(_, error)| *error == name).map(|(code, _)| *code);
     let said = Value::Object(parameters);
     match (code, serde_json::from_value::<Travelling>(said.clone())) {
-        (Some(code), Ok(Travelling { on, doing, cause, hint, .. })) => {
-            Failure { doing, on, cause, hint, code }
+        (Some(code), Ok(Travelling { on, doing, cause, hint, errno, .. })) => {
+            let errno = errno.map(Errno::from_raw);
+            Failure { doing, on, cause, errno, hint, code }
         }
         _ => Failure::new(Code::NoAnswer, "holder", format!("{name} {said}")),
     }

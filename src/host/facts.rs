@@ -3,9 +3,9 @@
 //! # Theory of operation
 //! A device may be renamed, moved and deleted by anyone, so nothing about it is remembered that can
 //! be asked: the tun file says the name (`TUNGETIFF`) and opens the namespace
-//! (`TUNGETDEVNETNS`), a short session there says the rest, and both are asked again at the end,
-//! since the device may have moved meanwhile, and another device may have its name. Everything
-//! opened is closed before the return.
+//! (`TUNGETDEVNETNS`), a session there says the rest, and both are asked again at the end, since the
+//! device may have moved meanwhile, and another device may have its name. The session is the host
+//! thread's: one serves all requests about a device that stays where it is.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -15,6 +15,7 @@ use nix::errno::Errno;
 use super::link::{Link, LinkStats};
 use super::namespace::{self, NamespaceId};
 use super::session::{Session, Subject};
+use super::thread::HostThread;
 use crate::diag::{Code, Failure};
 use crate::sys::tun;
 use crate::units::MacAddr;
@@ -141,14 +142,14 @@ pub fn difference(tap: BorrowedFd<'_>, name: &str, namespace: NamespaceId) -> Di
 /// # Errors
 /// [`Absent::Gone`]; exit code 5 when the process may not enter the namespace any more; or the
 /// device does not hold still.
-pub fn facts(tap: BorrowedFd<'_>) -> Result<HostFacts, Absent> {
+pub fn facts(thread: &mut HostThread, tap: BorrowedFd<'_>) -> Result<HostFacts, Absent> {
     for _ in 0..CHASES {
         let before = locate(tap)?;
         let Some(namespace) = before.namespace else {
             return Err(Absent::Failed(unseen(before.name)));
         };
         let id = namespace::identity(namespace.as_fd())?;
-        let found = look(namespace.as_fd(), &before.name);
+        let found = look(thread, namespace.as_fd(), &before.name);
         drop(namespace);
         let after = locate(tap)?;
         let same_place = match &after.namespace {
@@ -172,6 +173,7 @@ pub fn facts(tap: BorrowedFd<'_>) -> Result<HostFacts, Absent> {
 /// # Errors
 /// The device is gone or does not hold still, or `request`'s.
 pub fn with_device<T>(
+    thread: &mut HostThread,
     tap: BorrowedFd<'_>,
     subject: impl Into<Subject>,
     request: impl FnOnce(&Session, u32) -> Result<T, Failure>,
@@ -185,7 +187,7 @@ pub fn with_device<T>(
             return Err(unseen(before.name));
         };
         let id = namespace::identity(namespace.as_fd())?;
-        let session = Session::open(namespace.as_fd(), subject.clone())?;
+        let session = thread.session(namespace.as_fd(), subject.clone())?;
         drop(namespace);
         let Some(link) = session.link_by_name(&before.name)? else { continue };
         let after = find()?;
@@ -194,7 +196,7 @@ pub fn with_device<T>(
             None => false,
         };
         if same_place && after.name == before.name {
-            return request(&session, link.index);
+            return request(session, link.index);
         }
     }
     Err(restless())
@@ -211,8 +213,12 @@ fn restless() -> Failure {
 
 type Seen = (Link, Vec<IpNet>, Option<String>);
 
-fn look(namespace: BorrowedFd<'_>, name: &str) -> Result<Option<Seen>, Failure> {
-    let session = Session::open(namespace, name)?;
+fn look(
+    thread: &mut HostThread,
+    namespace: BorrowedFd<'_>,
+    name: &str,
+) -> Result<Option<Seen>, Failure> {
+    let session = thread.session(namespace, name)?;
     let Some(link) = session.link_by_name(name)? else { return Ok(None) };
     let addresses = session.addresses(link.index)?;
     let bridge = match link.master {

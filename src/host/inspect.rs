@@ -11,10 +11,10 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 
 use super::link::Link;
-use super::namespace;
 use super::refusal;
 use super::route::family;
 use super::session::{ACK, Session};
+use super::thread::HostThread;
 use crate::diag::{Failure, errno_text};
 
 /// What was seen.
@@ -60,12 +60,13 @@ pub enum Way {
 /// # Errors
 /// Exit code 5: the namespace may not be entered; or the kernel's refusal.
 pub fn inspect(
+    thread: &mut HostThread,
     namespace: BorrowedFd<'_>,
     name: &str,
     towards: &[IpAddr],
     bridge: Option<&str>,
 ) -> Result<Option<Inspection>, Failure> {
-    let session = Session::open(namespace, name)?;
+    let session = thread.session(namespace, name)?;
     let Some(link) = session.link_by_name(name)? else { return Ok(None) };
     let master = match link.master {
         Some(index) => session.link_by_index(index)?,
@@ -78,11 +79,10 @@ pub fn inspect(
         Some(bridge) => session.link_by_name(bridge)?.is_some_and(|found| found.is_bridge()),
         None => false,
     };
-    let ipv6_disabled = namespace::in_namespace(namespace, || {
-        // /proc/sys/net is that of the reading thread's namespace.
-        let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
-        Ok(fs::read_to_string(path).ok().map(|text| text.trim() != "0"))
-    })?;
+    // /proc/sys/net is that of the reading thread's namespace.
+    thread.enter(namespace)?;
+    let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+    let ipv6_disabled = fs::read_to_string(path).ok().map(|text| text.trim() != "0");
     Ok(Some(Inspection { link, master, addresses, ipv6_disabled, ways, gateways, bridge_there }))
 }
 

@@ -3,9 +3,9 @@
 //!
 //! # Theory of operation
 //! Functions here block, so they are called on a short-lived thread that ends afterwards, never on
-//! the control thread; [`watch::Watch`] alone is for the control thread's runtime. No thread of the
-//! caller changes its namespace: work in another namespace runs on a thread that ends there
-//! ([`namespace::in_namespace`]).
+//! the control thread; [`watch::Watch`] alone is for the control thread's runtime. Only a thread
+//! that ends with its work changes its namespace ([`HostThread`]); it enters each namespace once for
+//! all that it asks there.
 //!
 //! Identity of a device is its tun file, not its name, and nothing of ours keeps the namespace of a
 //! device alive: a tun file and a netlink socket hold the namespace that they were opened in, so
@@ -28,6 +28,7 @@ pub mod staging;
 pub mod tap;
 #[cfg(test)]
 mod tests;
+pub mod thread;
 pub mod vhost_net;
 pub mod watch;
 
@@ -38,5 +39,6 @@ pub use route::Gateway;
 pub use session::{Session, Subject};
 pub use staging::StagingNamespace;
 pub use tap::{HostName, Tap, TapSpec, open};
+pub use thread::{HostThread, aside, in_namespace, on_a_thread};
 pub use vhost_net::open_vhost_net;
 pub use watch::{Watch, WatchEvent, nsid_of};

@@ -1,14 +1,14 @@
-//! Network namespaces as open files: checked, told apart, and entered by a thread that ends there.
+//! Network namespaces as open files: checked and told apart.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::thread;
 
 use nix::errno::Errno;
 
-use crate::diag::{Code, Failure};
+use super::thread::on_a_thread;
+use crate::diag::Failure;
 use crate::sys::namespace::{self as sys, FileKind};
 use crate::sys::userns::rights;
 
@@ -75,7 +75,7 @@ pub fn words(id: NamespaceId) -> Option<String> {
 /// # Errors
 /// Exit code 5: no `CAP_SYS_ADMIN`.
 pub fn anonymous() -> Result<(OwnedFd, NamespaceId), Failure> {
-    on_a_thread(|| {
+    on_a_thread(|_| {
         sys::unshare_network().map_err(|e| entering("unshare(CLONE_NEWNET)", e))?;
         of_this_thread()
     })
@@ -93,38 +93,6 @@ fn open(path: &str) -> Result<(OwnedFd, NamespaceId), Failure> {
     })?;
     let id = identity(file.as_fd())?;
     Ok((file.into(), id))
-}
-
-/// Runs `work` on a thread inside the namespace and waits for it. The thread ends with it.
-///
-/// # Errors
-/// The namespace cannot be entered, no thread is to be had, `work` failed, or it panicked.
-pub fn in_namespace<T, F>(fd: BorrowedFd<'_>, work: F) -> Result<T, Failure>
-where
-    T: Send,
-    F: FnOnce() -> Result<T, Failure> + Send,
-{
-    on_a_thread(|| {
-        sys::enter_network(fd).map_err(|e| entering("setns(CLONE_NEWNET)", e))?;
-        work()
-    })
-}
-
-/// Runs `work` on a thread that may change its namespace and ends afterwards.
-pub(super) fn on_a_thread<T, F>(work: F) -> Result<T, Failure>
-where
-    T: Send,
-    F: FnOnce() -> Result<T, Failure> + Send,
-{
-    thread::scope(|scope| {
-        let thread = thread::Builder::new()
-            .name("taptool-host".into())
-            .spawn_scoped(scope, work)
-            .map_err(|e| Failure::io("start a thread", "", &e))?;
-        thread.join().unwrap_or_else(|_| {
-            Err(Failure::new(Code::Failed, "", "the thread inside the namespace panicked"))
-        })
-    })
 }
 
 pub(super) fn entering(call: &str, errno: Errno) -> Failure {

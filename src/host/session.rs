@@ -1,10 +1,10 @@
 //! Requests about links, addresses and routes of one namespace.
 //!
 //! # Theory of operation
-//! [`Session::open`] starts a thread that enters the namespace, opens the netlink socket there and
-//! ends; the socket works in that namespace for life, and keeps it alive for as long as the session
-//! does, so a session is short: opened, asked, dropped. The methods block the calling thread, which
-//! must have no tokio runtime of its own. Every refusal names the request in words and carries the
+//! [`Session::here`] opens the netlink socket in the namespace of the calling thread; the socket
+//! works in that namespace for life, and keeps it alive for as long as the session does, so a
+//! session is short: opened, asked, dropped. The methods block the calling thread, which must have
+//! no tokio runtime of its own. Every refusal names the request in words and carries the
 //! errno and the kernel's own sentence (`NETLINK_EXT_ACK`). A request is done when the kernel's
 //! acknowledgement (`NLMSG_ERROR` with code 0, or the `NLMSG_DONE` of a dump) was seen, and only
 //! then: a request that could not be sent ends without one and fails (`Session::exchange`;
@@ -32,7 +32,8 @@ use rtnetlink::{Error, Handle, LinkGetRequest, LinkMessageBuilder, LinkUnspec};
 use tokio::runtime::{Builder, Runtime};
 
 use super::link::Link;
-use super::{namespace, refusal};
+use super::refusal;
+use super::thread::in_namespace;
 use crate::diag::{Code, Failure};
 use crate::units::{IfName, MacAddr, Mtu};
 
@@ -66,18 +67,31 @@ impl<T: Into<String>> From<T> for Subject {
 }
 
 impl Session {
-    /// Opens one in the namespace.
+    /// Opens one in the namespace, through a thread that enters it and ends.
     ///
     /// # Errors
     /// The namespace cannot be entered (exit code 5), or the calling thread runs a tokio runtime.
     pub fn open(namespace: BorrowedFd<'_>, subject: impl Into<Subject>) -> Result<Self, Failure> {
+        let subject = subject.into();
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Self::here(subject);
+        }
+        let on = subject.on.clone();
+        in_namespace(namespace, || Self::here(subject)).map_err(|f| f.on_if_none(&on))
+    }
+
+    /// Opens one in the namespace of the calling thread.
+    ///
+    /// # Errors
+    /// No socket can be had, or the calling thread runs a tokio runtime.
+    pub fn here(subject: impl Into<Subject>) -> Result<Self, Failure> {
         let Subject { on, ip } = subject.into();
         let failed = |e: &io::Error| Failure::io("open a netlink socket", on.clone(), e);
         if tokio::runtime::Handle::try_current().is_ok() {
             return Err(failed(&io::Error::other("this thread runs a runtime and must not block")));
         }
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| failed(&e))?;
-        let socket = namespace::in_namespace(namespace, || {
+        let socket = {
             let _inside = runtime.enter();
             let mut socket = TokioSocket::new(NETLINK_ROUTE).map_err(|e| failed(&e))?;
             let options = socket.socket_mut();
@@ -90,14 +104,18 @@ impl Session {
             // Lets the kernel filter dumps; before Linux 4.20 they come whole and are filtered
             // here.
             let _ = options.set_netlink_get_strict_chk(true);
-            Ok(socket)
-        })
-        .map_err(|f| if f.on.is_empty() { f.on(on.clone()) } else { f })?;
+            socket
+        };
         let (mut connection, handle, _) = rtnetlink::from_socket(socket);
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
         runtime.spawn(connection);
         Ok(Self { runtime, handle, on, ip })
+    }
+
+    /// What requests are about from now on.
+    pub(super) fn about(&mut self, subject: Subject) {
+        (self.on, self.ip) = (subject.on, subject.ip);
     }
 
     /// Runs one request; `doing` is it in words.

@@ -14,8 +14,8 @@ use super::birth::birth;
 use super::facts::{self, Absent};
 use super::namespace;
 use super::offloads::Offloads;
-use super::session::Session;
 use super::staging::{StagingLock, StagingNamespace};
+use super::thread::HostThread;
 use crate::diag::{Code, Failure};
 use crate::units::{IfName, Kind};
 
@@ -125,16 +125,19 @@ impl Tap {
     /// was moved and cannot be looked at there. In any case dropping this undoes it.
     pub fn enter(
         &mut self,
+        thread: &mut HostThread,
         staging: &StagingNamespace,
         target: BorrowedFd<'_>,
     ) -> Result<(), Failure> {
         if self.staging_lock.is_none() {
             return Ok(());
         }
-        let here = Session::open(staging.as_fd(), self.name.as_str())?;
+        let here = thread.session(staging.as_fd(), self.name.as_str())?;
         if let Err(first) = here.set_netns(self.ifindex, target) {
             match (&self.host_name, first.code) {
-                (HostName::FirstFree(_), Code::Exists) => self.enter_as_next(&here, target)?,
+                (HostName::FirstFree(_), Code::Exists) => {
+                    self.enter_as_next(thread, staging, target)?;
+                }
                 (HostName::Exact(name), Code::Exists) => return Err(taken(name, first.doing)),
                 _ => return Err(first),
             }
@@ -142,7 +145,7 @@ impl Tap {
         self.staging_lock = None;
         // A process in the target may have renamed it by now; its index may be another too.
         let Some(fd) = self.fds.first() else { return Ok(()) };
-        match facts::facts(fd.as_fd()) {
+        match facts::facts(thread, fd.as_fd()) {
             Ok(facts) => {
                 self.ifindex = facts.ifindex;
                 if let Ok(name) = IfName::new(&facts.name) {
@@ -162,14 +165,21 @@ impl Tap {
     /// Enters under the first free `tapN` of the target. It is renamed here, where no other process
     /// sees it, and then moved: a name in the request of the move would be applied after it, too
     /// late to take back.
-    fn enter_as_next(&mut self, here: &Session, target: BorrowedFd<'_>) -> Result<(), Failure> {
-        let there = Session::open(target, self.name.as_str())?;
+    fn enter_as_next(
+        &mut self,
+        thread: &mut HostThread,
+        staging: &StagingNamespace,
+        target: BorrowedFd<'_>,
+    ) -> Result<(), Failure> {
+        let subject = self.name.clone();
         for number in 0..=u32::from(u16::MAX) {
             let name = format!("{}{number}", self.kind.word());
+            let there = thread.session(target, subject.as_str())?;
             if there.link_by_name(&name)?.is_some() {
                 continue;
             }
             let Ok(name) = IfName::new(&name) else { break };
+            let here = thread.session(staging.as_fd(), subject.as_str())?;
             here.rename(self.ifindex, &name)?;
             self.name = name;
             match here.set_netns(self.ifindex, target) {
@@ -189,16 +199,19 @@ impl Tap {
 /// Exit code 4: in place, another device has the name; 5: not permitted; 7: no /dev/net/tun, or one
 /// that lacks what is needed. Nothing is left behind.
 pub fn open(
+    thread: &mut HostThread,
     staging: &StagingNamespace,
     target: BorrowedFd<'_>,
     spec: &TapSpec,
 ) -> Result<Tap, Failure> {
     let own = namespace::own()?.1;
     let (staging_lock, born) = if namespace::identity(target)? == own {
+        thread.enter(target)?;
         (None, birth(spec)?)
     } else {
         let staging_lock = staging.lock()?;
-        (Some(staging_lock), namespace::in_namespace(staging.as_fd(), || birth(spec))?)
+        thread.enter(staging.as_fd())?;
+        (Some(staging_lock), birth(spec)?)
     };
     Ok(Tap {
         fds: born.fds,

@@ -23,9 +23,8 @@ use rtnetlink::sys::{Socket, protocols::NETLINK_ROUTE};
 use tokio::io::unix::AsyncFd;
 
 use super::birth::SETCAP;
-use super::namespace;
-use super::session::Session;
 use super::staging::StagingNamespace;
+use super::thread::{HostThread, in_namespace};
 use crate::diag::{Code, Failure};
 use crate::sys::readiness;
 use crate::sys::userns::rights;
@@ -74,8 +73,12 @@ pub enum WatchEvent {
 ///
 /// # Errors
 /// Exit code 5: no `CAP_NET_ADMIN` in the staging namespace.
-pub fn nsid_of(staging: &StagingNamespace, namespace: BorrowedFd<'_>) -> Result<i32, Failure> {
-    Session::open(staging.as_fd(), "")?.nsid(namespace)
+pub fn nsid_of(
+    thread: &mut HostThread,
+    staging: &StagingNamespace,
+    namespace: BorrowedFd<'_>,
+) -> Result<i32, Failure> {
+    thread.session(staging.as_fd(), "")?.nsid(namespace)
 }
 
 /// The events, in the kernel's order.
@@ -93,7 +96,7 @@ impl Watch {
     /// # Errors
     /// The staging namespace cannot be entered, or there is no runtime here.
     pub fn new(staging: &StagingNamespace) -> Result<Self, Failure> {
-        let socket = namespace::in_namespace(staging.as_fd(), || {
+        let socket = in_namespace(staging.as_fd(), || {
             subscribed().map_err(|e| {
                 let failure = Failure::io("open a netlink socket for events", "", &e);
                 match failure.code {

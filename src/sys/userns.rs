@@ -27,7 +27,7 @@ pub fn enter() -> Result<(), Failure> {
     // An unprivileged process may write gid_map only after it has given up setgroups
     // (user_namespaces(7)); kernels before 3.19 have no such file.
     match write("/proc/self/setgroups", "deny") {
-        Err(f) if f.cause.contains("ENOENT") => {}
+        Err(f) if f.errno == Some(Errno::ENOENT) => {}
         other => other?,
     }
     write("/proc/self/uid_map", &format!("0 {uid} 1\n"))?;

@@ -95,7 +95,8 @@ fn make_tap(staging: &StagingNamespace) -> Result<Offloads, Failure> {
         owner: None,
         group: None,
     };
-    host::open(staging, staging.as_fd(), &spec).map(|tap| tap.offloads())
+    let made = host::on_a_thread(|thread| host::open(thread, staging, staging.as_fd(), &spec));
+    made.map(|tap| tap.offloads())
 }
 
 /// A file that opens has its driver.

@@ -1,5 +1,7 @@
 //! The machine's facts → findings.
 
+use nix::errno::Errno;
+
 use super::{Facts, Node, limits};
 use crate::device::{feature_names, wanted_features};
 use crate::diag::Code;
@@ -87,7 +89,7 @@ fn hindrance(facts: &Facts) -> Option<Code> {
 
 /// Whether the device cgroup forbids a file, which no user and no mode helps against.
 fn withheld(node: &Node) -> bool {
-    node.opened.as_ref().is_err_and(|failure| failure.cause.contains("(EPERM)"))
+    node.opened.as_ref().is_err_and(|failure| failure.errno == Some(Errno::EPERM))
 }
 
 /// Whether a device file is there and may not be opened.
@@ -307,7 +309,7 @@ fn network_namespaces(facts: &Facts) -> Finding {
     match failure.code {
         Code::NotPermitted => finding.remedy(more_rights(facts)),
         // The limit of user.max_net_namespaces.
-        _ if failure.cause.contains("(ENOSPC)") => {
+        _ if failure.errno == Some(Errno::ENOSPC) => {
             finding.remedy("sysctl -w user.max_net_namespaces=15000")
         }
         _ => finding.hinted(failure),

@@ -9,7 +9,6 @@ use rtnetlink::packet_route::link::{LinkAttribute, Prop};
 
 use super::*;
 use crate::diag::Code;
-use crate::host::facts::facts;
 use crate::host::session::change;
 use crate::units::MacAddr;
 
@@ -24,7 +23,7 @@ fn a_device_for_the_own_namespace_is_born_in_place_and_dies_with_its_file() {
     let spec = TapSpec { owner: Some(1234), group: Some(2345), ..exact(&called) };
     let mut tap = open(&staging, own.as_fd(), &spec).unwrap();
     assert!(!tap.is_staged());
-    tap.enter(&staging, own.as_fd()).unwrap();
+    enter(&mut tap, &staging, own.as_fd()).unwrap();
     assert!(links(&own).contains(&called));
     assert_eq!(facts(first(&tap)).unwrap().namespace, id);
     let attribute =
@@ -48,7 +47,7 @@ fn a_device_for_another_namespace_is_born_in_the_staging_namespace_and_moved_wit
     assert!(tap.is_staged());
     assert_eq!(links(&staging), ["lo", "eth0"]);
     assert_eq!(links(&target), ["lo"]);
-    tap.enter(&staging, target.as_fd()).unwrap();
+    enter(&mut tap, &staging, target.as_fd()).unwrap();
     assert!(!tap.is_staged());
     assert_eq!(links(&staging), ["lo"]);
     assert_eq!(links(&target), ["lo", "eth0"]);
@@ -94,7 +93,7 @@ fn a_name_taken_in_the_target_is_refused_and_nothing_is_left() {
     add_link(&target, LinkBridge::new("web0"));
     let stranger = session(&target).link_by_name("web0").unwrap().unwrap();
     let mut tap = open(&staging, target.as_fd(), &exact("web0")).unwrap();
-    let failure = tap.enter(&staging, target.as_fd()).unwrap_err();
+    let failure = enter(&mut tap, &staging, target.as_fd()).unwrap_err();
     assert_eq!(failure.code, Code::Exists);
     assert_eq!(failure.on, "web0");
     assert!(failure.cause.contains("EEXIST") && failure.hint.is_some(), "{failure}");

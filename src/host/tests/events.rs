@@ -1,8 +1,8 @@
 //! What the watch hears, and that listening keeps nothing alive.
 
 use super::*;
-use crate::host::facts::{Absent, facts, is_gone};
-use crate::host::watch::{Watch, WatchEvent, nsid_of};
+use crate::host::facts::{Absent, is_gone};
+use crate::host::watch::{Watch, WatchEvent};
 
 /// Runs `test` with a watch.
 pub(super) fn with_watch(staging: &StagingNamespace, test: impl AsyncFnOnce(&mut Watch)) {

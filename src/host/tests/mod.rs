@@ -13,10 +13,14 @@ use std::time::{Duration, Instant};
 use rtnetlink::LinkMessageBuilder;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 
-use super::namespace::{self, in_namespace};
+use super::facts::{Absent, HostFacts};
+use super::namespace;
 use super::session::{ACK, ADD, Session};
 use super::staging::StagingNamespace;
-use super::tap::{HostName, Tap, TapSpec, open};
+use super::tap::{HostName, Tap, TapSpec};
+use super::thread::{in_namespace, on_a_thread};
+use super::{Subject, watch};
+use crate::diag::Failure;
 use crate::sys;
 use crate::units::{IfName, Kind};
 
@@ -40,7 +44,7 @@ fn skip(why: &str) {
 }
 
 fn new_namespace() -> OwnedFd {
-    namespace::on_a_thread(|| {
+    on_a_thread(|_| {
         sys::namespace::unshare_network().unwrap();
         namespace::of_this_thread()
     })
@@ -70,8 +74,38 @@ fn exact(text: &str) -> TapSpec {
 
 fn create(staging: &StagingNamespace, target: &OwnedFd, spec: &TapSpec) -> Tap {
     let mut tap = open(staging, target.as_fd(), spec).unwrap();
-    tap.enter(staging, target.as_fd()).unwrap();
+    enter(&mut tap, staging, target.as_fd()).unwrap();
     tap
+}
+
+// Each of these on a host thread of its own.
+
+fn open(
+    staging: &StagingNamespace,
+    target: BorrowedFd<'_>,
+    spec: &TapSpec,
+) -> Result<Tap, Failure> {
+    on_a_thread(|thread| super::open(thread, staging, target, spec))
+}
+
+fn enter(tap: &mut Tap, staging: &StagingNamespace, target: BorrowedFd<'_>) -> Result<(), Failure> {
+    on_a_thread(|thread| tap.enter(thread, staging, target))
+}
+
+fn facts(tap: BorrowedFd<'_>) -> Result<HostFacts, Absent> {
+    on_a_thread(|thread| Ok(super::facts(thread, tap))).unwrap()
+}
+
+fn with_device<T: Send>(
+    tap: BorrowedFd<'_>,
+    subject: impl Into<Subject> + Send,
+    request: impl FnOnce(&Session, u32) -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    on_a_thread(|thread| super::with_device(thread, tap, subject, request))
+}
+
+fn nsid_of(staging: &StagingNamespace, namespace: BorrowedFd<'_>) -> Result<i32, Failure> {
+    on_a_thread(|thread| watch::nsid_of(thread, staging, namespace))
 }
 
 /// A file of /proc/net as seen inside.

@@ -7,8 +7,7 @@ use rtnetlink::LinkBridge;
 use super::events::{hear, number, with_watch};
 use super::*;
 use crate::diag::{Code, Failure};
-use crate::host::facts::facts;
-use crate::host::watch::{WatchEvent, nsid_of};
+use crate::host::watch::WatchEvent;
 
 #[test]
 fn a_session_on_a_runtime_thread_is_refused_instead_of_blocking_it() {
@@ -116,7 +115,7 @@ fn inner_failing_calls() {
     let plan: [(&str, &dyn Fn() -> bool); 9] = [
         ("name taken there", &|| {
             let mut tap = open(&staging, target.as_fd(), &exact("web0")).unwrap();
-            tap.enter(&staging, target.as_fd()).is_err()
+            enter(&mut tap, &staging, target.as_fd()).is_err()
         }),
         ("name taken in place", &|| {
             open(&staging, namespace::own().unwrap().0.as_fd(), &exact("lo")).is_err()
@@ -131,7 +130,7 @@ fn inner_failing_calls() {
         ("no namespace", &|| Session::open(null.as_fd(), "x").is_err()),
         ("moved into no namespace", &|| {
             let mut tap = open(&staging, target.as_fd(), &exact("tap9")).unwrap();
-            tap.enter(&staging, null.as_fd()).is_err()
+            enter(&mut tap, &staging, null.as_fd()).is_err()
         }),
         ("no bridge", &|| session(&target).set_master(tap.ifindex(), &name("br0")).is_err()),
         ("no link", &|| session(&target).set_up(4711, true).is_err()),

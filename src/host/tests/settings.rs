@@ -8,7 +8,7 @@ use rtnetlink::LinkBridge;
 use super::*;
 use crate::diag::Code;
 use crate::host::Gateway;
-use crate::host::facts::{Absent, Difference, difference, facts, is_gone, locate, with_device};
+use crate::host::facts::{Absent, Difference, difference, is_gone, locate};
 use crate::host::offloads::{Offloads, set_offloads};
 use crate::host::session::change;
 use crate::units::{MacAddr, Mtu};
@@ -37,6 +37,40 @@ fn a_bridge_must_exist_in_the_namespace_and_be_one() {
     add_link(&target, LinkBridge::new("br8"));
     there.set_master(tap.ifindex(), &name("br8")).unwrap();
     assert_eq!(facts(first(&tap)).unwrap().bridge.as_deref(), Some("br8"));
+}
+
+/// Open netlink sockets of this thread's process that were opened in a namespace: its own table.
+fn netlink_sockets(namespace: &impl AsFd) -> usize {
+    proc_net(namespace, "netlink")
+        .lines()
+        .skip(1)
+        .filter(|line| line.split_whitespace().nth(1) == Some("0"))
+        .count()
+}
+
+#[test]
+fn all_requests_of_a_thread_in_a_namespace_share_one_socket_that_closes_with_them() {
+    if !live() {
+        return;
+    }
+    let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
+    let none = [netlink_sockets(&staging), netlink_sockets(&target)];
+    on_a_thread(|thread| {
+        let mut tap = super::super::open(thread, &staging, target.as_fd(), &exact("tap0"))?;
+        tap.enter(thread, &staging, target.as_fd())?;
+        let tap = first(&tap);
+        let mtu = Mtu::new(1400).unwrap();
+        super::super::with_device(thread, tap, "tap0", |there, i| there.set_mtu(i, mtu))?;
+        super::super::with_device(thread, tap, "tap0", |there, i| there.set_up(i, true))?;
+        let facts = super::super::facts(thread, tap).unwrap();
+        assert_eq!((facts.mtu, facts.up), (1400, true));
+        let open = [netlink_sockets(&staging), netlink_sockets(&target)];
+        assert_eq!(open, none.map(|n| n + 1), "staging, target");
+        thread.close();
+        assert_eq!([netlink_sockets(&staging), netlink_sockets(&target)], none);
+        Ok(())
+    })
+    .unwrap();
 }
 
 #[test]
