@@ -74,6 +74,9 @@ pub enum Action {
     Respond(Responder),
     /// Hands every frame to one peer.
     Xconnect(PeerKey),
+    /// A bug.
+    #[cfg(test)]
+    Panic,
 }
 
 impl Action {
@@ -83,6 +86,8 @@ impl Action {
             Self::Sink => "sink",
             Self::Respond(_) => "respond",
             Self::Xconnect(_) => "xconnect",
+            #[cfg(test)]
+            Self::Panic => "panic",
         }
     }
 
@@ -99,6 +104,8 @@ impl Action {
             Self::Sink => sink::visit(),
             Self::Respond(responder) => responder.visit(kind, hdr, frame, reply),
             Self::Xconnect(peer) => xconnect::visit(*peer),
+            #[cfg(test)]
+            Self::Panic => panic!("on purpose"),
         }
     }
 }

@@ -66,13 +66,15 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
         let mut running = Vec::new();
         for torn in batch {
             let (shared, resources) = (Arc::clone(shared), Arc::clone(&resources));
-            running.push(tokio::spawn(async move { torn.finish(&shared, &resources).await }));
+            let name = torn.name.clone();
+            let task = tokio::spawn(async move { torn.finish(&shared, &resources).await });
+            running.push((name, task));
         }
-        for task in running {
-            // A task of ours neither panics nor is cancelled while the runtime lives.
-            if let Ok(deleted) = task.await {
-                gone.push(deleted);
-            }
+        for (name, task) in running {
+            gone.push(task.await.unwrap_or_else(|_| Deleted {
+                name,
+                not_undone: vec!["the delete panicked; this is a bug".into()],
+            }));
         }
     }
     Ok(Reply::Deleted(gone))

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -50,7 +52,8 @@ where
         self.running.spawn(async move {
             // The semaphore is never closed.
             let _place = places.acquire().await;
-            work.await;
+            // A panic is reported by the process's hook; the interface's next job runs all the same.
+            let _ = AssertUnwindSafe(work).catch_unwind().await;
             index
         });
     }
@@ -61,7 +64,7 @@ where
         let Some(ended) = self.running.join_next().await else {
             return std::future::pending().await;
         };
-        // A job neither panics nor is cancelled while the executor lives.
+        // A job is not cancelled while the executor lives, and its panics are caught.
         let Ok(index) = ended else { return };
         match self.waiting.get_mut(&index).and_then(VecDeque::pop_front) {
             Some(job) => self.start(index, job),
@@ -147,6 +150,19 @@ mod tests {
         open(&shared, 2, 2);
         executor.advance().await;
         assert!(executor.waiting.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_holds_up_no_later_job_of_its_interface() {
+        let (shared, mut executor) = executor(8);
+        executor.give(SwIfIndex(1), 1);
+        executor.give(SwIfIndex(1), 2);
+        settle().await;
+        // The job waits for what never comes, and panics.
+        drop(shared.lock().unwrap().gates.remove(&(1, 1)));
+        executor.advance().await;
+        settle().await;
+        assert_eq!(begun(&shared), [(1, 1), (1, 2)]);
     }
 
     #[tokio::test]

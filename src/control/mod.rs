@@ -28,14 +28,16 @@ pub(crate) mod thread;
 mod watch;
 mod words;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
-use crate::api::{LogRow, Outcome, Request, Submit};
+use crate::api::{Level, LogRow, Outcome, Request, Submit};
 use crate::device::{BufferClass, Memory};
 use crate::diag::{Code, Failure};
 use crate::engine::{self, Engine};
@@ -153,19 +155,16 @@ impl Control {
             let events = events.ok_or_else(|| {
                 Failure::new(Code::Failed, "", "the pollers' events are taken; this is a bug")
             })?;
-            Ok(tokio::spawn(watch::run(Arc::clone(&self.shared), host, events, sweeper)))
+            let shared = Arc::clone(&self.shared);
+            Ok(tokio::spawn(async move {
+                let watched = watch::run(Arc::clone(&shared), host, events, sweeper);
+                if AssertUnwindSafe(watched).catch_unwind().await.is_err() {
+                    let text = "host side and queues are watched no more: a panic, which is a bug";
+                    watch::log_of_all(&shared, Level::Error, text);
+                }
+            }))
         };
         self.watch.get_or_try_init(start).await.map(drop)
-    }
-}
-
-impl Control {
-    /// Adds what happened meanwhile and no request asked for.
-    fn told(&self, done: Result<Outcome, Failure>) -> Result<Outcome, Failure> {
-        done.map(|mut outcome| {
-            outcome.notices.append(&mut self.shared.registry().notices);
-            outcome
-        })
     }
 }
 
@@ -174,17 +173,15 @@ impl Submit for Control {
         let shared = &self.shared;
         request.check()?;
         let done = match request {
-            Request::Create(request) => return self.told(create::create(self, *request).await),
+            Request::Create(request) => return create::create(self, *request).await,
             Request::Delete(request) => delete::delete(shared, request).await,
             Request::Gso(request) => changes::gso(shared, &request).await,
-            Request::Xconnect(request) => {
-                return self.told(changes::xconnect(shared, &request).await);
-            }
+            Request::Xconnect(request) => return changes::xconnect(shared, &request).await,
             Request::Set(request) => changes::set(shared, &request).await,
             Request::Show(request) => show::show(shared, &request).await,
             Request::Clear(request) => show::clear(shared, &request),
         };
-        self.told(done.map(Outcome::from))
+        done.map(Outcome::from)
     }
 }
 

@@ -16,8 +16,6 @@ pub(super) struct Registry {
     ids: BTreeSet<(bool, InterfaceId)>,
     records: BTreeSet<usize>,
     last_index: u32,
-    /// Notes for the next reply.
-    pub(super) notices: Vec<String>,
     /// What happened.
     pub(super) log: Log,
     /// That `backend auto` fell back was told.

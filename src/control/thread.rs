@@ -142,6 +142,20 @@ mod tests {
     /// Set in the process that runs the ignored test.
     const INNER: &str = "TAPTOOL_TEST_INNER";
 
+    #[tokio::test]
+    async fn a_step_that_panics_is_told_and_what_must_not_be_lost_is_done_all_the_same() {
+        let thread = StepThread::start("test").unwrap();
+        let owned = Arc::new(());
+        let theirs = Arc::clone(&owned);
+        assert_eq!(thread.run(|_| 7).await.unwrap(), 7);
+        let told = thread.run(|_| -> () { panic!("on purpose") }).await.unwrap_err();
+        assert!(told.to_string().contains("panicked"), "{told}");
+        assert!(thread.run(|_| ()).await.is_err());
+        let back = thread.finish(move || theirs).await.unwrap();
+        assert!(Arc::ptr_eq(&owned, &back));
+        thread.end().await;
+    }
+
     #[test]
     fn where_no_thread_can_be_had_work_is_refused_or_done_here_and_never_lost() {
         // The build directory may be closed to others, so the program is copied to where it is not.

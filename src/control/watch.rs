@@ -87,7 +87,8 @@ pub(super) async fn run(
                 // Without events there is still the tick.
                 Err(failure) => {
                     listening = false;
-                    shared.registry().notices.push(format!("host side events: {failure}"));
+                    let text = format!("events of host sides are heard no more: {failure}");
+                    log_of_all(&shared, Level::Warn, &text);
                 }
             },
             event = events.recv() => match event {
@@ -118,6 +119,15 @@ pub(super) async fn run(
                 _ => sweeper = None,
             },
         }
+    }
+}
+
+/// Logs what is about every interface.
+pub(super) fn log_of_all(shared: &Shared, level: Level, text: &str) {
+    let mut registry = shared.registry();
+    let names: Vec<_> = registry.all().map(|interface| interface.name.clone()).collect();
+    for name in names {
+        registry.log.add(level, &name, text);
     }
 }
 
@@ -330,7 +340,10 @@ async fn halt(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex) {
     }
     if let Err(failure) = reset::halt(shared, resources, index, &held).await {
         // Its queues stay stopped and shown as broken; setting it up tries again.
-        shared.registry().notices.push(failure.to_string());
+        let mut registry = shared.registry();
+        if let Some(name) = registry.get(index).map(|interface| interface.name.clone()) {
+            registry.log.add(Level::Error, &name, format!("not stopped whole: {failure}"));
+        }
     }
 }
 

@@ -234,6 +234,16 @@ impl Pool {
         self.free_from(HELD, buffer);
     }
 
+    /// Frees all buffers that are neither free nor lent. The receive ring must be empty, and no frame
+    /// be worked on: after a panic, these buffers are in no list.
+    pub fn free_held(&self) {
+        for buffer in 0..self.count {
+            if self.word(buffer) & STATE == HELD {
+                self.give(buffer);
+            }
+        }
+    }
+
     /// Frees a buffer that is in `state`; `false`, counted, and nothing done if it is not.
     fn free_from(&self, state: u32, buffer: u32) -> bool {
         let top = self.free();

@@ -7,20 +7,17 @@
 //! later frame, and quiescing one interface stops no other. Pollers report a broken queue, or a
 //! host side that may be gone, on one event channel.
 //!
-//! All pollers know each transmit queue by a *route*. A frame for a queue of another poller goes
-//! through a handoff ring, and its buffers return the same way. The pool of a deleted interface
-//! lives until the last lent buffer has returned.
+//! A poller ([`poller`]) visits the queues that it owns: [`rx`] and [`tx`]. Frames go from queue to
+//! queue, also of other pollers, and their buffers return ([`peers`]). The pool of a deleted
+//! interface lives until the last lent buffer has returned.
 
-mod burst;
-mod commands;
-mod handoff;
-mod inbox;
+mod peers;
 mod poller;
 mod queue;
-mod reset;
-mod statistics;
+mod rx;
 #[cfg(test)]
 mod tests;
+mod tx;
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -37,14 +34,14 @@ use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
 use crate::units::{PollerIndex, SwIfIndex};
 
-use handoff::Handoff;
-use inbox::{Command, Inbox, Route};
-use poller::{Mesh, Poller};
-use statistics::StatisticsCells;
+use peers::{Handoff, Mesh};
+use poller::{Command, Inbox, Poller, Route, StatisticsCells};
 
 pub use crate::ring::BrokenReason;
-pub use queue::{RxParts, RxQueue, StopReason, TxParts, TxQueue};
-pub use statistics::PollerStatistics;
+pub use poller::PollerStatistics;
+pub use queue::StopReason;
+pub use rx::{RxParts, RxQueue};
+pub use tx::{TxParts, TxQueue};
 
 /// Names a queue to the engine. A slot is used again with another generation.
 pub type QueueKey = PeerKey;
@@ -109,7 +106,7 @@ pub struct Engine {
 }
 
 fn gone() -> Failure {
-    Failure::new(Code::Failed, "poller", "the thread has ended; this is a bug")
+    Failure::new(Code::Failed, "poller", "it panicked over this, or has ended; this is a bug")
 }
 
 /// A queue whose files no poller can wait for. It was placed all the same, stopped.
@@ -406,7 +403,7 @@ impl Drop for Engine {
             inbox.send(Command::Shutdown, None);
         }
         for thread in self.threads.drain(..) {
-            // A poller that panicked has said so on stderr.
+            // Its panics are caught and reported.
             let _ = thread.join();
         }
     }

@@ -71,6 +71,8 @@ pub enum BrokenReason {
     Unwatched = 9,
     /// Its backend was stopped because another queue of the interface is broken.
     OtherQueue = 10,
+    /// The poller panicked while it worked on the queue.
+    PollerPanicked = 11,
 }
 
 impl BrokenReason {
@@ -87,6 +89,7 @@ impl BrokenReason {
             Self::ReadFailed => "the tap refuses to be read",
             Self::Unwatched => "the queue's files cannot be watched",
             Self::OtherQueue => "stopped with another queue of the interface",
+            Self::PollerPanicked => "the poller panicked at it, which is a bug of taptool",
         }
     }
 
@@ -103,6 +106,7 @@ impl BrokenReason {
             8 => Self::ReadFailed,
             9 => Self::Unwatched,
             10 => Self::OtherQueue,
+            11 => Self::PollerPanicked,
             _ => return None,
         })
     }

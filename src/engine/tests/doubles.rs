@@ -28,6 +28,21 @@ pub(super) enum Style {
     Inline,
 }
 
+/// A call of a half that panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Poison {
+    /// `register` of either half.
+    Register,
+    /// `serve` of the receive half.
+    Receive,
+    /// `kick` of the transmit half, behind a posted frame.
+    Kick,
+    /// `serve` of the transmit half.
+    Send,
+    /// `refusal` of the transmit half, behind a frame taken from the ring.
+    Refusal,
+}
+
 /// Something that happened and may be waited for, once.
 #[derive(Debug, Default)]
 struct Signal(Mutex<bool>, Condvar);
@@ -84,8 +99,8 @@ pub(super) struct Wire {
     /// `serve` of the receive half waits while this is held, and says that it does.
     pub(super) gate: Mutex<()>,
     pub(super) at_gate: AtomicBool,
-    /// `serve` of the receive half panics.
-    pub(super) poison: AtomicBool,
+    /// Where a half panics, once.
+    pub(super) poison: Mutex<Option<Poison>>,
     /// Calls made to the driver.
     pub(super) calls: AtomicU64,
 }
@@ -118,7 +133,7 @@ impl Wire {
             poller_tid: AtomicI32::new(0),
             gate: Mutex::new(()),
             at_gate: AtomicBool::new(false),
-            poison: AtomicBool::new(false),
+            poison: Mutex::default(),
             calls: AtomicU64::new(0),
         }
     }
@@ -199,7 +214,12 @@ impl Wire {
         let passed = self.gate.lock().unwrap();
         self.at_gate.store(false, Ordering::Release);
         drop(passed);
-        assert!(!self.poison.load(Ordering::Acquire), "poisoned by the test");
+    }
+
+    /// Panics if the test wants it here.
+    fn poisoned(&self, here: Poison) {
+        let hit = self.poison.lock().unwrap().take_if(|poison| *poison == here);
+        assert!(hit.is_none(), "on purpose: {here:?}");
     }
 
     /// Whether the oldest waiting frame fits the posted chains.
@@ -286,6 +306,7 @@ impl Port {
 
 impl QueueDevice for Port {
     fn register(&mut self, epoll: &Epoll, key: u64) -> Result<(), Errno> {
+        self.wire.poisoned(Poison::Register);
         self.wire.poller_tid.store(nix::unistd::gettid().as_raw(), Ordering::Release);
         epoll.add(self.call(), EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, key))
     }
@@ -295,6 +316,9 @@ impl QueueDevice for Port {
     }
 
     fn kick(&mut self) {
+        if self.direction == Direction::Tx {
+            self.wire.poisoned(Poison::Kick);
+        }
         self.wire.work.set();
     }
 
@@ -305,9 +329,13 @@ impl QueueDevice for Port {
         let ((_, call), unreadable) = match self.direction {
             Direction::Rx => {
                 self.wire.pass_gate();
+                self.wire.poisoned(Poison::Receive);
                 (self.wire.receive(), self.wire.unreadable.swap(0, Ordering::Relaxed))
             }
-            Direction::Tx => (self.wire.send(), 0),
+            Direction::Tx => {
+                self.wire.poisoned(Poison::Send);
+                (self.wire.send(), 0)
+            }
         };
         let unreadable = u16::try_from(unreadable).unwrap();
         Served { call, unreadable, ..Served::default() }
@@ -318,6 +346,7 @@ impl QueueDevice for Port {
     }
 
     fn refusal(&mut self, _head: u16) -> Option<Errno> {
+        self.wire.poisoned(Poison::Refusal);
         None
     }
 

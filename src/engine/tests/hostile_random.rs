@@ -12,7 +12,8 @@ use crate::counters::{Direction, DropReason};
 use crate::device::{
     BufferClass, Frame, Memory, Pool, PoolSlot, QueueDevice, QueueId, QueueMemory, Served, Wait,
 };
-use crate::engine::queue::{Next, RxQueue, TxQueue};
+use crate::engine::rx::{Next, RxQueue};
+use crate::engine::tx::TxQueue;
 use crate::engine::{BrokenReason, QueueKey, RxParts, StopReason, TxParts};
 use crate::frame::NetHdr;
 use crate::ring::AtomicArray;

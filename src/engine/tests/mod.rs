@@ -6,6 +6,7 @@ mod frames;
 mod half;
 mod hostile;
 mod hostile_random;
+mod panics;
 mod reset;
 mod retire;
 mod rig;

@@ -12,7 +12,7 @@ use crate::ring::BrokenReason;
 use crate::units::PollerIndex;
 
 /// What control does with a broken interface.
-fn halt(rig: &mut Rig, at: usize) {
+pub(super) fn halt(rig: &mut Rig, at: usize) {
     let (poller, keys) =
         (rig.interfaces[at].poller, [rig.interfaces[at].rx, rig.interfaces[at].tx]);
     for key in keys {
@@ -25,7 +25,16 @@ fn halt(rig: &mut Rig, at: usize) {
 }
 
 /// And when it is set up.
-fn revive(rig: &mut Rig, at: usize) {
+pub(super) fn revive(rig: &mut Rig, at: usize) {
+    let ports = [restart(rig, at, Direction::Tx), port(rig, at, Direction::Rx)];
+    let interface = &rig.interfaces[at];
+    for (port, key) in ports.into_iter().zip([interface.tx, interface.rx]) {
+        rig.ask(|e| e.revive(interface.poller, key, port));
+    }
+}
+
+/// Starts the device anew, and has the half of a queue.
+pub(super) fn restart(rig: &mut Rig, at: usize, direction: Direction) -> Box<Port> {
     let map = Arc::clone(rig.memory.shared());
     let interface = &mut rig.interfaces[at];
     let [rx, tx] = [0, 1].map(|i| *interface.memory[i].layout());
@@ -33,11 +42,11 @@ fn revive(rig: &mut Rig, at: usize) {
     wire.put.store(interface.wire.put.load(Ordering::Acquire), Ordering::Release);
     interface.thread = wire.start();
     interface.wire = wire;
-    let interface = &rig.interfaces[at];
-    for (direction, key) in [(Direction::Tx, interface.tx), (Direction::Rx, interface.rx)] {
-        let port = Box::new(Port { wire: Arc::clone(&interface.wire), direction });
-        rig.ask(|e| e.revive(interface.poller, key, port));
-    }
+    port(rig, at, direction)
+}
+
+fn port(rig: &Rig, at: usize, direction: Direction) -> Box<Port> {
+    Box::new(Port { wire: Arc::clone(&rig.interfaces[at].wire), direction })
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::rig::{Interface, Rig, Shape, until};
 use crate::action::Action;
 use crate::counters::{Counter, Direction, DropReason};
 use crate::device::{Pool, QueueRecord};
-use crate::engine::inbox::Command;
+use crate::engine::poller::Command;
 use crate::engine::{Event, RxParts, StopReason, TxParts};
 use crate::ring::BrokenReason;
 use crate::units::Kind;

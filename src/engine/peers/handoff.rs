@@ -12,12 +12,12 @@ use crate::action::PeerKey;
 use crate::device::Frame;
 
 /// Messages that fit.
-pub(super) const SLOTS: usize = 1024;
+pub(in crate::engine) const SLOTS: usize = 1024;
 const WORDS: usize = 3;
 
 /// A message from one poller to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Message {
+pub(in crate::engine) enum Message {
     /// Offer this frame to a transmit queue.
     Offer {
         /// The queue.
@@ -38,7 +38,7 @@ struct Index(AtomicUsize);
 
 /// The ring.
 #[derive(Debug)]
-pub(super) struct Handoff {
+pub(in crate::engine) struct Handoff {
     words: Box<[AtomicU64]>,
     head: Index,
     tail: Index,
@@ -50,13 +50,13 @@ const RETURN: u64 = 2;
 
 impl Handoff {
     /// An empty ring.
-    pub(super) fn new() -> Self {
+    pub(in crate::engine) fn new() -> Self {
         let words = (0..SLOTS * WORDS).map(|_| AtomicU64::new(0)).collect();
         Self { words, head: Index::default(), tail: Index::default() }
     }
 
     /// Adds a message; `false` when there is no room. Only the writing poller calls it.
-    pub(super) fn push(&self, message: Message) -> bool {
+    pub(in crate::engine) fn push(&self, message: Message) -> bool {
         let tail = self.tail.0.load(Ordering::Relaxed);
         if tail.wrapping_sub(self.head.0.load(Ordering::Acquire)) == SLOTS {
             return false;
@@ -77,12 +77,12 @@ impl Handoff {
     }
 
     /// Whether there is nothing to read.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
         self.head.0.load(Ordering::Relaxed) == self.tail.0.load(Ordering::Acquire)
     }
 
     /// Takes the oldest message. Only the reading poller calls it.
-    pub(super) fn pop(&self) -> Option<Message> {
+    pub(in crate::engine) fn pop(&self) -> Option<Message> {
         let head = self.head.0.load(Ordering::Relaxed);
         if head == self.tail.0.load(Ordering::Acquire) {
             return None;

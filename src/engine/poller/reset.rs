@@ -2,10 +2,10 @@
 
 use nix::errno::Errno;
 
-use super::QueueKey;
-use super::poller::{Poller, take_slot};
+use super::Poller;
 use crate::counters::DropReason;
 use crate::device::QueueDevice;
+use crate::engine::QueueKey;
 
 impl Poller {
     /// Empties a queue whose device has stopped. Posted buffers are free again. Frames that were
@@ -13,24 +13,34 @@ impl Poller {
     /// return to their pools. The ring is reset; the queue stays stopped. `false` when there is no
     /// such queue.
     pub(super) fn empty(&mut self, key: QueueKey) -> bool {
-        if let Some(mut queue) = take_slot(&mut self.rx, key) {
+        if let Some(queue) = self.rx.get(key) {
             queue.common.device.unregister(&self.epoll);
             queue.abandon(DropReason::Torn);
             queue.common.ring.reset();
             queue.common.publish_counters();
-            self.rx[key.slot as usize] = Some(queue);
             return true;
         }
-        let Some(mut queue) = take_slot(&mut self.tx, key) else { return false };
+        let Some(queue) = self.tx.get(key) else { return false };
         queue.common.device.unregister(&self.epoll);
         let frames = queue.abandon(DropReason::Torn);
         queue.common.ring.reset();
         queue.publish_counters();
-        self.tx[key.slot as usize] = Some(queue);
         for frame in frames {
-            self.release(&frame);
+            self.core.release(&frame);
         }
         true
+    }
+
+    /// The host side is gone: the frames in the queue's ring are lost. The backend has been
+    /// stopped.
+    pub(super) fn lose_all(&mut self, key: QueueKey) {
+        if let Some(queue) = self.rx.get(key) {
+            queue.abandon(DropReason::HostGone);
+        }
+        let Some(queue) = self.tx.get(key) else { return };
+        for frame in queue.abandon(DropReason::HostGone) {
+            self.core.release(&frame);
+        }
     }
 
     /// Lets an emptied queue run on a device that has just started. None when there is no such
@@ -40,21 +50,20 @@ impl Poller {
         key: QueueKey,
         device: Box<dyn QueueDevice>,
     ) -> Option<Result<(), Errno>> {
-        if let Some(mut queue) = take_slot(&mut self.rx, key) {
+        let Self { core, epoll, rx, tx, .. } = self;
+        if let Some(queue) = rx.get(key) {
             queue.common.start(device);
-            let watched = self.watch_again(&mut queue.common);
+            let watched = core.watch_again(epoll, &mut queue.common);
             queue.refill();
             queue.common.publish_counters();
-            self.rx[key.slot as usize] = Some(queue);
-            self.wake(key);
+            core.make_ready(&mut queue.common);
             return Some(watched);
         }
-        let mut queue = take_slot(&mut self.tx, key)?;
+        let queue = tx.get(key)?;
         queue.common.start(device);
-        let watched = self.watch_again(&mut queue.common);
+        let watched = core.watch_again(epoll, &mut queue.common);
         queue.common.ring.disarm();
         queue.publish_counters();
-        self.tx[key.slot as usize] = Some(queue);
         Some(watched)
     }
 }

@@ -6,7 +6,7 @@
 //! wakes, it publishes its numbers. Readers see the numbers of such a moment; while the poller
 //! sleeps they also see since when.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering, fence};
 use std::time::Instant;
 
 /// The kind of a loop.
@@ -47,18 +47,18 @@ impl PollerStatistics {
 /// The published numbers, on a cache line that no other thread writes.
 #[repr(align(64))]
 #[derive(Debug)]
-pub(super) struct StatisticsCells {
+pub(in crate::engine) struct StatisticsCells {
     numbers: [AtomicU64; 6],
     /// When it fell asleep, ns of its life, and one more; 0 while it is awake.
     asleep_since: AtomicU64,
     /// The thread's id in Linux, 0 before it runs.
-    pub(super) tid: AtomicI32,
+    pub(in crate::engine) tid: AtomicI32,
     /// The zero of its clock.
-    pub(super) born: Instant,
+    pub(in crate::engine) born: Instant,
 }
 
 impl StatisticsCells {
-    pub(super) fn new() -> Self {
+    pub(in crate::engine) fn new() -> Self {
         Self {
             numbers: [const { AtomicU64::new(0) }; 6],
             asleep_since: AtomicU64::new(0),
@@ -68,13 +68,20 @@ impl StatisticsCells {
     }
 
     /// The poller's clock, ns.
-    pub(super) fn now_ns(&self) -> u64 {
+    pub(in crate::engine) fn now_ns(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Only the poller calls it.
-    pub(super) fn publish(&self, statistics: &PollerStatistics, asleep_since: Option<u64>) {
+    pub(in crate::engine) fn publish(
+        &self,
+        statistics: &PollerStatistics,
+        asleep_since: Option<u64>,
+    ) {
         let PollerStatistics { loops, visits, sleeps, busy_ns, spin_ns, asleep_ns } = *statistics;
+        // The sleep that the numbers now hold is over before they are seen.
+        self.asleep_since.store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
         for (cell, value) in
             self.numbers.iter().zip([loops, visits, sleeps, busy_ns, spin_ns, asleep_ns])
         {
@@ -84,12 +91,14 @@ impl StatisticsCells {
     }
 
     /// The present numbers, including the time of a sleep in progress.
-    pub(super) fn read(&self) -> PollerStatistics {
+    pub(in crate::engine) fn read(&self) -> PollerStatistics {
         let since = self.asleep_since.load(Ordering::Acquire);
         let [loops, visits, sleeps, busy_ns, spin_ns, mut asleep_ns] =
             self.numbers.each_ref().map(|cell| cell.load(Ordering::Relaxed));
-        // Not where it woke up meanwhile: then the sleep may be among the numbers.
-        if since > 0 && self.asleep_since.load(Ordering::Acquire) == since {
+        // Not where it woke up meanwhile: then the sleep may be among the numbers. Where one of
+        // them is newer than `since`, the fences show the 0 that was stored before it.
+        fence(Ordering::Acquire);
+        if since > 0 && self.asleep_since.load(Ordering::Relaxed) == since {
             asleep_ns += self.now_ns().saturating_sub(since - 1);
         }
         PollerStatistics { loops, visits, sleeps, busy_ns, spin_ns, asleep_ns }

@@ -8,22 +8,24 @@ use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
-use super::QueueKey;
-use super::queue::{RxQueue, StopReason, TxQueue};
 use crate::action::Action;
 use crate::device::{Pool, PoolSlot, QueueDevice};
+use crate::engine::QueueKey;
+use crate::engine::queue::StopReason;
+use crate::engine::rx::RxQueue;
+use crate::engine::tx::TxQueue;
 use crate::units::PollerIndex;
 
 /// Where a transmit queue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Route {
-    pub(super) key: QueueKey,
-    pub(super) poller: PollerIndex,
+pub(in crate::engine) struct Route {
+    pub(in crate::engine) key: QueueKey,
+    pub(in crate::engine) poller: PollerIndex,
 }
 
 /// A command from control to a poller. Each is answered when it is done.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(in crate::engine) enum Command {
     AddPool(Arc<Pool>, PollerIndex),
     AddRx(Box<RxQueue>, oneshot::Sender<Result<(), Errno>>),
     AddTx(Box<TxQueue>, oneshot::Sender<Result<(), Errno>>),
@@ -45,12 +47,13 @@ pub(super) enum Command {
     Shutdown,
 }
 
-/// Commands, each with the channel that hears when it is done.
-type Commands = Vec<(Command, Option<oneshot::Sender<()>>)>;
+/// A command, and the channel that hears when it is done.
+pub(super) type Given = (Command, Option<oneshot::Sender<()>>);
+type Commands = Vec<Given>;
 
 /// One poller's inbox.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(in crate::engine) struct Inbox {
     /// None once the poller has ended: commands are then dropped, and their senders hear it.
     commands: Mutex<Option<Commands>>,
     waiting: AtomicBool,
@@ -59,7 +62,7 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn new() -> Result<Self, Errno> {
+    pub(in crate::engine) fn new() -> Result<Self, Errno> {
         Ok(Self {
             commands: Mutex::new(Some(Vec::new())),
             waiting: AtomicBool::new(false),
@@ -68,12 +71,12 @@ impl Inbox {
         })
     }
 
-    pub(super) fn bell(&self) -> BorrowedFd<'_> {
+    pub(in crate::engine) fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
     }
 
     /// Adds a command; `done` hears when it was carried out.
-    pub(super) fn send(&self, command: Command, done: Option<oneshot::Sender<()>>) {
+    pub(in crate::engine) fn send(&self, command: Command, done: Option<oneshot::Sender<()>>) {
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(list) = commands.as_mut() else { return };
         list.push((command, done));
@@ -83,12 +86,12 @@ impl Inbox {
     }
 
     /// The poller ends.
-    pub(super) fn close(&self) {
+    pub(in crate::engine) fn close(&self) {
         *self.commands.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Wakes the poller if it sleeps. Call it after storing what the poller should see.
-    pub(super) fn ring(&self) {
+    pub(in crate::engine) fn ring(&self) {
         // Pairs with the fence in `fall_asleep`: either we see it sleeping, or it sees our work.
         fence(Ordering::SeqCst);
         // Only the first to see it asleep wakes it; a burst for a sleeper is one system call.
@@ -99,17 +102,17 @@ impl Inbox {
     }
 
     /// Announces that the poller is about to sleep. The poller then checks for work once more.
-    pub(super) fn fall_asleep(&self) {
+    pub(in crate::engine) fn fall_asleep(&self) {
         self.sleeping.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
     /// The poller is awake.
-    pub(super) fn wake_up(&self) {
+    pub(in crate::engine) fn wake_up(&self) {
         self.sleeping.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn has_commands(&self) -> bool {
+    pub(in crate::engine) fn has_commands(&self) -> bool {
         self.waiting.load(Ordering::Relaxed)
     }
 
@@ -130,7 +133,7 @@ impl Inbox {
 mod tests {
     use super::*;
     use crate::device::Frame;
-    use crate::engine::handoff::{Handoff, Message};
+    use crate::engine::peers::{Handoff, Message};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     /// One message at a time, each into a sleep that begins: the sender rings or the sleeper looks.

@@ -1,0 +1,158 @@
+//! Commands from control to a poller, carried out between two loops.
+
+use nix::errno::Errno;
+use nix::sys::epoll::Epoll;
+
+use super::core::Touched;
+use super::inbox::Command;
+use super::slots::put;
+use super::{Core, Poller};
+use crate::engine::peers::{Lender, SLOTS};
+use crate::engine::queue::{Common, StopReason};
+use crate::engine::{QueueKey, event_key};
+use crate::ring::BrokenReason;
+
+impl Poller {
+    pub(super) fn obey(&mut self) {
+        // Kept in the poller, so that a panic loses the command that panicked and no other.
+        let given = self.core.mesh.inbox(self.core.id).take();
+        self.commands.extend(given);
+        while let Some((command, done)) = self.commands.pop_front() {
+            self.carry_out(command);
+            self.core.touched = Touched::default();
+            if let Some(done) = done {
+                // The requester has stopped waiting.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::AddPool(pool, owner) => {
+                let slot = usize::from(pool.slot().0);
+                let core = &mut self.core;
+                core.forget_lender(slot);
+                if owner != core.id {
+                    core.foreign += pool.lendable() as usize;
+                    let more = core.foreign.saturating_sub(core.pending_returns.len());
+                    core.pending_returns.reserve(more);
+                }
+                put(&mut core.pools, slot, Lender { pool, owner, retired: false });
+            }
+            Command::AddRx(mut queue, answer) => {
+                self.make_room();
+                let watched = watch(&self.epoll, &mut queue.common);
+                queue.refill();
+                queue.common.publish_counters();
+                self.core.make_ready(&mut queue.common);
+                self.rx.put(queue);
+                let _ = answer.send(watched);
+            }
+            Command::AddTx(mut queue, answer) => {
+                self.make_room();
+                let watched = watch(&self.epoll, &mut queue.common);
+                queue.common.ring.disarm();
+                queue.common.publish_counters();
+                self.tx.put(queue);
+                let _ = answer.send(watched);
+            }
+            Command::SetRoute(route) => {
+                put(&mut self.core.routes, route.key.slot as usize, route);
+            }
+            Command::RemoveRoute(key) => {
+                if let Some(slot) = self.core.routes.get_mut(key.slot as usize)
+                    && slot.is_some_and(|route| route.key == key)
+                {
+                    *slot = None;
+                }
+            }
+            Command::TakeRx(key, answer) => {
+                let queue = self.rx.take(key).map(|mut queue| {
+                    self.queues -= 1;
+                    queue.common.device.unregister(&self.epoll);
+                    queue
+                });
+                let _ = answer.send(queue);
+            }
+            Command::TakeTx(key, answer) => {
+                // No poller offers it frames from here on. Frames already in a handoff ring still
+                // count as its own.
+                self.core.exchange(&mut self.tx, SLOTS);
+                let queue = self.tx.take(key).map(|mut queue| {
+                    self.queues -= 1;
+                    queue.common.device.unregister(&self.epoll);
+                    queue
+                });
+                let _ = answer.send(queue);
+            }
+            Command::RetirePool(slot) => {
+                if let Some(Some(lender)) = self.core.pools.get_mut(usize::from(slot.0)) {
+                    lender.retired = true;
+                    if lender.pool.lent() == 0 {
+                        self.core.forget_pool(slot);
+                    }
+                }
+            }
+            Command::ForgetPool(slot) => {
+                self.core.forget_lender(usize::from(slot.0));
+            }
+            Command::SetAction(key, action) => {
+                if let Some(queue) = self.rx.get(key) {
+                    queue.action = action;
+                }
+            }
+            Command::SetAdmin(key, up) => {
+                if let Some((common, _)) = self.common(key) {
+                    common.admin_up = up;
+                }
+            }
+            Command::Stop(key, reason) => self.stop(key, reason),
+            Command::Resume(key) => {
+                if let Some((common, core)) = self.common(key) {
+                    common.stopped = common.stopped.filter(|r| *r != StopReason::HostSuspect);
+                    core.make_ready(common);
+                }
+            }
+            Command::Empty(key, answer) => {
+                self.core.touched.visited = Some(key);
+                let _ = answer.send(self.empty(key));
+            }
+            Command::Revive(key, device, answer) => {
+                self.core.touched.visited = Some(key);
+                let _ = answer.send(self.revive(key, device));
+            }
+            Command::CatchUp => {}
+            Command::Shutdown => self.stopping = true,
+        }
+    }
+
+    fn stop(&mut self, key: QueueKey, reason: StopReason) {
+        if let Some((common, _)) = self.common(key) {
+            let stale = !common.device_error;
+            if reason != StopReason::Broken(BrokenReason::DeviceError) || !stale {
+                common.stop(reason);
+                common.publish_counters();
+            }
+        }
+        if reason == StopReason::HostGone {
+            self.lose_all(key);
+        }
+    }
+}
+
+impl Core {
+    /// Watches the files of a queue that control knows, and tells control where they cannot be.
+    pub(super) fn watch_again(&self, epoll: &Epoll, common: &mut Common) -> Result<(), Errno> {
+        watch(epoll, common).inspect_err(|_| self.tell_broken(common, BrokenReason::Unwatched))
+    }
+}
+
+/// Watches a queue's files. A queue that cannot be watched would sleep for ever, so it is stopped.
+fn watch(epoll: &Epoll, common: &mut Common) -> Result<(), Errno> {
+    let watched = common.device.register(epoll, event_key(common.key));
+    if watched.is_err() {
+        common.stop(StopReason::Broken(BrokenReason::Unwatched));
+    }
+    watched
+}

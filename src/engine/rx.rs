@@ -1,0 +1,311 @@
+//! A receive queue, and one visit of it.
+
+use std::sync::Arc;
+
+use super::Event;
+use super::QueueKey;
+use super::poller::{Core, Queue, Slots};
+use super::queue::{Common, HDR_BYTES, StopReason};
+use super::tx::TxQueue;
+use crate::action::{Action, FrameBytes, PeerKey, Verdict};
+use crate::counters::{Counter, DropReason};
+use crate::device::{Frame, Pool, QueueDevice, QueueMemory};
+use crate::frame::NetHdr;
+use crate::ring::{BrokenReason, DriverRing, MAX_SEGMENTS};
+use crate::units::{Kind, SwIfIndex};
+
+/// Most frames of one visit.
+const FRAMES: u32 = 64;
+
+/// What a receive queue is made of.
+#[derive(Debug)]
+pub struct RxParts {
+    /// The interface.
+    pub interface: SwIfIndex,
+    /// Its kind.
+    pub kind: Kind,
+    /// Ring, counters; kept while the queue lives.
+    pub memory: Arc<QueueMemory>,
+    /// The driver's side of the ring.
+    pub ring: DriverRing,
+    /// The device's.
+    pub device: Box<dyn QueueDevice>,
+    /// Its buffers.
+    pub pool: Arc<Pool>,
+    /// How many of them are posted at a time.
+    pub credit: u16,
+    /// Set up.
+    pub admin_up: bool,
+}
+
+/// A receive queue.
+#[derive(Debug)]
+pub struct RxQueue {
+    pub(super) common: Common,
+    pub(super) pool: Arc<Pool>,
+    pub(super) credit: u16,
+    pub(super) action: Action,
+    /// Where replies go.
+    pub(super) own_tx: PeerKey,
+}
+
+/// A received frame and the pool it lies in, seen without its virtio header.
+pub(super) struct FrameView<'a>(pub(super) &'a Pool, pub(super) &'a Frame);
+
+impl FrameBytes for FrameView<'_> {
+    fn len(&self) -> usize {
+        (self.1.bytes as usize).saturating_sub(NetHdr::BYTES)
+    }
+
+    fn copy_to(&self, offset: usize, into: &mut [u8]) -> usize {
+        self.0.copy_from(self.1, offset.saturating_add(NetHdr::BYTES), into)
+    }
+}
+
+/// What is next in a receive ring.
+pub(super) enum Next {
+    Frame(Frame, NetHdr),
+    Nothing,
+    Broken(BrokenReason),
+}
+
+impl Queue for RxQueue {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+impl RxQueue {
+    pub(super) fn new(key: QueueKey, parts: RxParts, own_tx: PeerKey) -> Self {
+        let RxParts { interface, kind, memory, ring, device, pool, credit, admin_up } = parts;
+        let common = Common::new(key, interface, kind, ring, device, memory, admin_up);
+        Self { common, pool, credit, action: Action::Sink, own_tx }
+    }
+
+    /// Makes free buffers available up to the credit; `true` if there were any to add.
+    pub(super) fn refill(&mut self) -> bool {
+        let ring = &mut self.common.ring;
+        let before = ring.in_flight();
+        while ring.in_flight() < self.credit && ring.free() > 0 {
+            let Some(buffer) = self.pool.take() else { break };
+            if ring.post(&[self.pool.segment(buffer)], u64::from(buffer) + 1).is_err() {
+                self.pool.give(buffer);
+                break;
+            }
+        }
+        let added = ring.in_flight() > before;
+        if added {
+            self.common.publish_ring();
+        }
+        added
+    }
+
+    /// Takes the next frame of the `ready` used chains. Its buffers are all used by the time its
+    /// first one is ([VIRTIO-1.3 §5.1.6.4] "Processing of Incoming Packets").
+    pub(super) fn next_frame(&mut self, ready: &mut u16) -> Next {
+        let ring = &mut self.common.ring;
+        let first = match ring.peek() {
+            Ok(Some(used)) => used,
+            Ok(None) => return Next::Nothing,
+            Err(reason) => return Next::Broken(reason),
+        };
+        if (first.written as usize) < NetHdr::BYTES {
+            return Next::Broken(BrokenReason::FrameWithoutHeader);
+        }
+        let Some(head) = buffer_of(first.token) else {
+            return Next::Broken(BrokenReason::UsedIdNotInFlight);
+        };
+        self.pool.set_length(head, first.written);
+        let mut frame = Frame { pool: self.pool.slot(), head, buffers: 1, bytes: first.written };
+        let mut bytes = [0; NetHdr::BYTES];
+        self.pool.copy_from(&frame, 0, &mut bytes);
+        let hdr = NetHdr::from_bytes(&bytes);
+        let buffers = hdr.num_buffers;
+        if buffers == 0 || buffers > *ready || usize::from(buffers) > MAX_SEGMENTS {
+            return Next::Broken(BrokenReason::BadBufferCount);
+        }
+        ring.accept(&first);
+        let mut last = head;
+        for _ in 1..buffers {
+            let next = match ring.take() {
+                Ok(Some(used)) => buffer_of(used.token)
+                    .map(|buffer| (buffer, used.written))
+                    .ok_or(BrokenReason::UsedIdNotInFlight),
+                Ok(None) => Err(BrokenReason::BadBufferCount),
+                Err(reason) => Err(reason),
+            };
+            // Chains taken from the ring are in it no more, so only this code can return their
+            // buffers.
+            let (buffer, written) = match next {
+                Ok((buffer, 0)) => {
+                    self.pool.give(buffer);
+                    self.pool.give_frame(&frame);
+                    return Next::Broken(BrokenReason::BadBufferCount);
+                }
+                Ok(next) => next,
+                Err(reason) => {
+                    self.pool.give_frame(&frame);
+                    return Next::Broken(reason);
+                }
+            };
+            self.pool.set_length(buffer, written);
+            self.pool.link(last, buffer);
+            frame.bytes = frame.bytes.saturating_add(written);
+            frame.buffers += 1;
+            last = buffer;
+        }
+        *ready -= buffers;
+        Next::Frame(frame, hdr)
+    }
+
+    /// Takes every buffer back. Frames that were received but not processed are lost for `reason`.
+    /// The device must have stopped.
+    pub(super) fn abandon(&mut self, reason: DropReason) {
+        // A used entry that breaks a rule was not received, and later entries are not trusted.
+        let ready = if self.common.distrusted { Ok(0) } else { self.common.ring.look() };
+        let mut ready = ready.unwrap_or(0);
+        while let Next::Frame(frame, _) = self.next_frame(&mut ready) {
+            let counters = &mut self.common.counters;
+            counters.add(Counter::Packets, 1);
+            counters.add(Counter::Bytes, (frame.bytes - HDR_BYTES).into());
+            counters.lose(reason);
+            self.pool.give_frame(&frame);
+        }
+        let pool = &self.pool;
+        self.common.ring.drain(|token| {
+            if let Some(buffer) = buffer_of(token) {
+                pool.give(buffer);
+            }
+        });
+        if self.common.panicked {
+            // The ring is empty and no frame is being worked on, so no buffer is held.
+            self.pool.free_held();
+        }
+        self.common.publish_counters();
+    }
+}
+
+fn buffer_of(token: u64) -> Option<u32> {
+    u32::try_from(token.checked_sub(1)?).ok()
+}
+
+impl Core {
+    /// Receives a burst; `true` if anything moved.
+    pub(super) fn visit_rx(&mut self, tx: &mut Slots<TxQueue>, queue: &mut RxQueue) -> bool {
+        if queue.common.stopped.is_some() {
+            return false;
+        }
+        let served = queue.common.device.serve();
+        queue.common.counters.add(Counter::Calls, u64::from(served.call));
+        if served.host_suspect {
+            queue.common.stop(StopReason::HostSuspect);
+            self.tell(Event::HostSuspect { interface: queue.common.interface });
+        }
+        queue.common.counters.add(Counter::Unreadable, served.unreadable.into());
+        if served.refused {
+            self.break_queue(&mut queue.common, BrokenReason::ReadFailed);
+            queue.common.publish_counters();
+        }
+        queue.common.ring.disarm();
+        let mut ready = match queue.common.ring.look() {
+            // Buffers that were returned since the last visit are posted even if nothing was
+            // received.
+            Ok(0) => {
+                let posted = queue.refill();
+                let unreadable = served.unreadable > 0;
+                if posted || unreadable || served.call {
+                    queue.common.publish_counters();
+                }
+                return posted | unreadable | served.more;
+            }
+            Ok(ready) => ready,
+            Err(reason) => {
+                self.break_queue(&mut queue.common, reason);
+                queue.common.publish_counters();
+                return true;
+            }
+        };
+        for _ in 0..FRAMES {
+            match queue.next_frame(&mut ready) {
+                Next::Frame(frame, hdr) => self.decide(tx, queue, frame, &hdr),
+                Next::Nothing => break,
+                Next::Broken(reason) => {
+                    self.break_queue(&mut queue.common, reason);
+                    break;
+                }
+            }
+        }
+        self.flush(tx);
+        if queue.common.stopped.is_none() {
+            queue.refill();
+        }
+        queue.common.counters.add(Counter::Bursts, 1);
+        queue.common.publish_counters();
+        true
+    }
+
+    /// Decides about one received frame and counts it.
+    fn decide(&mut self, tx: &mut Slots<TxQueue>, queue: &mut RxQueue, frame: Frame, hdr: &NetHdr) {
+        self.touched.deciding = true;
+        let bytes = frame.bytes - HDR_BYTES;
+        let counters = &mut queue.common.counters;
+        counters.add(Counter::Packets, 1);
+        counters.add(Counter::Bytes, bytes.into());
+        let verdict = if !queue.common.admin_up {
+            Verdict::Drop(DropReason::AdminDown)
+        // A read that filled a large buffer may have been cut; it is longer than any frame.
+        } else if bytes > queue.common.kind.max_frame_bytes() {
+            Verdict::Drop(DropReason::Oversize)
+        } else {
+            let view = FrameView(&queue.pool, &frame);
+            queue.action.visit(queue.common.kind, hdr, &view, &mut self.reply)
+        };
+        let counted = match verdict {
+            Verdict::Consume => {
+                queue.pool.give_frame(&frame);
+                Ok(Counter::Consumed)
+            }
+            Verdict::Forward(peer) => {
+                self.lend(tx, queue, peer, frame, false).map(|()| Counter::Forwarded)
+            }
+            Verdict::Reply => {
+                queue.pool.give_frame(&frame);
+                match queue.pool.compose(&[self.reply.bytes()]) {
+                    None => Err(DropReason::NoBuffer),
+                    Some(reply) => {
+                        self.lend(tx, queue, queue.own_tx, reply, true).map(|()| Counter::Consumed)
+                    }
+                }
+            }
+            Verdict::Drop(reason) => {
+                queue.pool.give_frame(&frame);
+                Err(reason)
+            }
+        };
+        match counted {
+            Ok(counter) => queue.common.counters.add(counter, 1),
+            Err(reason) => queue.common.counters.lose(reason),
+        }
+        self.touched.deciding = false;
+    }
+
+    /// Lends a frame's buffers to a transmit queue; on failure they are free again.
+    fn lend(
+        &mut self,
+        tx: &mut Slots<TxQueue>,
+        queue: &RxQueue,
+        to: QueueKey,
+        frame: Frame,
+        originated: bool,
+    ) -> Result<(), DropReason> {
+        if !queue.pool.lend(&frame) {
+            queue.pool.give_frame(&frame);
+            return Err(DropReason::PeerStalled);
+        }
+        self.dispatch(tx, to, frame, originated).inspect_err(|_| queue.pool.settle(&frame))
+    }
+}

@@ -1,0 +1,268 @@
+//! A transmit queue, and what is done with one: offered to, flushed, its device run.
+
+use std::sync::Arc;
+
+use super::Event;
+use super::QueueKey;
+use super::poller::{Core, Queue, Slots};
+use super::queue::{Common, HDR_BYTES, StopReason};
+use crate::counters::{Counter, DropReason};
+use crate::device::{Frame, Pool, QueueDevice, QueueMemory};
+use crate::frame::{HEAD_BYTES, NetHdr, check, needs_head};
+use crate::ring::{BrokenReason, DriverRing, MAX_SEGMENTS, Segment};
+use crate::units::{Kind, SwIfIndex};
+
+/// What a transmit queue is made of.
+#[derive(Debug)]
+pub struct TxParts {
+    /// The interface.
+    pub interface: SwIfIndex,
+    /// Its kind.
+    pub kind: Kind,
+    /// Ring, counters; kept while the queue lives.
+    pub memory: Arc<QueueMemory>,
+    /// The driver's side of the ring.
+    pub ring: DriverRing,
+    /// The device's.
+    pub device: Box<dyn QueueDevice>,
+    /// Set up.
+    pub admin_up: bool,
+}
+
+/// A transmit queue.
+#[derive(Debug)]
+pub struct TxQueue {
+    pub(super) common: Common,
+    /// Something was offered since the last flush.
+    pub(super) dirty: bool,
+    /// It was full in this burst, and the device had used nothing.
+    pub(super) stuck: bool,
+    /// A frame taken out of the ring and not yet counted.
+    pub(super) taken: Option<Frame>,
+}
+
+impl Queue for TxQueue {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+impl TxQueue {
+    pub(super) fn new(key: QueueKey, parts: TxParts) -> Self {
+        let TxParts { interface, kind, memory, ring, device, admin_up } = parts;
+        Self {
+            common: Common::new(key, interface, kind, ring, device, memory, admin_up),
+            dirty: false,
+            stuck: false,
+            taken: None,
+        }
+    }
+
+    /// Publishes the counters with the ring's state as it is now.
+    pub(super) fn publish_counters(&mut self) {
+        let in_flight = self.common.ring.in_flight();
+        self.common.counters.set(Counter::InFlight, in_flight.into());
+        self.common.publish_counters();
+    }
+
+    /// Counts a frame that was offered, and what became of it.
+    pub(super) fn count_offer(&mut self, originated: bool, posted: Result<(), DropReason>) {
+        let counters = &mut self.common.counters;
+        counters.add(Counter::Offered, 1);
+        counters.add(Counter::Originated, u64::from(originated));
+        match posted {
+            Ok(()) => counters.add(Counter::Enqueued, 1),
+            Err(reason) => counters.lose(reason),
+        }
+    }
+
+    /// Decides whether the queue takes frames at all.
+    pub(super) const fn accepts(&self) -> Result<(), DropReason> {
+        match self.common.stopped {
+            Some(StopReason::Broken(_)) => Err(DropReason::QueueBroken),
+            Some(StopReason::HostGone | StopReason::HostSuspect) => Err(DropReason::NoHost),
+            Some(StopReason::Retired) => Err(DropReason::AdminDown),
+            None if !self.common.admin_up => Err(DropReason::AdminDown),
+            None => Ok(()),
+        }
+    }
+
+    /// Decides whether a frame may be shown to the backend, and with which header: the one that was
+    /// checked, which [`TxQueue::post`] stores again.
+    pub(super) fn admit(&self, pool: &Pool, frame: &Frame) -> Result<NetHdr, DropReason> {
+        self.accepts()?;
+        let mut hdr = [0; NetHdr::BYTES];
+        if pool.copy_from(frame, 0, &mut hdr) < NetHdr::BYTES {
+            return Err(DropReason::ShortFrame);
+        }
+        let (kind, hdr) = (self.common.kind, NetHdr::from_bytes(&hdr));
+        // The header's bytes are in front of every frame that got here.
+        let bytes = frame.bytes - HDR_BYTES;
+        if !needs_head(kind, &hdr) {
+            return check(kind, &hdr, bytes, &[]).map(|()| hdr);
+        }
+        let mut head = [0; HEAD_BYTES];
+        let copied = pool.copy_from(frame, NetHdr::BYTES, &mut head);
+        check(kind, &hdr, bytes, &head[..copied]).map(|()| hdr)
+    }
+
+    /// Posts a frame with the header with which it was admitted. [`DropReason::NoFreeTxSlots`] when
+    /// the ring is full.
+    pub(super) fn post(
+        &mut self,
+        pool: &Pool,
+        frame: &Frame,
+        admitted: &NetHdr,
+    ) -> Result<(), DropReason> {
+        // A transmitted frame's num_buffers is zero ([VIRTIO-1.3 §5.1.6.2]).
+        let hdr = NetHdr { num_buffers: 0, ..*admitted };
+        pool.patch(frame, 0, &hdr.to_bytes());
+        let ring = &mut self.common.ring;
+        let posted = if frame.buffers == 1 {
+            let whole = Segment { len: frame.bytes, ..pool.segment(frame.head) };
+            ring.post(&[whole], frame.token())
+        } else {
+            let mut segments = [Segment { addr: 0, len: 0 }; MAX_SEGMENTS];
+            let n = pool.segments(frame, &mut segments);
+            ring.post(&segments[..n], frame.token())
+        };
+        posted.map_err(|_| DropReason::NoFreeTxSlots)
+    }
+
+    /// Takes back what the device has used, counts each frame as sent or refused, and sends its
+    /// buffers `home`.
+    pub(super) fn reclaim(&mut self, mut home: impl FnMut(Frame)) -> Result<(), BrokenReason> {
+        let Common { ring, device, counters, .. } = &mut self.common;
+        ring.look()?;
+        while let Some(used) = ring.take()? {
+            let frame = Frame::from_token(used.token, used.posted);
+            self.taken = Some(frame);
+            match device.refusal(used.head) {
+                None => {
+                    counters.add(Counter::Packets, 1);
+                    counters.add(Counter::Bytes, u64::from(used.posted) - u64::from(HDR_BYTES));
+                }
+                Some(errno) => counters.lose(DropReason::from_write_errno(errno)),
+            }
+            home(frame);
+            self.taken = None;
+        }
+        Ok(())
+    }
+
+    /// Takes every frame out of the ring: those that the device used were sent, the others are lost
+    /// for `reason`. The device must have stopped.
+    pub(super) fn abandon(&mut self, reason: DropReason) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        if !self.common.distrusted {
+            // A used entry that breaks a rule was not sent, and later entries are not trusted.
+            let _ = self.reclaim(|frame| frames.push(frame));
+        }
+        let Common { ring, counters, .. } = &mut self.common;
+        ring.drain(|token| {
+            counters.lose(reason);
+            frames.push(Frame::from_token(token, 0));
+        });
+        counters.set(Counter::InFlight, 0);
+        self.common.publish_counters();
+        frames
+    }
+}
+
+impl Core {
+    /// Offers a frame to a transmit queue of this poller. A frame that the queue refuses is
+    /// released.
+    ///
+    /// # Errors
+    /// There is no such queue; the frame is the caller's.
+    pub(super) fn offer(
+        &mut self,
+        tx: &mut Slots<TxQueue>,
+        to: QueueKey,
+        frame: Frame,
+        originated: bool,
+    ) -> Result<(), DropReason> {
+        let Some(queue) = tx.get(to) else { return Err(DropReason::PeerGone) };
+        self.touched.tx = Some(to);
+        self.touched.offered = Some((frame, originated));
+        let admitted = match self.pool(frame.pool) {
+            Some(pool) => queue.admit(pool, &frame),
+            None => Err(DropReason::PeerGone),
+        };
+        let post = |queue: &mut TxQueue, pool: Option<&Pool>| match (admitted, pool) {
+            (Ok(hdr), Some(pool)) => queue.accepts().and_then(|()| queue.post(pool, &frame, &hdr)),
+            (Err(reason), _) => Err(reason),
+            (Ok(_), None) => Err(DropReason::PeerGone),
+        };
+        let mut posted = post(queue, self.pool(frame.pool));
+        if posted == Err(DropReason::NoFreeTxSlots) && !queue.stuck {
+            // Show the device what it has, take back what it used, and try once more; if that was
+            // nothing, not again before the next burst.
+            queue.stuck = !self.run_device(queue);
+            posted = post(queue, self.pool(frame.pool));
+        }
+        self.touched.offered = None;
+        self.touched.tx = None;
+        queue.count_offer(originated, posted);
+        if posted.is_err() {
+            self.release(&frame);
+        }
+        if !queue.dirty {
+            queue.dirty = true;
+            self.dirty.push(to);
+        }
+        Ok(())
+    }
+
+    /// Shows the devices of all touched transmit queues what was posted, once per burst.
+    pub(super) fn flush(&mut self, tx: &mut Slots<TxQueue>) {
+        while let Some(key) = self.dirty.pop() {
+            if let Some(queue) = tx.get(key) {
+                self.flush_one(queue);
+            }
+        }
+    }
+
+    fn flush_one(&mut self, queue: &mut TxQueue) {
+        self.touched.tx = Some(queue.common.key);
+        queue.dirty = false;
+        queue.stuck = false;
+        queue.common.counters.add(Counter::Bursts, 1);
+        self.run_device(queue);
+        queue.publish_counters();
+        if queue.common.ring.in_flight() > 0 && !queue.common.ready {
+            self.make_ready(&mut queue.common);
+        }
+        self.touched.tx = None;
+    }
+
+    /// Runs the device and takes back the chains that it used; `true` if anything changed. Counts,
+    /// but does not publish the counters: the burst may not be over.
+    pub(super) fn run_device(&mut self, queue: &mut TxQueue) -> bool {
+        if queue.common.stopped.is_some() {
+            return false;
+        }
+        queue.common.publish_ring();
+        let served = queue.common.device.serve();
+        queue.common.counters.add(Counter::Calls, u64::from(served.call));
+        if served.host_suspect {
+            queue.common.stop(StopReason::HostSuspect);
+            self.tell(Event::HostSuspect { interface: queue.common.interface });
+        }
+        queue.common.ring.disarm();
+        let mut moved = false;
+        let outcome = queue.reclaim(|frame| {
+            moved = true;
+            self.release(&frame);
+        });
+        if let Err(reason) = outcome {
+            self.break_queue(&mut queue.common, reason);
+            moved = true;
+        }
+        moved
+    }
+}
