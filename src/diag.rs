@@ -36,6 +36,10 @@ impl From<Code> for std::process::ExitCode {
     }
 }
 
+/// What to do where a process may open no more files.
+const FILES_HINT: &str = "RLIMIT_NOFILE is reached: raise it before the program or the holder starts, \
+    with `ulimit -Hn 524288' or LimitNOFILE=524288 in its unit";
+
 /// An operation that failed.
 ///
 /// Displays as `on: doing: cause`, then the hint on a line of its own, indented by two spaces.
@@ -73,7 +77,7 @@ impl Failure {
         Self::new(Code::Usage, on, cause)
     }
 
-    /// A system call that failed. The errno decides the exit code.
+    /// A system call that failed. The errno decides the exit code; `EMFILE` brings its hint.
     pub fn sys(doing: impl Into<String>, on: impl Into<String>, errno: Errno) -> Self {
         let code = match errno {
             Errno::EPERM | Errno::EACCES => Code::NotPermitted,
@@ -81,12 +85,16 @@ impl Failure {
             Errno::ENODEV | Errno::ESRCH | Errno::EBADFD => Code::NotFound,
             _ => Code::Failed,
         };
+        let hint = match errno {
+            Errno::EMFILE => Some(FILES_HINT.to_owned()),
+            _ => None,
+        };
         Self {
             doing: doing.into(),
             on: on.into(),
             cause: errno_text(errno),
             errno: Some(errno),
-            hint: None,
+            hint,
             code,
         }
     }

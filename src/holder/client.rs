@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::connection::{ANSWER_MAX, Connection};
+use super::connection::{ANSWER_MAX, Connection, SpareFiles};
 use super::listener::Listener;
 use super::message::{self, Answer, Meaning};
 use super::place::{Found, Place};
@@ -177,7 +177,7 @@ impl Client {
 
     async fn greet(&self, socket: OwnedFd) -> Result<Connection, Missed> {
         let listener = Listener::of(socket.as_fd());
-        let mut connection = Connection::new(socket)?;
+        let mut connection = Connection::new(socket, SpareFiles::default())?;
         let who = service::get_info();
         let greeting = exchange(&mut connection, &who, &[]);
         let answer = match timeout(GREETING, greeting).await {

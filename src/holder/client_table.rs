@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use tokio::sync::Notify;
 
@@ -13,6 +13,8 @@ pub(super) struct ClientTable {
     clock: Cell<u64>,
     /// Clients without a request in progress, by the time of their last one.
     idle: RefCell<BTreeMap<u64, Rc<Notify>>>,
+    /// The client that was disconnected last, until it is gone.
+    going: RefCell<Weak<Notify>>,
 }
 
 /// One client. Dropping it removes the client from the table.
@@ -32,10 +34,14 @@ impl ClientTable {
         entry
     }
 
-    /// Disconnects the client that has been idle longest.
+    /// Disconnects the client that has been idle longest. Until it is gone, no other is.
     pub(super) fn evict_idlest(&self) {
+        if self.going.borrow().strong_count() > 0 {
+            return;
+        }
         if let Some((_, out)) = self.idle.borrow_mut().pop_first() {
             out.notify_one();
+            *self.going.borrow_mut() = Rc::downgrade(&out);
         }
     }
 }
@@ -74,22 +80,29 @@ mod tests {
     use futures_util::FutureExt;
 
     #[test]
-    fn who_was_heard_of_longest_ago_and_has_no_request_under_way_is_sent_away() {
+    fn who_was_heard_of_longest_ago_and_has_no_request_under_way_is_sent_away_one_at_a_time() {
         let clients = ClientTable::default();
-        let guests = [clients.enter(), clients.enter(), clients.enter()];
-        guests[0].is_served();
-        guests[1].is_served();
-        guests[1].rests();
-        let away = |entry: &Entry<'_>| entry.evicted().now_or_never().is_some();
+        let mut guests = [(); 3].map(|()| Some(clients.enter()));
+        let guest = |guests: &[Option<Entry<'_>>; 3], i: usize| {
+            let entry = guests[i].as_ref().unwrap();
+            entry.evicted().now_or_never().is_some()
+        };
+        guests[0].as_ref().unwrap().is_served();
+        guests[1].as_ref().unwrap().is_served();
+        guests[1].as_ref().unwrap().rests();
         clients.evict_idlest();
-        assert_eq!([0, 1, 2].map(|i| away(&guests[i])), [false, false, true]);
+        assert_eq!([0, 1, 2].map(|i| guest(&guests, i)), [false, false, true]);
         clients.evict_idlest();
-        assert_eq!([0, 1].map(|i| away(&guests[i])), [false, true]);
+        assert!(!guest(&guests, 1), "the one before is not gone yet");
+        guests[2] = None;
         clients.evict_idlest();
-        assert!(!away(&guests[0]), "its request is under way");
-        guests[0].rests();
+        assert_eq!([0, 1].map(|i| guest(&guests, i)), [false, true]);
+        guests[1] = None;
         clients.evict_idlest();
-        assert!(away(&guests[0]));
+        assert!(!guest(&guests, 0), "its request is under way");
+        guests[0].as_ref().unwrap().rests();
+        clients.evict_idlest();
+        assert!(guest(&guests, 0));
         drop(guests);
         assert!(clients.idle.borrow().is_empty());
     }

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -23,8 +25,43 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Most files that one message may bring.
 const FILES_MAX: usize = 8;
 
-/// Most files of unread messages.
-const FILES_WAITING_MAX: usize = 64;
+/// Most files of unread messages, over all connections and beyond one for each: as many files wait
+/// as there are clients, and this many. A request needs one at most, so nobody has to wait for the
+/// files of others.
+const FILES_SPARE: usize = 64;
+
+/// Counts the files of unread messages, over all connections that share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SpareFiles(Arc<AtomicUsize>);
+
+/// How many of the spare files one connection has.
+#[derive(Debug)]
+struct Share {
+    all: SpareFiles,
+    taken: usize,
+}
+
+impl Share {
+    /// Takes or gives back, so that `files` may wait here.
+    fn fit(&mut self, files: usize) -> io::Result<()> {
+        let taken = files.saturating_sub(1);
+        let all = self.all.0.load(Ordering::Relaxed) - self.taken + taken;
+        if taken > self.taken && all > FILES_SPARE {
+            let why = "too many files wait for the rest of their messages";
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, why));
+        }
+        self.all.0.store(all, Ordering::Relaxed);
+        self.taken = taken;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        // Gives back, which nothing refuses.
+        let _ = self.fit(0);
+    }
+}
 
 /// A message and the files that came with it.
 #[derive(Debug)]
@@ -44,15 +81,23 @@ pub(super) struct Connection {
     /// that contains the byte before that position, because the kernel ends a read after the bytes
     /// that files were sent with.
     files: Vec<(usize, OwnedFd)>,
+    share: Share,
 }
 
 impl Connection {
     /// Takes over a connected socket. Call it on the runtime.
-    pub(super) fn new(socket: OwnedFd) -> Result<Self, Failure> {
+    pub(super) fn new(socket: OwnedFd, spare: SpareFiles) -> Result<Self, Failure> {
         let refused = |error: io::Error| Failure::io("use", "control socket", &error);
         let stream = std::os::unix::net::UnixStream::from(socket);
         stream.set_nonblocking(true).map_err(refused)?;
-        UnixStream::from_std(stream).map(Self::from).map_err(refused)
+        let stream = UnixStream::from_std(stream).map_err(refused)?;
+        Ok(Self::of_stream(stream, spare))
+    }
+
+    /// As [`Connection::new`], of a stream that is on the runtime already.
+    pub(super) fn of_stream(stream: UnixStream, all: SpareFiles) -> Self {
+        let share = Share { all, taken: 0 };
+        Self { stream, inbox: Vec::new(), files: Vec::new(), share }
     }
 
     /// The process at the other end.
@@ -65,7 +110,8 @@ impl Connection {
     ///
     /// # Errors
     /// `UnexpectedEof` in the middle of a message, `TimedOut`, `InvalidData` for a message that is
-    /// longer than `most` bytes or brings too many files, or the socket's own.
+    /// longer than `most` bytes or brings too many files, `QuotaExceeded` when too many files of
+    /// all connections wait, or the socket's own.
     pub(super) async fn receive(&mut self, most: usize) -> io::Result<Option<Message>> {
         if self.inbox.is_empty() && self.fill().await? == 0 {
             return Ok(None);
@@ -100,6 +146,7 @@ impl Connection {
                 self.files.push((at - end - 1, file));
             }
         }
+        self.share.fit(self.files.len())?;
         if files.len() > FILES_MAX {
             return Err(invalid("too many files"));
         }
@@ -110,13 +157,11 @@ impl Connection {
     async fn fill(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 16 * 1024];
         let mut came = Vec::new();
-        let Self { stream, inbox, files } = self;
+        let Self { stream, inbox, files, share } = self;
         let read = || socket::receive(stream.as_fd(), &mut buffer, &mut came);
         let got = stream.async_io(Interest::READABLE, read).await?;
         inbox.extend_from_slice(&buffer[..got]);
-        if files.len() + came.len() > FILES_WAITING_MAX {
-            return Err(invalid("too many files"));
-        }
+        share.fit(files.len() + came.len())?;
         files.extend(came.into_iter().map(|file| (inbox.len(), file)));
         Ok(got)
     }
@@ -144,12 +189,6 @@ impl Connection {
     }
 }
 
-impl From<UnixStream> for Connection {
-    fn from(stream: UnixStream) -> Self {
-        Self { stream, inbox: Vec::new(), files: Vec::new() }
-    }
-}
-
 fn invalid(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
@@ -172,7 +211,7 @@ mod tests {
 
     fn pair() -> (std::os::unix::net::UnixStream, Connection) {
         let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
-        (a, Connection::new(b.into()).unwrap())
+        (a, Connection::new(b.into(), SpareFiles::default()).unwrap())
     }
 
     #[test]
@@ -236,10 +275,41 @@ mod tests {
             let many: Vec<_> = (0..100).map(|_| file.as_fd()).collect();
             socket::send(peer.as_fd(), b"x\0", &many).unwrap();
             let refused = connection.receive(100).await.unwrap_err();
-            assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+            assert_eq!(refused.kind(), io::ErrorKind::QuotaExceeded);
             // The other end hears it when the last of them is closed.
             drop(file);
             assert_eq!(File::from(end).read(&mut [0]).unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn files_of_others_that_wait_leave_one_for_everybody_and_are_counted_until_they_go() {
+        run(async {
+            let null = File::open("/dev/null").unwrap();
+            let spare = SpareFiles::default();
+            let pair = || {
+                let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+                (a, Connection::new(b.into(), spare.clone()).unwrap())
+            };
+            let send = |peer: &std::os::unix::net::UnixStream, text: &[u8], files: usize| {
+                let files = vec![null.as_fd(); files];
+                socket::send(peer.as_fd(), text, &files).unwrap();
+            };
+            let (greedy, mut first) = pair();
+            send(&greedy, b"half", FILES_SPARE + 1);
+            let late = first.receive(100).await.unwrap_err();
+            assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+            let (peer, mut second) = pair();
+            send(&peer, b"one\0", 1);
+            assert_eq!(second.receive(100).await.unwrap().unwrap().files.len(), 1);
+            send(&peer, b"two\0", 2);
+            let refused = second.receive(100).await.unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::QuotaExceeded);
+            drop(first);
+            let (peer, mut third) = pair();
+            send(&peer, b"two\0", 2);
+            assert_eq!(third.receive(100).await.unwrap().unwrap().files.len(), 2);
+            assert_eq!(spare.0.load(Ordering::Relaxed), 0);
         });
     }
 }

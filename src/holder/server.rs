@@ -16,10 +16,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use nix::libc;
 use nix::unistd::geteuid;
 use serde_json::Map;
 use tokio::sync::Notify;
@@ -27,15 +29,16 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use super::client_table::ClientTable;
-use super::connection::{CALL_MAX, Connection, Message};
+use super::connection::{CALL_MAX, Connection, Message, SpareFiles};
 use super::control_socket::{self, ControlSocket};
 use super::message::{self, Answer, Call};
 use super::{Owner, service};
 use crate::api::{Reply, Request};
-use crate::diag::Failure;
+use crate::diag::{Code, Failure};
 use crate::sys::socket::Peer;
 
-/// Most clients at a time. For one more, the client that has been idle longest is disconnected.
+/// Most clients at a time. Where there are as many, the client that has been idle longest is
+/// disconnected.
 const CLIENTS_MAX: usize = 512;
 
 /// How long clients may take to read the last answers.
@@ -103,10 +106,28 @@ fn is_monitor(message: &Message) -> bool {
     call.is_ok_and(|call| call.method == message::MONITOR && call.more == Some(true))
 }
 
+/// What a client is told whose message is not taken; none where there is nobody to tell.
+fn refusal(error: &io::Error) -> Option<Failure> {
+    use io::ErrorKind::{InvalidData, QuotaExceeded};
+    match error.kind() {
+        InvalidData => Some(Failure::usage("request", error.to_string())),
+        QuotaExceeded => {
+            let failure = Failure::new(Code::Failed, "request", error.to_string());
+            Some(failure.hint("try again when other clients have finished theirs"))
+        }
+        _ if error.raw_os_error() == Some(libc::EMFILE) => {
+            Some(Failure::io("recvmsg", "files of the request", error))
+        }
+        _ => None,
+    }
+}
+
 impl<C: Owner> Server<'_, C> {
     async fn run(&self, first: Option<OwnedFd>, stop: impl Future<Output = ()>) {
         let mut clients = FuturesUnordered::new();
-        if let Some(Ok(first)) = first.map(Connection::new) {
+        let spare = SpareFiles::default();
+        let first = first.map(|first| Connection::new(first, spare.clone()));
+        if let Some(Ok(first)) = first {
             clients.push(self.client(first));
         }
         let mut stop = std::pin::pin!(stop);
@@ -120,21 +141,27 @@ impl<C: Owner> Server<'_, C> {
                     None => std::future::pending().await,
                 }
             };
+            // Who comes beyond that waits in the backlog.
+            let room = clients.len() < CLIENTS_MAX;
             tokio::select! {
                 () = stop.as_mut(), if !stopping => {
                     stopping = true;
                     self.leave().await;
                     enough.as_mut().reset(Instant::now() + LAST_ANSWERS);
                 }
-                stream = accepted => {
-                    if stream.is_none() || clients.len() >= CLIENTS_MAX {
+                stream = accepted, if room => {
+                    if stream.is_none() {
                         self.clients.evict_idlest();
                     }
-                    clients.extend(stream.map(|stream| self.client(Connection::from(stream))));
+                    let connection = stream.map(|s| Connection::of_stream(s, spare.clone()));
+                    clients.extend(connection.map(|connection| self.client(connection)));
                 }
                 () = enough.as_mut(), if stopping && self.running.get() == 0 => return,
                 Some(()) = clients.next(), if !clients.is_empty() => {}
                 () = self.changed.notified() => {}
+            }
+            if clients.len() >= CLIENTS_MAX {
+                self.clients.evict_idlest();
             }
             let idle =
                 self.life.get() == Life::Leaves && clients.is_empty() && self.control.owned() == 0;
@@ -173,15 +200,31 @@ impl<C: Owner> Server<'_, C> {
         }
         let entry = self.clients.enter();
         loop {
+            // In this order: who is evicted begins nothing more, so its place is free at once.
             let message = tokio::select! {
-                message = connection.receive(CALL_MAX) => message,
+                biased;
                 () = entry.evicted() => return,
+                message = connection.receive(CALL_MAX) => message,
             };
-            let Ok(Some(message)) = message else { return };
+            let message = match message {
+                Ok(Some(message)) => message,
+                Ok(None) => return,
+                Err(error) => {
+                    let Some(refused) = refusal(&error) else { return };
+                    let refused = Answer::from(&refused).text();
+                    return tokio::select! {
+                        biased;
+                        () = entry.evicted() => {}
+                        // It may have gone already.
+                        _ = connection.send(&refused, &[]) => {}
+                    };
+                }
+            };
             if is_monitor(&message) {
                 return tokio::select! {
-                    () = self.monitor(connection) => {}
+                    biased;
                     () = entry.evicted() => {}
+                    () = self.monitor(connection) => {}
                 };
             }
             entry.is_served();

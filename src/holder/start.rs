@@ -23,6 +23,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
+use super::connection::{CALL_MAX, Connection, SpareFiles};
 use super::message::Answer;
 use super::place::Place;
 use crate::diag::{Code, Failure};
@@ -165,9 +166,9 @@ impl First {
             return;
         }
         let Ok(socket) = self.0.try_clone() else { return };
-        if let Ok(mut connection) = super::connection::Connection::new(socket) {
+        if let Ok(mut connection) = Connection::new(socket, SpareFiles::default()) {
             // The client may have closed the connection; else this answers its first call.
-            let _ = connection.receive(super::connection::CALL_MAX).await;
+            let _ = connection.receive(CALL_MAX).await;
             let _ = connection.send(&Answer::from(failure).text(), &[]).await;
         }
     }

@@ -56,7 +56,8 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], files: &[BorrowedFd<'_>]) -> i
 /// nevertheless are adopted, so that none leaks.
 ///
 /// # Errors
-/// As `recvmsg(2)`; `WouldBlock` when there is nothing.
+/// As `recvmsg(2)`; `WouldBlock` when there is nothing; `EMFILE` when files were lost for want of
+/// room: the bytes that they came beside are gone too.
 pub fn receive(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -97,6 +98,9 @@ pub fn receive(
         }
         // SAFETY: as above.
         at = unsafe { libc::CMSG_NXTHDR(&raw const header, at) };
+    }
+    if header.msg_flags & libc::MSG_CTRUNC != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EMFILE));
     }
     Ok(got)
 }

@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::peer::{Mute, ask, connect, send, show};
+use crate::common::peer::{Mute, ask, connect, message, send, show};
 use crate::common::{World, bound, eventually, live, live_alone, text};
 use crate::race;
 
@@ -176,7 +176,7 @@ fn files_for_which_a_process_has_no_room_are_closed_and_none_is_lost() {
         let mut files = Vec::new();
         let got = taptool::sys::socket::receive(to.as_fd(), &mut [0; 4], &mut files);
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-        assert_eq!(got.unwrap(), 1);
+        assert_eq!(got.unwrap_err().raw_os_error(), Some(nix::libc::EMFILE));
         assert!((1..=5).contains(&files.len()), "{files:?}");
         // The other end hears it when the last one is closed.
         drop((files, file));
@@ -211,6 +211,79 @@ fn requests_of_several_clients_run_beside_each_other() {
             }
         });
         world.done("delete --all");
+        world.nothing_left();
+    });
+}
+
+/// How many files a process has open.
+fn open_files(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+#[test]
+fn clients_that_connect_and_go_without_a_pause_are_never_more_than_512_at_a_time() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("-q create tap0 --netns a");
+        let holder = world.holders()[0];
+        let rest = open_files(holder);
+        let socket = world.socket();
+        let mut most = 0;
+        thread::scope(|scope| {
+            let come_and_go = || (0..20_000).for_each(|_| drop(UnixStream::connect(&socket)));
+            let threads = [(); 2].map(|()| scope.spawn(come_and_go));
+            while threads.iter().any(|thread| !thread.is_finished()) {
+                most = most.max(open_files(holder));
+            }
+        });
+        // Beside the clients, what the holder opens for a moment.
+        assert!(most <= rest + 512 + 16, "{most} files, {rest} at rest");
+        world.done("-q create tap1 --netns a");
+        world.done("delete --all");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn half_messages_with_many_files_leave_room_for_a_create_that_brings_one() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("-q create tap0 --netns a");
+        let holder = world.holders()[0];
+        let rest = open_files(holder);
+        let null = File::open("/dev/null").unwrap();
+        let many = vec![null.as_fd(); 60];
+        let mut crowd = Vec::new();
+        let mut most = 0;
+        for _ in 0..520 {
+            let client = connect(world);
+            taptool::sys::socket::send(client.as_fd(), b"{", &many).unwrap();
+            crowd.push(client);
+            most = most.max(open_files(holder));
+        }
+        world.done("-q create tap1 --netns a");
+        // A message under way, the spare ones, and a connection with one file for each client.
+        assert!(most <= rest + 60 + 64 + 2 * 512, "{most} files, {rest} at rest");
+        drop(crowd);
+        world.done("delete --all");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn files_that_the_holder_has_no_room_for_are_refused_with_the_limit_that_is_to_be_raised() {
+    live(|world| {
+        let hold = world.start(&format!("prlimit --nofile=64 {} hold", world.taptool()));
+        eventually("it listens", 10.0, || UnixStream::connect(world.socket()).is_ok());
+        let mut client = connect(world);
+        let null = File::open("/dev/null").unwrap();
+        taptool::sys::socket::send(client.as_fd(), b"{}\0", &vec![null.as_fd(); 100]).unwrap();
+        let refused = message(&mut client).unwrap();
+        let said = |key: &str| refused["parameters"][key].as_str().unwrap().to_owned();
+        assert_eq!(said("cause"), "Too many open files (EMFILE)", "{refused:#}");
+        assert!(said("hint").contains("RLIMIT_NOFILE"), "{refused:#}");
+        hold.signal(Signal::SIGTERM);
+        assert!(hold.output(10.0).status.success());
         world.nothing_left();
     });
 }
