@@ -11,6 +11,7 @@ mod common;
 
 mod holder {
     mod crowd;
+    mod place;
     mod users;
     mod versions;
 }

@@ -241,7 +241,8 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
                 settled?;
                 // Signals first: threads inherit what is blocked.
                 let stop = world.stop()?;
-                let printer = Printer::start(io::stdout(), io::stderr(), color)?;
+                let stderr = holder::LogWriter::new(io::stderr());
+                let printer = Printer::start(io::stdout(), stderr, color)?;
                 let held =
                     hold::hold(world, args, &globals, &reach, first, &settings, &printer, stop);
                 Ok(held.await)

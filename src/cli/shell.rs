@@ -18,7 +18,7 @@ use super::session::{End, Screen, Session};
 use super::{Settings, color_wanted};
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
-use crate::holder::{Client, Place};
+use crate::holder::{Client, LogWriter, Place};
 
 /// What a shell was started with.
 #[derive(Debug)]
@@ -78,7 +78,9 @@ impl Shell {
     /// When its thread cannot be started.
     pub fn printer(&self) -> Result<Printer, Failure> {
         let pager = if self.globals.no_pager { None } else { Pager::of_terminal() };
-        Ok(Printer::start(io::stdout(), io::stderr(), self.color)?.with_pager(pager))
+        // It is the log once the shell is detached.
+        let stderr = LogWriter::new(io::stderr());
+        Ok(Printer::start(io::stdout(), stderr, self.color)?.with_pager(pager))
     }
 
     /// Lines that `answers` answers.

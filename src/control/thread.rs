@@ -28,7 +28,7 @@ pub(crate) async fn run<T: Send + 'static>(
 ///
 /// # Errors
 /// When `work` panicked.
-pub(super) async fn finish<T: Send + 'static>(
+pub(crate) async fn finish<T: Send + 'static>(
     what: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {

@@ -15,13 +15,14 @@ use std::time::Duration;
 use nix::errno::Errno;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connection::{ANSWER_MAX, Connection, SpareFiles};
 use super::listener::Listener;
+use super::lock::{self, Owner};
 use super::message::{self, Answer, Meaning};
 use super::place::{Found, Place};
-use super::{service, start};
+use super::{log, service, start};
 use crate::api::{LogRow, Outcome, Request};
 use crate::diag::{Code, Failure, errno_text};
 
@@ -34,6 +35,9 @@ const STARTS_MAX: u32 = 5;
 
 /// How long a holder may take to answer `GetInfo`.
 const GREETING: Duration = Duration::from_secs(10);
+
+/// How often a place is looked at where something is about to change.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The hint where another program has the socket.
 const ANOTHER: &str = "name another socket with --socket or TAPTOOL_SOCKET";
@@ -146,25 +150,29 @@ impl Client {
     /// Connects to the holder or, where `starts` counts those, to a new one; none where there is
     /// none.
     async fn connect(&self, starts: Option<&mut u32>) -> Result<Option<Connection>, Missed> {
-        let socket = match (self.place.connect()?, starts) {
+        let socket = match (self.find(|| self.place.connect()).await?, starts) {
             (Found::Listener(socket), _) => {
                 return match self.greet(socket).await {
                     Err(Missed::Failed(refused)) if refused.code == Code::NotPermitted => {
-                        let socket = self.place.connect_as_its_user().ok_or(refused)?;
-                        self.greet(socket).await
+                        let again = || self.place.connect_as_its_user().ok_or(refused.clone());
+                        match self.find(again).await? {
+                            Found::Listener(socket) => self.greet(socket).await,
+                            _ => Err(refused.into()),
+                        }
                     }
                     greeted => greeted,
                 }
                 .map(Some);
             }
-            (Found::Nothing | Found::Stale, None) => return Ok(None),
-            (Found::Nothing | Found::Stale, Some(starts)) if *starts < STARTS_MAX => {
+            (_, None) => return Ok(None),
+            (_, Some(starts)) if *starts < STARTS_MAX => {
                 *starts += 1;
                 start::background(&self.place)?
             }
-            (Found::Nothing | Found::Stale, Some(_)) => {
+            (_, Some(_)) => {
                 let failure = self.silent("each holder that is started ends at once");
-                let log = start::log_path().map(|log| format!("{} may say why", log.display()));
+                let log = log::log_path();
+                let log = log.map(|log| format!("{} may say why", log.display()));
                 return Err(match log {
                     Some(hint) => failure.hint(hint),
                     None => failure,
@@ -173,6 +181,36 @@ impl Client {
             }
         };
         self.greet(socket).await.map(Some)
+    }
+
+    /// What `connect` finds, once that will not change in a moment: a listener that accepts, or no
+    /// holder.
+    ///
+    /// # Errors
+    /// Exit code 6 when the holder accepts nothing, or has no socket, for as long as it may take
+    /// to answer.
+    async fn find(&self, connect: impl Fn() -> Result<Found, Failure>) -> Result<Found, Failure> {
+        let end = Instant::now() + GREETING;
+        loop {
+            let found = connect()?;
+            let owner = match &found {
+                Found::Listener(_) => return Ok(found),
+                Found::Full => lock::owner(&self.place),
+                // A holder that is about to listen, has just left, or makes its socket again.
+                Found::Nothing | Found::Stale => match lock::owner(&self.place) {
+                    Some(owner) => Some(owner),
+                    None => return Ok(found),
+                },
+            };
+            if Instant::now() > end {
+                return Err(match (found, owner) {
+                    (Found::Full, owner) => self.full(owner.as_ref().and_then(Owner::process)),
+                    (_, Some(owner)) => owner.failure(&self.place),
+                    (found, None) => return Ok(found),
+                });
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     async fn greet(&self, socket: OwnedFd) -> Result<Connection, Missed> {
@@ -228,6 +266,13 @@ impl Client {
         let who = listener.map_or_else(String::new, |listener| format!(" from {listener}"));
         let failure = self.silent(&format!("no answer{who} in {} s", GREETING.as_secs()));
         failure.hint(listener.map_or_else(|| ANOTHER.to_owned(), Listener::remedy))
+    }
+
+    /// A process listens and accepts nothing.
+    fn full(&self, process: Option<&Listener>) -> Failure {
+        let who = process.map_or_else(|| "the process that listens".into(), ToString::to_string);
+        let why = format!("{who} does not accept connections in {} s", GREETING.as_secs());
+        self.silent(&why).hint(process.map_or_else(|| ANOTHER.to_owned(), Listener::remedy))
     }
 
     /// A program answers that is not a holder.

@@ -9,7 +9,10 @@ mod client;
 mod client_table;
 mod connection;
 mod control_socket;
+mod file;
 mod listener;
+mod lock;
+mod log;
 mod message;
 mod place;
 mod server;
@@ -18,10 +21,11 @@ mod start;
 
 pub use client::{Client, Events};
 pub use control_socket::ControlSocket;
+pub use log::{LogWriter, log_path};
 pub use place::Place;
 pub use server::{Life, serve};
 pub use service::DESCRIPTION;
-pub use start::{First, into_background, log_path};
+pub use start::{First, into_background};
 
 use tokio::sync::broadcast;
 

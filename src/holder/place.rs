@@ -1,15 +1,12 @@
-//! Where the control socket is, and the lock over starting and leaving there.
+//! Where the control socket is, and what is there.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-use nix::libc;
 use nix::unistd::geteuid;
 
 use crate::diag::{Code, Failure};
@@ -38,6 +35,8 @@ pub(super) enum Found {
     Nothing,
     /// A socket on which no process listens.
     Stale,
+    /// A process listens, but as many connections as it allows wait to be accepted.
+    Full,
 }
 
 impl Place {
@@ -86,7 +85,7 @@ impl Place {
         self.own_dir && !self.socket.starts_with(ROOT_DIR) && Path::new(ROOT_DIR).exists()
     }
 
-    /// Connects, if a process listens.
+    /// Connects, if a process listens. Does not wait.
     ///
     /// # Errors
     /// Exit code 4 when it is no socket, 5 when it, or the directory that should be ours, belongs
@@ -96,8 +95,8 @@ impl Place {
         if let Some(dir) = self.dir_of_ours().filter(|dir| fs::symlink_metadata(dir).is_ok()) {
             checked(dir)?;
         }
-        let refused = |e: &io::Error| {
-            let failure = Failure::io("connect", self.shown(), e);
+        let refused = |errno| {
+            let failure = Failure::sys("connect", self.shown(), errno);
             match failure.code {
                 Code::NotPermitted => failure.hint(
                     "only its user and root may ask there: ask as one of them, or name a socket of \
@@ -106,17 +105,13 @@ impl Place {
                 _ => failure.code(Code::NoAnswer),
             }
         };
-        let stream = match UnixStream::connect(&self.socket) {
-            Ok(stream) => stream,
-            Err(e) => {
-                return match e.raw_os_error().map(Errno::from_raw) {
-                    Some(Errno::ENOENT | Errno::ENOTDIR) => Ok(Found::Nothing),
-                    Some(Errno::ECONNREFUSED) => self.stale(),
-                    _ => Err(refused(&e)),
-                };
-            }
+        let socket = match socket::connect(&self.socket) {
+            Ok(socket) => socket,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Found::Nothing),
+            Err(Errno::ECONNREFUSED) => return self.stale(),
+            Err(Errno::EAGAIN) => return Ok(Found::Full),
+            Err(errno) => return Err(refused(errno)),
         };
-        let socket = OwnedFd::from(stream);
         // Requests carry files. They may go to our own user or to root; root may name any socket.
         let uid = socket::peer(std::os::fd::AsFd::as_fd(&socket))?.uid;
         let named_by_root = geteuid().is_root() && !self.own_dir;
@@ -130,14 +125,23 @@ impl Place {
 
     /// Connects once more, as the user who listens there, where root named a socket of another
     /// user's; none elsewhere. A holder in a user namespace that root has no number in cannot tell
-    /// root from another user.
-    pub(super) fn connect_as_its_user(&self) -> Option<OwnedFd> {
+    /// root from another user. Does not wait.
+    pub(super) fn connect_as_its_user(&self) -> Option<Found> {
         if self.own_dir || !geteuid().is_root() {
             return None;
         }
-        let found = UnixStream::connect(&self.socket).ok()?;
-        let uid = socket::peer(std::os::fd::AsFd::as_fd(&found)).ok()?.uid;
-        if uid == 0 { None } else { socket::connect_as(uid, &self.socket).ok() }
+        let uid = match self.connect().ok()? {
+            Found::Listener(found) => socket::peer(std::os::fd::AsFd::as_fd(&found)).ok()?.uid,
+            other => return Some(other),
+        };
+        if uid == 0 {
+            return None;
+        }
+        match socket::connect_as(uid, &self.socket) {
+            Ok(socket) => Some(Found::Listener(socket)),
+            Err(error) if error.raw_os_error() == Some(nix::libc::EAGAIN) => Some(Found::Full),
+            Err(_) => None,
+        }
     }
 
     /// The directory that only we may be able to write in.
@@ -169,31 +173,6 @@ impl Place {
             _ => checked(dir),
         }
     }
-
-    /// Takes the lock under which a holder starts and ends. Unless `how` is not to wait it blocks, so
-    /// call it on a thread that may. None when it is not to wait and another process has the lock.
-    /// Dropping the result releases it.
-    ///
-    /// # Errors
-    /// Exit code 5 or 6 when there can be no file beside the socket.
-    pub(super) fn lock(&self, how: FlockArg) -> Result<Option<Flock<File>>, Failure> {
-        let mut path = self.socket.clone().into_os_string();
-        path.push(".lock");
-        let on = PathBuf::from(&path).display().to_string();
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)
-            .map_err(|e| no_place("open", &on, &e))?;
-        match Flock::lock(file, how) {
-            Ok(lock) => Ok(Some(lock)),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, e)) => Err(Failure::sys("flock", on, e)),
-        }
-    }
 }
 
 /// Refuses a directory that is another's, that others may write in, or that is a link.
@@ -209,7 +188,7 @@ fn checked(dir: &Path) -> Result<(), Failure> {
 }
 
 /// A holder cannot be where it should be.
-fn no_place(doing: &str, on: &str, error: &io::Error) -> Failure {
+pub(super) fn no_place(doing: &str, on: &str, error: &io::Error) -> Failure {
     let failure = Failure::io(doing, on, error);
     let failure = match failure.code {
         Code::NotPermitted => failure,

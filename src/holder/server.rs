@@ -12,7 +12,7 @@
 //! connected. When a delete leaves it without interfaces while no other request runs, it removes
 //! its socket before it answers, so that the next command finds no holder rather than one that is
 //! about to end. From then on it answers the calls of connected clients with `Leaving`, and they
-//! connect again.
+//! connect again. A socket that somebody else removed is made again within a second.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -26,7 +26,7 @@ use nix::unistd::geteuid;
 use serde_json::Map;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::client_table::ClientTable;
 use super::connection::{CALL_MAX, Connection, Message, SpareFiles};
@@ -40,6 +40,12 @@ use crate::sys::socket::Peer;
 /// Most clients at a time. Where there are as many, the client that has been idle longest is
 /// disconnected.
 const CLIENTS_MAX: usize = 512;
+
+/// Most bytes of what the log says of one request.
+const NOTE_MAX: usize = 4096;
+
+/// How often it is looked whether the socket is still there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long clients may take to read the last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -133,6 +139,8 @@ impl<C: Owner> Server<'_, C> {
         let mut stop = std::pin::pin!(stop);
         let mut stopping = false;
         let mut enough = std::pin::pin!(tokio::time::sleep(LAST_ANSWERS));
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let listener = self.control_socket.borrow().as_ref().map(ControlSocket::listener);
             let accepted = async {
@@ -159,6 +167,7 @@ impl<C: Owner> Server<'_, C> {
                 () = enough.as_mut(), if stopping && self.running.get() == 0 => return,
                 Some(()) = clients.next(), if !clients.is_empty() => {}
                 () = self.changed.notified() => {}
+                _ = look.tick(), if listener.is_some() => self.look().await,
             }
             if clients.len() >= CLIENTS_MAX {
                 self.clients.evict_idlest();
@@ -173,6 +182,19 @@ impl<C: Owner> Server<'_, C> {
             if self.leaving.get() && done {
                 return;
             }
+        }
+    }
+
+    /// Makes the socket again where somebody removed its file.
+    async fn look(&self) {
+        if !self.control_socket.borrow().as_ref().is_some_and(ControlSocket::is_lost) {
+            return;
+        }
+        let Some(lost) = self.control_socket.borrow_mut().take() else { return };
+        let (control_socket, said) = lost.restore().await;
+        self.control_socket.replace(Some(control_socket));
+        if let Some(said) = said {
+            (self.log)(&said.replace('\n', "; "));
         }
     }
 
@@ -352,8 +374,20 @@ impl<C: Owner> Server<'_, C> {
                 _ => return,
             },
         };
-        (self.log)(&format!("uid {} pid {}: {what}", peer.uid, peer.pid));
+        (self.log)(&format!("uid {} pid {}: {}", peer.uid, peer.pid, short(what)));
     }
+}
+
+/// A text for the log, cut where it is long: a client may make it as long as its request.
+fn short(mut text: String) -> String {
+    if text.len() <= NOTE_MAX {
+        return text;
+    }
+    let whole = text.len();
+    text.truncate((0..=NOTE_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+    let left_out = whole - text.len();
+    text.push_str(&format!("... ({left_out} bytes left out)"));
+    text
 }
 
 /// A request or an answer in progress.
@@ -366,5 +400,17 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.number.set(self.number.get() - 1);
         self.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_note_is_cut_between_two_characters_and_says_how_much_is_left_out() {
+        assert_eq!(short("x".repeat(NOTE_MAX)), "x".repeat(NOTE_MAX));
+        let cut = short("\u{20ac}".repeat(300_000));
+        assert_eq!(cut, "\u{20ac}".repeat(1365) + "... (895905 bytes left out)");
     }
 }

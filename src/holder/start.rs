@@ -13,25 +13,20 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::libc;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use super::connection::{CALL_MAX, Connection, SpareFiles};
+use super::log;
 use super::message::Answer;
 use super::place::Place;
 use crate::diag::{Code, Failure};
 use crate::sys::userns::rights;
-use crate::sys::{process, socket, userns};
-
-/// A log above this many bytes becomes the old one.
-const LOG_MAX: u64 = 1 << 20;
+use crate::sys::{process, socket};
 
 /// Starts a holder and returns the connection to it.
 ///
@@ -43,6 +38,7 @@ pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
     };
     // Refused here, because the client can still report it.
     place.prepare()?;
+    let log = log::open()?;
     let (ours, theirs) = UnixStream::pair().map_err(|e| refused("socketpair", &e))?;
     let program = std::env::current_exe().ok().filter(|path| path.exists());
     let program = program.unwrap_or_else(|| "/proc/self/exe".into());
@@ -52,7 +48,7 @@ pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
         .current_dir("/")
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null())
-        .stderr(log().map_or_else(Stdio::null, Stdio::from))
+        .stderr(log.map_or_else(Stdio::null, Stdio::from))
         .spawn()
         .map_err(|e| refused(&format!("run {}", program.display()), &e))?;
     // The thread reaps a holder that ends before this process because another was faster.
@@ -60,42 +56,6 @@ pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
     // If no thread can start, such a holder stays a zombie until this process ends.
     drop(waits);
     Ok(ours.into())
-}
-
-/// Where a background holder writes its log: /var/log/taptool.log for real root, else
-/// `$XDG_STATE_HOME/taptool/holder.log`, else ~/.local/state/taptool/holder.log.
-pub fn log_path() -> Option<PathBuf> {
-    if nix::unistd::geteuid().is_root() && userns::is_initial() {
-        return Some("/var/log/taptool.log".into());
-    }
-    let absolute =
-        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
-    Some(state.join("taptool/holder.log"))
-}
-
-/// Opens the log for appending; none if that fails, which is no error.
-fn log() -> Option<File> {
-    let path = log_path()?;
-    let open = |path: &Path| {
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path)
-            .ok()
-    };
-    if let Some(dir) = path.parent() {
-        // If the directory cannot be made, the open below fails.
-        let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    }
-    if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() > LOG_MAX) {
-        // Another start at the same time may have moved it.
-        let _ = fs::rename(&path, path.with_extension("log.1"));
-    }
-    open(&path)
 }
 
 /// Takes this process, which has served a terminal, to the background: a session of its own, the
@@ -107,7 +67,7 @@ pub fn into_background() -> Result<(), Failure> {
     let refused = |doing: &str, e: &std::io::Error| Failure::io(doing, "background", e);
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     let null = null.map_err(|e| refused("open /dev/null", &e))?;
-    let log = match log() {
+    let log = match log::open()? {
         Some(log) => log,
         None => null.try_clone().map_err(|e| refused("dup", &e))?,
     };

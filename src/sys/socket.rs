@@ -134,23 +134,34 @@ pub fn listener(path: &Path) -> Result<OwnedFd, Failure> {
     Ok(made)
 }
 
-/// Connects to `path` as another user: the peer sees that one. For root alone.
+/// Connects to `path`. Does not wait.
 ///
 /// # Errors
-/// As `setresuid(2)` and `connect(2)`.
+/// As `connect(2)`: `EAGAIN` where as many connections as the listener allows wait to be accepted.
+pub fn connect(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let made = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    nix::sys::socket::connect(made.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(made)
+}
+
+/// Connects to `path` as another user: the peer sees that one. For root alone. Does not wait.
+///
+/// # Errors
+/// As `setresuid(2)` and [`connect`].
 pub fn connect_as(uid: u32, path: &Path) -> io::Result<OwnedFd> {
-    let connect = || {
+    let as_user = || {
         // Not by the C library, which would change the user of all threads. It ends with this one.
         // SAFETY: takes numbers and no memory; -1 leaves a user as it is.
         let changed = unsafe { libc::syscall(libc::SYS_setresuid, -1_i64, i64::from(uid), -1_i64) };
         if changed != 0 {
             return Err(io::Error::last_os_error());
         }
-        std::os::unix::net::UnixStream::connect(path).map(OwnedFd::from)
+        connect(path).map_err(io::Error::from)
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("connect".into());
-        let connected = thread.spawn_scoped(scope, connect)?.join();
+        let connected = thread.spawn_scoped(scope, as_user)?.join();
         connected.unwrap_or_else(|_| Err(io::Error::other("a thread panicked; this is a bug")))
     })
 }

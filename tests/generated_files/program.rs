@@ -97,10 +97,15 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "/var/log/taptool.log",
-        "The log of root's background holder: which user made, changed and deleted what, and what was \
-         refused.",
+        "The log of root's background holders, whichever socket they have: which user made, changed \
+         and deleted what, and what was refused. Beyond 1 MiB it becomes `taptool.log.1'.",
     ),
     ("$XDG_STATE_HOME/taptool/holder.log", "The same of an ordinary user's."),
+    (
+        "PATH.lock",
+        "Beside each control socket: held by its holder, so that there is one. A socket that \
+         somebody removes is made again by its holder within a second.",
+    ),
 ];
 
 /// The page of the program.

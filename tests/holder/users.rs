@@ -411,3 +411,30 @@ fn a_create_that_is_not_permitted_says_at_once_what_to_do_and_starts_one_holder(
         }
     });
 }
+
+#[test]
+fn a_lock_that_another_user_has_is_refused_with_its_user_and_process() {
+    live(|world| {
+        let program = ground(world, 0o666);
+        let [first, second] = [64_001, 64_002].map(|uid| User::new(world, &program, uid, None));
+        let shared = world.dir().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+        let socket = shared.join("ctl.sock");
+        let hold = format!("--socket {} hold", socket.display());
+        let holder = world.start(&first.line(&format!("{} {hold}", first.taptool)));
+        eventually("it listens", 10.0, || socket.exists());
+        let (code, stdout, stderr) = second.run(&hold);
+        assert_eq!((code, stdout.as_str()), (5, ""), "{stderr}");
+        let says = format!(
+            "{}.lock: open: Permission denied (EACCES): the file belongs to uid 64001, and process \
+             {} (taptool) of uid 64001 has the lock\n",
+            socket.display(),
+            holder.pid()
+        );
+        assert!(stderr.contains(&says), "{stderr}");
+        holder.signal(nix::sys::signal::Signal::SIGTERM);
+        assert!(holder.output(10.0).status.success());
+        world.nothing_left();
+    });
+}
