@@ -11,6 +11,7 @@ use taptool::demo;
 use taptool::device::BufferClass;
 use taptool::diag::Failure;
 use taptool::repl;
+use taptool::sys::memory;
 use taptool::sys::signals::{self, Signals};
 
 const BUG: &str = "\
@@ -49,6 +50,8 @@ impl World for Process {
 
     async fn start(&self, settings: &Settings) -> Result<Control, Failure> {
         raise_file_limit();
+        // A holder lives long, and what it once showed is large.
+        memory::keep_no_large_blocks();
         let mut options = Options::default();
         if let Some(size) = settings.memory {
             options.memory = size;

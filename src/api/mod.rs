@@ -12,6 +12,7 @@ mod delete;
 mod gso;
 mod interface;
 mod namespace;
+mod pieces;
 mod process;
 mod queue;
 mod set;
@@ -25,6 +26,7 @@ pub use delete::{DeleteRequest, Deleted};
 pub use gso::GsoRequest;
 pub use interface::{Action, Interface, State};
 pub use namespace::{Namespace, NamespaceSpec, shell_word};
+pub use pieces::Piece;
 pub use process::{Level, LogRow, NodeRow, PollerRow, ThreadRow, Version};
 pub use queue::{Queue, QueueState, RingEntry};
 pub use set::{SetInterface, SetRequest};
@@ -130,7 +132,7 @@ impl Request {
         }
     }
 
-    /// How the answer to this is read from what [`Reply::to_wire`] made.
+    /// How the answer to this is read from what [`Outcome::into_pieces`] made.
     pub fn reader(&self) -> fn(Value) -> serde_json::Result<Reply> {
         match self {
             Self::Create(create) if create.dry_run => {
@@ -208,13 +210,31 @@ pub enum Reply {
 impl Reply {
     /// The reply as JSON: always an array of objects.
     pub fn to_json(&self) -> Value {
-        self.keyed().1
-    }
-
-    /// The reply as it travels: an object with the array under the name of what it lists.
-    pub fn to_wire(&self) -> serde_json::Map<String, Value> {
-        let (key, array) = self.keyed();
-        serde_json::Map::from_iter([(key.to_owned(), array)])
+        fn of<T: Serialize>(all: &[T]) -> Value {
+            Value::Array(all.iter().map(json).collect())
+        }
+        match self {
+            Self::Created(interface) => of(std::slice::from_ref(interface)),
+            Self::Planned(steps) => of(steps),
+            Self::Deleted(gone) => of(gone),
+            Self::Changed(names) => {
+                let named = |name: &IfName| Named { name: name.clone() };
+                of(&names.iter().map(named).collect::<Vec<_>>())
+            }
+            Self::Overview(all)
+            | Self::Tap(all)
+            | Self::Counters(all)
+            | Self::Addresses(all)
+            | Self::RxPlacement(all)
+            | Self::Features(all)
+            | Self::Hardware(all, _)
+            | Self::Mode(all) => of(all),
+            Self::Errors(rows, _) => of(rows),
+            Self::Runtime(pollers, _) => of(pollers),
+            Self::Threads(threads) => of(threads),
+            Self::Logging(rows) => of(rows),
+            Self::Version(versions, _) => of(versions),
+        }
     }
 
     /// The interfaces that it contains in full.
@@ -240,31 +260,26 @@ impl Reply {
         }
     }
 
-    fn keyed(&self) -> (&'static str, Value) {
-        fn of<T: Serialize>(all: &[T]) -> Value {
-            Value::Array(all.iter().map(json).collect())
-        }
+    /// The name under which it travels.
+    fn key(&self) -> &'static str {
         match self {
-            Self::Created(interface) => ("interfaces", of(std::slice::from_ref(interface))),
-            Self::Planned(steps) => ("steps", of(steps)),
-            Self::Deleted(gone) => ("interfaces", of(gone)),
-            Self::Changed(names) => {
-                let named = |name: &IfName| Named { name: name.clone() };
-                ("interfaces", of(&names.iter().map(named).collect::<Vec<_>>()))
-            }
-            Self::Overview(all)
-            | Self::Tap(all)
-            | Self::Counters(all)
-            | Self::Addresses(all)
-            | Self::RxPlacement(all)
-            | Self::Features(all)
-            | Self::Hardware(all, _)
-            | Self::Mode(all) => ("interfaces", of(all)),
-            Self::Errors(rows, _) => ("errors", of(rows)),
-            Self::Runtime(pollers, _) => ("pollers", of(pollers)),
-            Self::Threads(threads) => ("threads", of(threads)),
-            Self::Logging(rows) => ("events", of(rows)),
-            Self::Version(versions, _) => ("versions", of(versions)),
+            Self::Created(_)
+            | Self::Deleted(_)
+            | Self::Changed(_)
+            | Self::Overview(_)
+            | Self::Tap(_)
+            | Self::Counters(_)
+            | Self::Addresses(_)
+            | Self::RxPlacement(_)
+            | Self::Features(_)
+            | Self::Hardware(..)
+            | Self::Mode(_) => "interfaces",
+            Self::Planned(_) => "steps",
+            Self::Errors(..) => "errors",
+            Self::Runtime(..) => "pollers",
+            Self::Threads(_) => "threads",
+            Self::Logging(_) => "events",
+            Self::Version(..) => "versions",
         }
     }
 }

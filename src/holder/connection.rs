@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::diag::Failure;
 use crate::sys::socket::{self, Peer};
@@ -19,8 +19,11 @@ pub(super) const CALL_MAX: usize = 1 << 20;
 /// Longest answer that a client reads, bytes: a thousand interfaces make some 4 MB.
 pub(super) const ANSWER_MAX: usize = 256 << 20;
 
-/// How long a message that has begun may take to arrive or to leave.
+/// How long a message that has begun, or a stretch of a long one, may take to arrive or to leave.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// So many bytes of a long message have a deadline of their own.
+const STRETCH: usize = 1 << 20;
 
 /// Most files that one message may bring.
 const FILES_MAX: usize = 8;
@@ -116,22 +119,23 @@ impl Connection {
         if self.inbox.is_empty() && self.fill().await? == 0 {
             return Ok(None);
         }
-        let whole = async {
-            let mut seen = 0;
-            loop {
-                if let Some(end) = self.inbox[seen..].iter().position(|byte| *byte == 0) {
-                    return Ok(seen + end);
-                }
-                seen = self.inbox.len();
-                if seen > most {
-                    return Err(invalid("a message is too long"));
-                }
-                if self.fill().await? == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
+        let (mut seen, mut due) = (0, (Instant::now() + DEADLINE, STRETCH));
+        let end = loop {
+            if let Some(end) = self.inbox[seen..].iter().position(|byte| *byte == 0) {
+                break seen + end;
+            }
+            seen = self.inbox.len();
+            if seen > most {
+                return Err(invalid("a message is too long"));
+            }
+            if seen > due.1 {
+                due = (Instant::now() + DEADLINE, seen + STRETCH);
+            }
+            let filled = timeout_at(due.0, self.fill()).await;
+            if filled.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
         };
-        let end = timeout(DEADLINE, whole).await.map_err(|_| io::ErrorKind::TimedOut)??;
         if end > most {
             return Err(invalid("a message is too long"));
         }
@@ -169,23 +173,35 @@ impl Connection {
     /// Sends a message. The connection is closed if it is not read in time.
     ///
     /// # Errors
+    /// As [`Connection::write`].
+    pub(super) async fn send(&mut self, text: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.write(&[text, b"\0"].concat(), files).await
+    }
+
+    /// Sends a part of a message and, with its first byte, files.
+    ///
+    /// # Errors
     /// `TimedOut`, or the socket's own.
-    pub(super) async fn send(
+    pub(super) async fn write(
         &mut self,
-        text: &[u8],
+        bytes: &[u8],
         mut files: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
-        let whole = [text, b"\0"].concat();
-        let mut sent = 0;
-        let send = async {
-            while sent < whole.len() {
-                let write = || socket::send(self.stream.as_fd(), &whole[sent..], files);
-                sent += self.stream.async_io(Interest::WRITABLE, write).await?;
-                files = &[];
-            }
-            Ok(())
-        };
-        timeout(DEADLINE, send).await.map_err(|_| io::ErrorKind::TimedOut)?
+        for stretch in bytes.chunks(STRETCH) {
+            let mut sent = 0;
+            let send = async {
+                while sent < stretch.len() {
+                    let write = || socket::send(self.stream.as_fd(), &stretch[sent..], files);
+                    sent += self.stream.async_io(Interest::WRITABLE, write).await?;
+                    files = &[];
+                }
+                io::Result::Ok(())
+            };
+            timeout(DEADLINE, send)
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        }
+        Ok(())
     }
 }
 
@@ -264,6 +280,28 @@ mod tests {
             let (_peer, mut connection) = pair();
             let stuck = connection.send(&vec![b'x'; 8 << 20], &[]).await.unwrap_err();
             assert_eq!(stuck.kind(), io::ErrorKind::TimedOut);
+        });
+    }
+
+    #[test]
+    fn a_peer_that_reads_slowly_but_steadily_gets_a_long_message_whole() {
+        run(async {
+            let (peer, mut connection) = pair();
+            peer.set_nonblocking(true).unwrap();
+            let mut peer = UnixStream::from_std(peer).unwrap();
+            let (text, began) = (vec![b'x'; 8 << 20], Instant::now());
+            let read = async {
+                let (mut got, mut part) = (0, vec![0; 1 << 16]);
+                while got < text.len() + 1 {
+                    peer.readable().await.unwrap();
+                    got += peer.try_read(&mut part).unwrap_or(0);
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            };
+            let (sent, ()) = tokio::join!(connection.send(&text, &[]), read);
+            sent.unwrap();
+            assert!(began.elapsed() > DEADLINE);
+            let _ = &mut peer;
         });
     }
 

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{Outcome, Reply, Request};
+use crate::api::{Outcome, Piece, Reply, Request};
 use crate::diag::{Code, Failure};
 
 /// The interface of the verbs.
@@ -121,17 +121,10 @@ impl From<&Failure> for Answer {
     }
 }
 
-impl From<&Result<Outcome, Failure>> for Answer {
-    fn from(result: &Result<Outcome, Failure>) -> Self {
-        match result {
-            Ok(outcome) => {
-                let mut parameters = outcome.reply.to_wire();
-                parameters.insert("notices".into(), outcome.notices.clone().into());
-                Self::of(parameters)
-            }
-            Err(failure) => failure.into(),
-        }
-    }
+/// An outcome as the text of an answer, without the NUL.
+pub(super) fn pieces(outcome: Outcome) -> impl Iterator<Item = Piece> {
+    let plain = |text: &str| [Piece::Text(text.as_bytes().to_vec())];
+    plain("{\"parameters\":").into_iter().chain(outcome.into_pieces()).chain(plain("}"))
 }
 
 /// The meaning of an answer for the client.

@@ -14,6 +14,7 @@ mod listener;
 mod lock;
 mod log;
 mod message;
+mod outgoing;
 mod place;
 mod server;
 mod service;

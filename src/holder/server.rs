@@ -32,8 +32,8 @@ use super::client_table::ClientTable;
 use super::connection::{CALL_MAX, Connection, Message, SpareFiles};
 use super::control_socket::{self, ControlSocket};
 use super::message::{self, Answer, Call};
-use super::{Owner, service};
-use crate::api::{Reply, Request};
+use super::{Owner, outgoing, service};
+use crate::api::{Outcome, Reply, Request};
 use crate::diag::{Code, Failure};
 use crate::sys::socket::Peer;
 
@@ -254,7 +254,11 @@ impl<C: Owner> Server<'_, C> {
             let (answer, wanted) = self.answer(message, peer).await;
             let answering = self.count(&self.answering);
             drop(running);
-            let sent = if wanted { connection.send(&answer.text(), &[]).await } else { Ok(()) };
+            let sent = match answer {
+                _ if !wanted => Ok(()),
+                Said::Answer(answer) => connection.send(&answer.text(), &[]).await,
+                Said::Outcome(outcome) => outgoing::send(&mut connection, outcome).await,
+            };
             drop(answering);
             if sent.is_err() {
                 return;
@@ -304,31 +308,31 @@ impl<C: Owner> Server<'_, C> {
     }
 
     /// The answer to a message, and whether the client wants it.
-    async fn answer(&self, message: Message, peer: Peer) -> (Answer, bool) {
+    async fn answer(&self, message: Message, peer: Peer) -> (Said, bool) {
         let call = match serde_json::from_slice::<Call>(&message.text) {
             Ok(call) => call,
             Err(error) => {
                 let why = Map::from_iter([("parameter".into(), error.to_string().into())]);
-                return (Answer::error("org.varlink.service.InvalidParameter", why), true);
+                return (Answer::error("org.varlink.service.InvalidParameter", why).into(), true);
             }
         };
         let wanted = call.oneway != Some(true);
         if call.upgrade == Some(true) {
             let method = Map::from_iter([("method".into(), call.method.into())]);
             let refused = Answer::error("org.varlink.service.MethodNotImplemented", method);
-            return (refused, wanted);
+            return (refused.into(), wanted);
         }
         if let Some(answer) = service::answer(&call) {
-            return (answer, wanted);
+            return (answer.into(), wanted);
         }
         if call.method == message::MONITOR {
-            return (Answer::error("org.varlink.service.ExpectedMore", Map::new()), wanted);
+            return (Answer::error("org.varlink.service.ExpectedMore", Map::new()).into(), wanted);
         }
         if self.leaving.get() {
-            return (Answer::leaving(), wanted);
+            return (Answer::leaving().into(), wanted);
         }
         let answer = match message::request(call) {
-            Err(answer) => answer,
+            Err(answer) => answer.into(),
             Ok(mut request) => {
                 request.attach(message.files);
                 self.carry_out(request, peer).await
@@ -337,7 +341,7 @@ impl<C: Owner> Server<'_, C> {
         (answer, wanted)
     }
 
-    async fn carry_out(&self, request: Request, peer: Peer) -> Answer {
+    async fn carry_out(&self, request: Request, peer: Peer) -> Said {
         let changes = !matches!(request, Request::Show(_));
         let deletes = matches!(request, Request::Delete(_));
         let result = match request.check() {
@@ -355,10 +359,13 @@ impl<C: Owner> Server<'_, C> {
         {
             self.leave().await;
         }
-        (&result).into()
+        match result {
+            Ok(outcome) => Said::Outcome(outcome),
+            Err(failure) => Answer::from(&failure).into(),
+        }
     }
 
-    fn note(&self, peer: Peer, result: &Result<crate::api::Outcome, Failure>) {
+    fn note(&self, peer: Peer, result: &Result<Outcome, Failure>) {
         let what = match result {
             Err(failure) => format!("refused: {}", failure.to_string().replace('\n', "; ")),
             Ok(outcome) => match &outcome.reply {
@@ -375,6 +382,20 @@ impl<C: Owner> Server<'_, C> {
             },
         };
         (self.log)(&format!("uid {} pid {}: {}", peer.uid, peer.pid, short(what)));
+    }
+}
+
+/// What a call is answered with.
+enum Said {
+    /// A short answer.
+    Answer(Answer),
+    /// The outcome of a request, which may be long.
+    Outcome(Outcome),
+}
+
+impl From<Answer> for Said {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod capability;
 pub mod ioctl;
+pub mod memory;
 pub mod module;
 pub mod namespace;
 pub mod process;

@@ -1,7 +1,7 @@
 //! The holder and many clients, among them hostile ones.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::peer::{Mute, ask, connect, message, send, show};
+use crate::common::peer::{Mute, ask, connect, message, send, show, show_descriptors};
 use crate::common::{World, bound, eventually, live, live_alone, text};
 use crate::race;
 
@@ -284,6 +284,65 @@ fn files_that_the_holder_has_no_room_for_are_refused_with_the_limit_that_is_to_b
         assert!(said("hint").contains("RLIMIT_NOFILE"), "{refused:#}");
         hold.signal(Signal::SIGTERM);
         assert!(hold.output(10.0).status.success());
+        world.nothing_left();
+    });
+}
+
+/// A size in /proc/PID/status, bytes.
+fn size(pid: u32, key: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    let kib: u64 = line.trim_matches([':', '\t', ' ', 'k', 'B']).parse().unwrap();
+    kib << 10
+}
+
+#[test]
+fn large_answers_to_four_clients_at_once_take_little_memory_and_it_is_given_back() {
+    live(|world| {
+        const TAPS: usize = 4;
+        const ENTRIES: usize = TAPS * 2 * 32_768;
+        world.quiet_netns("a");
+        for i in 0..TAPS {
+            let rings = "--rx-ring-size 32768 --tx-ring-size 32768";
+            world.done(&format!("-q create tap{i} --netns a {rings}"));
+        }
+        let holder = world.holders()[0];
+        // The memory of rings is no part of it.
+        let before = size(holder, "RssAnon");
+        let socket = world.socket();
+        let mut most = 0;
+        thread::scope(|scope| {
+            let ask_for_all = || {
+                let mut stream = UnixStream::connect(&socket).unwrap();
+                send(&mut stream, &show_descriptors());
+                let mut reader = std::io::BufReader::new(stream);
+                let mut text = Vec::new();
+                reader.read_until(0, &mut text).unwrap();
+                assert_eq!(text.pop(), Some(0));
+                let answer: serde_json::Value = serde_json::from_slice(&text).unwrap();
+                let all = answer["parameters"]["interfaces"].as_array().unwrap();
+                let queues = all.iter().flat_map(|tap| {
+                    let of = |key: &str| tap[key].as_array().unwrap().clone();
+                    [of("rx_queues"), of("tx_queues")].concat()
+                });
+                queues.map(|queue| queue["descriptors"].as_array().unwrap().len()).sum::<usize>()
+            };
+            let clients = [(); 4].map(|()| scope.spawn(ask_for_all));
+            while clients.iter().any(|client| !client.is_finished()) {
+                most = most.max(size(holder, "RssAnon"));
+            }
+            for client in clients {
+                assert_eq!(client.join().unwrap(), ENTRIES);
+            }
+        });
+        // Each has the entries themselves and the text of one interface, not that of all.
+        let each = ENTRIES * 32 + ENTRIES / TAPS * 2 * 150;
+        let bound = before + 4 * u64::try_from(each).unwrap();
+        assert!(most < bound, "{most} bytes, {before} before, {bound} at most");
+        eventually("the memory is given back", 10.0, || {
+            size(holder, "RssAnon") < before + (8 << 20)
+        });
+        world.done("delete --all");
         world.nothing_left();
     });
 }
