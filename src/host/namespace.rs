@@ -29,6 +29,10 @@ pub fn verify(fd: BorrowedFd<'_>) -> Result<NamespaceId, Failure> {
                 "namespaces are under /run/netns (`ip netns add NAME') and at /proc/PID/ns/net",
             ))
         }
+        FileKind::PathOnly => {
+            let why = "the file was opened with O_PATH, so the namespace cannot be entered";
+            Err(Failure::usage("", why).hint("open it for reading (O_RDONLY)"))
+        }
     }
 }
 

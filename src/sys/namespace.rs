@@ -5,6 +5,7 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{SFlag, fstat};
@@ -39,6 +40,8 @@ pub enum FileKind {
     OtherNamespace(&'static str),
     /// No namespace; what it is instead.
     Other(&'static str),
+    /// Opened with `O_PATH`, so nothing can be done with it, whatever it is.
+    PathOnly,
 }
 
 /// Tells what an open file stands for.
@@ -46,6 +49,10 @@ pub enum FileKind {
 /// # Errors
 /// The call that failed and its errno.
 pub fn kind(fd: BorrowedFd<'_>) -> Result<FileKind, (&'static str, Errno)> {
+    let flags = fcntl(fd, FcntlArg::F_GETFL).map_err(|e| ("fcntl(F_GETFL)", e))?;
+    if OFlag::from_bits_truncate(flags).contains(OFlag::O_PATH) {
+        return Ok(FileKind::PathOnly);
+    }
     let statfs = fstatfs(fd).map_err(|e| ("fstatfs", e))?;
     if statfs.filesystem_type() != NSFS_MAGIC {
         let stat = fstat(fd).map_err(|e| ("fstat", e))?;
@@ -103,6 +110,7 @@ pub fn unshare_network() -> Result<(), Errno> {
 mod tests {
     use std::fs::File;
     use std::os::fd::AsFd;
+    use std::os::unix::fs::OpenOptionsExt;
 
     use super::*;
 
@@ -114,5 +122,11 @@ mod tests {
         assert_eq!(kind_of("/proc/self/ns/user"), FileKind::OtherNamespace("user"));
         assert_eq!(kind_of("/"), FileKind::Other("a directory"));
         assert_eq!(kind_of("/dev/null"), FileKind::Other("a device file"));
+        let path_only = File::options()
+            .read(true)
+            .custom_flags(libc::O_PATH)
+            .open("/proc/self/ns/net")
+            .unwrap();
+        assert_eq!(kind(path_only.as_fd()), Ok(FileKind::PathOnly));
     }
 }

@@ -12,6 +12,7 @@ use std::time::Instant;
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use crate::common::peer::{Mute, ask, connect, message, send, show, show_descriptors};
@@ -343,6 +344,26 @@ fn large_answers_to_four_clients_at_once_take_little_memory_and_it_is_given_back
             size(holder, "RssAnon") < before + (8 << 20)
         });
         world.done("delete --all");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn a_namespace_that_was_opened_with_o_path_is_the_callers_mistake() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("-q create tap0 --netns a");
+        let path_only = nix::fcntl::open("/run/netns/a", OFlag::O_PATH, Mode::empty()).unwrap();
+        let call = r#"{"method":"io.taptool.Create","parameters":{"kind":"tap","host_ns":"a"}}"#;
+        let mut client = connect(world);
+        let text = format!("{call}\0");
+        taptool::sys::socket::send(client.as_fd(), text.as_bytes(), &[path_only.as_fd()]).unwrap();
+        let refused = message(&mut client).unwrap();
+        assert_eq!(refused["error"], "io.taptool.Usage", "{refused:#}");
+        assert_eq!(refused["parameters"]["on"], "host-ns a", "{refused:#}");
+        assert!(refused["parameters"]["cause"].as_str().unwrap().contains("O_PATH"), "{refused:#}");
+        drop(client);
+        world.done("delete tap0");
         world.nothing_left();
     });
 }
