@@ -201,12 +201,39 @@ fn a_service_manager_is_told_and_its_socket_is_taken() {
         assert_eq!(said(&notify).as_deref(), Some("READY=1"));
         world.done("-q create tap0 --netns a");
         assert_eq!(world.holders(), [holder.id()]);
+        assert!(world.dir().join("ctl.sock.lock").exists(), "it has no lock");
         let pid = nix::unistd::Pid::from_raw(i32::try_from(holder.id()).unwrap());
         nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
         assert_eq!(said(&notify).as_deref(), Some("STOPPING=1"));
         assert!(holder.wait().unwrap().success());
         // The manager's socket stays: the manager will start the next holder with it.
         assert!(world.socket().exists());
+        assert!(world.links("a").is_empty());
+    });
+}
+
+#[test]
+fn a_service_managers_socket_that_was_removed_is_made_again_and_no_second_holder_starts() {
+    live(|world| {
+        world.quiet_netns("a");
+        let listener = UnixListener::bind(world.socket()).unwrap();
+        let mut holder = std::process::Command::new("sh")
+            .args(["-c", "exec 3<&0; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" hold"])
+            .arg(common::taptool())
+            .env("TAPTOOL_SOCKET", world.socket())
+            .stdin(std::os::fd::OwnedFd::from(listener))
+            .spawn()
+            .unwrap();
+        world.done("-q create tap0 --netns a");
+        fs::remove_file(world.socket()).unwrap();
+        world.done("-q create tap1 --netns a");
+        assert_eq!(world.holders(), [holder.id()]);
+        assert_eq!(world.objects("show").len(), 2);
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(holder.id()).unwrap());
+        nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+        assert!(holder.wait().unwrap().success());
+        // This one is the holder's own.
+        assert!(!world.socket().exists());
         assert!(world.links("a").is_empty());
     });
 }

@@ -24,17 +24,19 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: Rc<UnixListener>,
-    /// Where it stands; none for a socket that the starter of this process made and keeps.
+    /// Where it stands; none where that cannot be told, or another process has the lock.
     stands: Option<Standing>,
 }
 
-/// A socket file that is ours.
+/// A socket file, and the lock beside it.
 #[derive(Debug)]
 struct Standing {
     place: Place,
     socket: FileId,
     /// Held as long as the socket stands, so that no other holder takes its place.
     lock: Lock,
+    /// The service manager made the file and keeps it.
+    kept: bool,
     /// What stands there instead was reported.
     reported: bool,
 }
@@ -56,7 +58,9 @@ impl ControlSocket {
     /// # Errors
     /// When it is no such socket.
     pub fn inherited(listener: OwnedFd) -> Result<Self, Failure> {
-        Ok(Self { listener: Rc::new(listen(listener)?), stands: None })
+        let listener = listen(listener)?;
+        let stands = kept(&listener);
+        Ok(Self { listener: Rc::new(listener), stands })
     }
 
     /// The listener. The socket accepts while one is held.
@@ -122,13 +126,22 @@ impl Standing {
 
     /// Removes the socket's file, if it is still the one that was made.
     fn remove(self) -> Result<(), Failure> {
-        if !self.is_in_place() {
-            // Another's, or removed already: left alone.
+        if self.kept || !self.is_in_place() {
+            // The manager's, another's, or removed already: left alone.
             return Ok(());
         }
         fs::remove_file(self.place.path())
             .map_err(|e| Failure::io("unlink", self.place.path().display().to_string(), &e))
     }
+}
+
+/// Where a socket of the service manager stands, with the lock taken.
+fn kept(listener: &UnixListener) -> Option<Standing> {
+    let address = listener.local_addr().ok()?;
+    let place = Place::find(Some(address.as_pathname()?)).ok()?;
+    let socket = file::id(place.path())?;
+    let lock = Lock::take(&place).ok()??;
+    Some(Standing { place, socket, lock, kept: true, reported: false })
 }
 
 /// Makes what is missing: the directory, the lock, the socket. The new listener, if one was made.
@@ -152,6 +165,7 @@ fn rebind(mut stands: Standing) -> (Standing, Result<Option<OwnedFd>, Failure>) 
             None => {
                 let listener = socket::listener(place.path())?;
                 stands.socket = made_at(place)?;
+                stands.kept = false;
                 Ok(Some(listener))
             }
         }
@@ -207,7 +221,7 @@ fn bind(place: Place) -> Result<(OwnedFd, Standing), Failure> {
     }
     let listener = socket::listener(place.path())?;
     let socket = made_at(&place)?;
-    Ok((listener, Standing { place, socket, lock, reported: false }))
+    Ok((listener, Standing { place, socket, lock, kept: false, reported: false }))
 }
 
 /// Runs what may wait (the lock, a file system) beside the control thread.
