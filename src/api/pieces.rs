@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::{Interface, Named, Outcome, Reply};
 
+/// Descriptors of an interface whose text takes no time worth a thread.
+const DESCRIPTORS_SHORT: usize = 4096;
+
 /// A part of the text.
 pub enum Piece {
     /// It is there.
@@ -85,11 +88,11 @@ fn each<T: Serialize + 'static>(all: Vec<T>) -> Pieces {
     Box::new(all.into_iter().map(|item| Piece::Text(text(&item))))
 }
 
-/// Those with descriptors are long: a ring may have 32768.
+/// Those with many descriptors are long: a ring may have 32768.
 fn interfaces(all: Vec<Interface>) -> Pieces {
     let piece = |interface: Interface| {
-        let mut queues = interface.rx_queues.iter().chain(&interface.tx_queues);
-        match queues.any(|queue| !queue.descriptors.is_empty()) {
+        let queues = interface.rx_queues.iter().chain(&interface.tx_queues);
+        match queues.map(|queue| queue.descriptors.len()).sum::<usize>() > DESCRIPTORS_SHORT {
             true => Piece::Long(Box::new(move || text(&interface))),
             false => Piece::Text(text(&interface)),
         }
