@@ -93,10 +93,10 @@ pub struct CreateRequest {
     /// `backend`.
     #[serde(default, deserialize_with = "wire::nullable")]
     pub backend: BackendChoice,
-    /// `owner UID` of the tap (`TUNSETOWNER`).
+    /// `owner USER` of the tap, as a number (`TUNSETOWNER`).
     #[serde(default)]
     pub owner: Option<u32>,
-    /// `group GID` of the tap (`TUNSETGROUP`).
+    /// `group GROUP` of the tap, as a number (`TUNSETGROUP`).
     #[serde(default)]
     pub group: Option<u32>,
     /// `admin-down`: the interface starts down.

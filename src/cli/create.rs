@@ -1,5 +1,6 @@
 //! `create [tap|tun] [NAME] [OPTIONS]`.
 
+mod account;
 mod lacked;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -8,7 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 
-use super::{complete, values};
+use super::complete;
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
 use crate::sys::userns;
@@ -129,12 +130,16 @@ struct Options {
     /// Leave the Linux device down; excludes gateways.
     #[arg(long, help_heading = "Host side")]
     host_down: bool,
-    /// User, by number, who may open the device.
-    #[arg(long, value_name = "UID", value_parser = values::account, help_heading = "Host side")]
-    owner: Option<u32>,
-    /// Group, by number, who may open the device.
-    #[arg(long, value_name = "GID", value_parser = values::account, help_heading = "Host side")]
-    group: Option<u32>,
+    /// User, by name or number, who may attach to a persistent device; recorded on this one.
+    ///
+    /// The kernel asks for it when a program attaches to a device that no program holds. taptool holds
+    /// its devices, and while it does every other program is told that the device is busy (EBUSY).
+    /// /sys/class/net/HOST-NAME/owner shows it.
+    #[arg(long, value_name = "USER", help_heading = "Host side")]
+    owner: Option<String>,
+    /// The same for a group; /sys/class/net/HOST-NAME/group shows it.
+    #[arg(long, value_name = "GROUP", help_heading = "Host side")]
+    group: Option<String>,
 
     /// Entries of a receive ring: a power of two, 64-32768 [default: 256].
     #[arg(long, value_name = "N", help_heading = "Rings")]
@@ -213,8 +218,8 @@ impl TryFrom<Args> for Request {
             gso: o.gso,
             respond: o.respond,
             backend: o.backend.unwrap_or(Backend::Auto).into(),
-            owner: o.owner,
-            group: o.group,
+            owner: o.owner.as_deref().map(account::user).transpose()?,
+            group: o.group.as_deref().map(account::group).transpose()?,
             admin_down: o.admin_down,
             dry_run: o.dry_run,
         };

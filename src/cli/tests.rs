@@ -135,6 +135,7 @@ fn every_option_of_create_in_both_spellings_makes_the_same_request() {
         (&["respond"], "10.9.0.2/24", |r| r.respond = vec!["10.9.0.2/24".parse().unwrap()]),
         (&["backend"], "userspace", |r| r.backend = BackendChoice::Userspace),
         (&["owner"], "1000", |r| r.owner = Some(1000)),
+        (&["owner"], "root", |r| r.owner = Some(0)),
         (&["group"], "100", |r| r.group = Some(100)),
         (&["host-txqueuelen"], "77", |r| r.host_txqueuelen = "77".parse().ok()),
         (&["host-down"], "", |r| r.host_down = true),
@@ -395,7 +396,15 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
             "create tap backend dpdk",
             "create tap: backend dpdk: not one of auto, vhost-net, userspace",
         ),
-        ("create tap owner root", "create tap: owner root: not a number between 0 and 4294967294"),
+        (
+            "create tap owner no-such-user",
+            "create tap: owner no-such-user: no such user, and not a number up to 4294967294\n  \
+             `getent passwd' lists the users by name and number",
+        ),
+        (
+            "create tap group 4294967295",
+            "create tap: group 4294967295: not a number between 0 and 4294967294",
+        ),
         (
             "create tap host-bridge br0 host-ip4-addr 10.0.0.1/24",
             "create tap: Please specify either host ip address or host bridge",

@@ -12,14 +12,6 @@ fn invalid<T>(why: &str) -> Result<T, Invalid> {
     Err(Invalid(why.to_owned()))
 }
 
-/// A user or group number; the largest means "none" to the kernel.
-pub(super) fn account(text: &str) -> Result<u32, Invalid> {
-    match digits::<u32>(text) {
-        Some(n) if n != u32::MAX => Ok(n),
-        _ => invalid("not a number between 0 and 4294967294"),
-    }
-}
-
 /// Any number; used where this version takes only one of them.
 pub(super) fn count(text: &str) -> Result<u64, Invalid> {
     digits(text).map_or_else(|| invalid("not a number"), Ok)
@@ -65,6 +57,5 @@ mod tests {
         for bad in ["", "-1", "NaN", "inf", "1e9", "x"] {
             assert!(seconds(bad).is_err(), "{bad}");
         }
-        assert!(account("4294967295").is_err());
     }
 }

@@ -204,6 +204,13 @@ fn owner_and_group_are_the_devices() {
         hold.run("create tap0 host-ns a owner 1234 group 567");
         assert_eq!(world.class_net("a", "tap0", "owner"), "1234");
         assert_eq!(world.class_net("a", "tap0", "group"), "567");
+        hold.run("create tap2 host-ns a owner daemon group bin");
+        let of = |account: Option<u32>| account.unwrap().to_string();
+        let daemon = nix::unistd::User::from_name("daemon").unwrap();
+        let bin = nix::unistd::Group::from_name("bin").unwrap();
+        let (daemon, bin) = (daemon.map(|u| u.uid.as_raw()), bin.map(|g| g.gid.as_raw()));
+        assert_eq!(world.class_net("a", "tap2", "owner"), of(daemon));
+        assert_eq!(world.class_net("a", "tap2", "group"), of(bin));
         hold.run("create tap1 host-ns a");
         assert_eq!(world.class_net("a", "tap1", "owner"), "-1");
         assert_eq!(world.class_net("a", "tap1", "group"), "-1");

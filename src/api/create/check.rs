@@ -42,7 +42,8 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     }
     for (option, account) in [("owner", request.owner), ("group", request.group)] {
         if account == Some(u32::MAX) {
-            return Err(Failure::usage(option, "not a number between 0 and 4294967294"));
+            let why = "not a number between 0 and 4294967294";
+            return Err(Failure::usage(format!("{option} {}", u32::MAX), why));
         }
     }
     let ipv6 = [
