@@ -49,14 +49,14 @@ pub struct NodeRow {
     pub drops: u64,
 }
 
-/// One thread of the process.
+/// One thread of the process, or a kernel thread that works for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadRow {
     /// Number: 0 is the control thread, then come the pollers.
     pub id: u32,
     /// Its name.
     pub name: String,
-    /// `control`, `poller` or `helper`.
+    /// `control`, `poller`, `vhost` (a worker of vhost-net) or `helper`.
     #[serde(rename = "type")]
     pub role: Cow<'static, str>,
     /// Its id in Linux.

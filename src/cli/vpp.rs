@@ -239,7 +239,12 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     ),
     does("show errors [verbose]", &["show errors", "show errors verbose"], "a row a reason"),
     does("show runtime", &["show runtime"], "with `verbose' also queues that moved nothing"),
-    does("show threads", &["show threads"], "vhost workers too"),
+    does(
+        "show threads",
+        &["show threads"],
+        "vhost workers too, whether they are threads of the process or of the kernel; a container \
+         does not see the kernel's",
+    ),
     does("show logging", &["show logging"], "what happened to interfaces, by whomever"),
     does("show version [verbose]", &["show version", "show version verbose"], ""),
     does(

@@ -1,5 +1,6 @@
 //! `show` and `clear`: makes the replies from the registry.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::interface::{Interface, Queue};
@@ -49,7 +50,15 @@ pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<
 async fn threads(shared: &Shared) -> Result<Vec<api::ThreadRow>, Failure> {
     let control = nix::unistd::gettid().as_raw();
     let pollers = shared.resources.get().map(|all| process::poller_threads(all));
-    thread::run("threads", move || process::threads(control, &pollers.unwrap_or_default())).await
+    let workers: Vec<i32> = {
+        let registry = shared.registry();
+        let backends = registry.all().filter_map(|interface| interface.backend.as_ref());
+        backends.flat_map(|backend| backend.workers().iter().copied()).collect()
+    };
+    thread::run("threads", move || {
+        process::threads(Path::new("/proc"), control, &pollers.unwrap_or_default(), &workers)
+    })
+    .await
 }
 
 /// The named interfaces, each once, in the order of their names; all if none is named.

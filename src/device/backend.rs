@@ -74,6 +74,12 @@ pub trait Backend: Send + fmt::Debug {
         Vec::new()
     }
 
+    /// The numbers that its workers bear: Linux calls a worker `vhost-N` after the thread that became
+    /// the owner of its file.
+    fn workers(&self) -> &[i32] {
+        &[]
+    }
+
     /// vhost-net: `kthread` or `task`, where the kernel says.
     fn worker_mode(&self) -> Option<&'static str> {
         None

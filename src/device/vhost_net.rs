@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::unistd::gettid;
 use vm_memory::GuestAddress;
 
 use super::backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Wait};
@@ -72,6 +73,8 @@ pub struct VhostNet {
     files: Vec<VhostFile>,
     offered: u64,
     worker: Option<Worker>,
+    /// For each file the thread that became its owner.
+    owners: Vec<i32>,
     rings: Vec<(QueueId, Arc<Notify>)>,
     started: Vec<QueueId>,
 }
@@ -92,6 +95,7 @@ impl VhostNet {
     pub fn new(opened: Vec<OwnedFd>) -> Result<Self, Failure> {
         let mut files = Vec::new();
         let mut first = None;
+        let owners = vec![gettid().as_raw(); opened.len()];
         for fd in opened {
             let file = VhostFile::from(fd);
             let probed = VhostProbe::of(&file)?;
@@ -104,7 +108,7 @@ impl VhostNet {
             let names = feature_names(missing).join(", ");
             return Err(Failure::new(Code::NoBackend, PATH, format!("it lacks {names}")));
         }
-        Ok(Self { files, offered, worker, rings: Vec::new(), started: Vec::new() })
+        Ok(Self { files, offered, worker, owners, rings: Vec::new(), started: Vec::new() })
     }
 
     fn file(&mut self, queue: QueueId) -> Result<&mut VhostFile, Failure> {
@@ -225,6 +229,10 @@ impl Backend for VhostNet {
 
     fn fds(&self) -> Vec<i32> {
         self.files.iter().map(VhostFile::number).collect()
+    }
+
+    fn workers(&self) -> &[i32] {
+        &self.owners
     }
 
     fn worker_mode(&self) -> Option<&'static str> {

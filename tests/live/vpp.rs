@@ -111,7 +111,10 @@ fn effect(world: &World, line: &str, out: &str) {
         "show errors" => has(&["Count", "tap0-rx", "interface is down"]),
         "show errors verbose" => has(&["tap0-rx 0"]),
         "show runtime" => has(&["Calls", "Vectors/Call", "tap0-rx"]),
-        "show threads" => has(&["poller-0"]),
+        "show threads" => {
+            has(&["poller-0"]);
+            assert_eq!(out.contains(" vhost-"), on_vhost_net(), "{out}");
+        }
         "show logging" => has(&["tap0", "created"]),
         "show version" => has(&["taptool "]),
         "show version verbose" => has(&["Version:", "PID:"]),
