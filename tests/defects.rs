@@ -348,7 +348,10 @@ const FAULTS: &[Row] = &[
         Refused("gro-coalesce"),
         Refused("no-gso"),
     ]),
-    ("ignored words", "a word is taken and does nothing", &[Refused("tun"), Refused("consistent-qp")]),
+    ("ignored words", "a word is taken and does nothing", &[
+        Refused("tun"),
+        Test("tests/varlink.rs::what_the_command_line_refuses_is_refused_to_foreign_clients_too"),
+    ]),
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {

@@ -313,3 +313,52 @@ fn a_foreign_client_finds_the_description_and_every_answer_conforms_to_it() {
         world.nothing_left();
     });
 }
+
+#[test]
+fn what_the_command_line_refuses_is_refused_to_foreign_clients_too() {
+    live(|world| {
+        world.netns("a");
+        world.done("-q create tap0 --netns a");
+        let before = (world.links("a"), world.state());
+        let connection =
+            Connection::with_address(&format!("unix:{}", world.socket().display())).unwrap();
+        let lacked = "not supported in this version";
+        let bridged = "Please specify either host ip address or host bridge";
+        let gateway = json!({ "host_ip4_addr": ["10.9.0.1/24"], "host_ip4_gw": "10.9.0.2",
+            "host_down": true });
+        for (options, on, cause) in [
+            (json!({ "kind": "tun" }), "tun", lacked),
+            (json!({ "kind": "tun", "host_bridge": "br0" }), "tun", lacked),
+            (json!({ "kind": "tun", "mac_addr": "02:fe:00:00:00:01" }), "tun", lacked),
+            (json!({ "no_gso": true }), "no-gso", lacked),
+            (json!({ "csum_offload": true }), "csum-offload", lacked),
+            (json!({ "gso": true, "gro_coalesce": true }), "gro-coalesce", lacked),
+            (json!({ "persist": true }), "persist", lacked),
+            (json!({ "attach": true }), "attach", lacked),
+            (json!({ "packed": true }), "packed", lacked),
+            (json!({ "in_order": true }), "in-order", lacked),
+            (json!({ "num_rx_queues": 2 }), "num-rx-queues 2", lacked),
+            (json!({ "num_tx_queues": 0 }), "num-tx-queues 0", lacked),
+            (json!({ "packed": true, "persist": true }), "persist, packed", lacked),
+            (gateway, "host-down", "a gateway needs the host side up"),
+            (json!({ "host_bridge": "br0", "host_ip4_addr": ["10.9.0.1/24"] }), "", bridged),
+        ] {
+            let mut parameters = json!({ "kind": "tap" });
+            parameters.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+            let asked = parameters.to_string();
+            let error = Call::new(connection.clone(), "io.taptool.Create", parameters).call();
+            let varlink::ErrorKind::VarlinkErrorReply(reply) = error.unwrap_err().kind().clone()
+            else {
+                panic!("{asked}: no error of taptool's")
+            };
+            assert_eq!(reply.error.as_deref(), Some("io.taptool.Usage"), "{asked}");
+            let says = reply.parameters.unwrap();
+            assert_eq!((says["on"].as_str(), says["cause"].as_str()), (Some(on), Some(cause)));
+        }
+        assert_eq!(world.links("a"), before.0);
+        world.state().assert_same_as(&before.1, "after refused creates");
+        drop(connection);
+        world.done("delete tap0");
+        world.nothing_left();
+    });
+}

@@ -1,6 +1,7 @@
 //! `create tap`: request, and the steps that `dry-run` answers with.
 
 mod check;
+pub mod lacked;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -87,6 +88,36 @@ pub struct CreateRequest {
     /// `gso`: CSUM, TSO4, TSO6, and USO where the kernel has it.
     #[serde(default, deserialize_with = "wire::nullable")]
     pub gso: bool,
+    /// `consistent-qp`: every receive queue has its transmit queue. With one of each it has.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub consistent_qp: bool,
+    /// `no-gso`; refused.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub no_gso: bool,
+    /// `csum-offload`; refused.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub csum_offload: bool,
+    /// `gro-coalesce`; refused.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub gro_coalesce: bool,
+    /// `persist`; refused.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub persist: bool,
+    /// `attach`; refused.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub attach: bool,
+    /// `packed`; refused.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub packed: bool,
+    /// `in-order`; refused.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub in_order: bool,
+    /// `num-rx-queues N`; all but 1 is refused.
+    #[serde(default)]
+    pub num_rx_queues: Option<u64>,
+    /// `num-tx-queues N`; all but 1 is refused.
+    #[serde(default)]
+    pub num_tx_queues: Option<u64>,
     /// `respond A/L`: our side's addresses.
     #[serde(default, deserialize_with = "wire::nullable")]
     pub respond: Vec<IpNet>,
@@ -108,11 +139,13 @@ pub struct CreateRequest {
 }
 
 impl CreateRequest {
-    /// Checks options against each other.
+    /// Refuses what this version lacks, then checks options against each other. The command line and
+    /// the socket have no refusals of their own.
     ///
     /// # Errors
     /// Exit code 2, naming the option and its value.
     pub fn check(&self) -> Result<(), Failure> {
+        lacked::check(self)?;
         check::check(self)
     }
 
@@ -138,6 +171,16 @@ impl CreateRequest {
             rx_ring_size: RingSize::default(),
             tx_ring_size: RingSize::default(),
             gso: false,
+            consistent_qp: false,
+            no_gso: false,
+            csum_offload: false,
+            gro_coalesce: false,
+            persist: false,
+            attach: false,
+            packed: false,
+            in_order: false,
+            num_rx_queues: None,
+            num_tx_queues: None,
             respond: Vec::new(),
             backend: BackendChoice::default(),
             owner: None,

@@ -21,7 +21,7 @@ mod wire;
 mod xconnect;
 
 pub use clear::ClearRequest;
-pub use create::{BackendChoice, CreateRequest, PlannedStep};
+pub use create::{BackendChoice, CreateRequest, PlannedStep, lacked};
 pub use delete::{DeleteRequest, Deleted};
 pub use gso::GsoRequest;
 pub use interface::{Action, Interface, State};

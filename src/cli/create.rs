@@ -1,7 +1,6 @@
 //! `create [tap|tun] [NAME] [OPTIONS]`.
 
 mod account;
-mod lacked;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 
-use super::complete;
+use super::{complete, values};
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
 use crate::sys::userns;
@@ -147,6 +146,15 @@ struct Options {
     /// Entries of a transmit ring: a power of two, 64-32768 [default: 256].
     #[arg(long, value_name = "N", help_heading = "Rings")]
     tx_ring_size: Option<RingSize>,
+    /// Receive queues; this version has 1.
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Rings")]
+    num_rx_queues: Option<u64>,
+    /// Transmit queues; this version has 1.
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Rings")]
+    num_tx_queues: Option<u64>,
+    /// Queues in pairs, as VPP has it; with one of each nothing changes.
+    #[arg(long, help_heading = "Rings")]
+    consistent_qp: bool,
     /// Segmentation offload: the host may send us frames of 64 KiB with unfinished checksums.
     ///
     /// CSUM, TSO4 and TSO6, and USO where the kernel has it. `gso NAME on|off' changes it later.
@@ -162,8 +170,24 @@ struct Options {
     #[arg(long)]
     dry_run: bool,
 
-    #[command(flatten)]
-    lacked: lacked::Options,
+    // What this version lacks is hidden from help and known to the grammar; the request's check
+    // refuses it.
+    #[arg(long, hide = true)]
+    no_gso: bool,
+    #[arg(long, hide = true)]
+    csum_offload: bool,
+    #[arg(long, hide = true)]
+    gro_coalesce: bool,
+    #[arg(long, hide = true)]
+    persist: bool,
+    #[arg(long, hide = true)]
+    attach: bool,
+    #[arg(long, hide = true)]
+    tun: bool,
+    #[arg(long, hide = true)]
+    packed: bool,
+    #[arg(long, hide = true)]
+    in_order: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -192,18 +216,17 @@ impl TryFrom<Args> for Request {
         let (kind, o) = match args.kind {
             None => (Kind::Tap, args.options),
             Some(KindArgs::Tap(options)) => (Kind::Tap, options),
-            Some(KindArgs::Tun(_)) => return Err(lacked::tun()),
+            Some(KindArgs::Tun(options)) => (Kind::Tun, options),
         };
-        o.lacked.check()?;
         let spec = o.host_ns.unwrap_or(NamespaceSpec::Own);
-        let request = CreateRequest {
-            kind,
+        let mut request = CreateRequest {
+            kind: if o.tun { Kind::Tun } else { kind },
             name: o.name,
             id: o.id,
             if_name: o.if_name,
             mac_addr: o.hw_addr,
             host_if_name: o.host_if_name,
-            host_ns: open(&spec)?,
+            host_ns: Namespace::default(),
             host_mac_addr: o.host_mac_addr,
             host_bridge: o.host_bridge,
             host_ip4_addr: o.host_ip4_addr,
@@ -216,6 +239,16 @@ impl TryFrom<Args> for Request {
             rx_ring_size: o.rx_ring_size.unwrap_or_default(),
             tx_ring_size: o.tx_ring_size.unwrap_or_default(),
             gso: o.gso,
+            consistent_qp: o.consistent_qp,
+            no_gso: o.no_gso,
+            csum_offload: o.csum_offload,
+            gro_coalesce: o.gro_coalesce,
+            persist: o.persist,
+            attach: o.attach,
+            packed: o.packed,
+            in_order: o.in_order,
+            num_rx_queues: o.num_rx_queues,
+            num_tx_queues: o.num_tx_queues,
             respond: o.respond,
             backend: o.backend.unwrap_or(Backend::Auto).into(),
             owner: o.owner.as_deref().map(account::user).transpose()?,
@@ -223,7 +256,13 @@ impl TryFrom<Args> for Request {
             admin_down: o.admin_down,
             dry_run: o.dry_run,
         };
-        request.check()?;
+        // The command path says `create tun' already.
+        request.check().map_err(|failure| match kind {
+            Kind::Tun if failure.on == "tun" => failure.on(""),
+            _ => failure,
+        })?;
+        // Last, so that a line that is refused anyway opens nothing.
+        request.host_ns = open(&spec)?;
         Ok(Self::Create(Box::new(request)))
     }
 }

@@ -5,6 +5,7 @@
 
 use clap::Command;
 
+use crate::api::lacked;
 use crate::diag::Failure;
 
 /// A command of VPP's shell.
@@ -107,60 +108,32 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         ],
         "done whole or not at all; values are checked, never cut off; up at birth",
     ),
-    refuses(
-        "create tap ... no-gso",
-        "create tap id 7 no-gso",
-        "leave it out: without `gso' the host sends no large frames",
+    does(
+        "create tap ... consistent-qp",
+        &["create tap id 3 consistent-qp num-rx-queues 1 num-tx-queues 1"],
+        "one queue pair, which is consistent",
     ),
-    refuses(
-        "create tap ... csum-offload",
-        "create tap id 7 csum-offload",
-        "`gso' is checksum and segmentation offload together",
-    ),
+    refuses("create tap ... no-gso", "create tap id 7 no-gso", lacked::NO_GSO),
+    refuses("create tap ... csum-offload", "create tap id 7 csum-offload", lacked::CSUM_OFFLOAD),
     refuses(
         "create tap ... gso gro-coalesce",
         "create tap id 7 gso gro-coalesce",
-        "leave it out: frames go on as they came, and the host coalesces by itself",
+        lacked::GRO_COALESCE,
     ),
-    refuses(
-        "create tap ... persist",
-        "create tap id 7 persist",
-        "run `taptool hold' as a service: interfaces live as long as their holder",
-    ),
-    refuses(
-        "create tap ... attach",
-        "create tap id 7 host-if-name vt7 attach",
-        "let create make the device; one that is there already is never touched",
-    ),
-    refuses(
-        "create tap ... tun",
-        "create tap id 7 tun",
-        "leave it out: a tap carries IP packets too",
-    ),
-    refuses(
-        "create tap ... packed",
-        "create tap id 7 packed",
-        "leave it out: vhost-net has no packed rings, and VPP ignored the word",
-    ),
-    refuses(
-        "create tap ... in-order",
-        "create tap id 7 in-order",
-        "leave it out: vhost-net has it from Linux 7.3 on, and VPP ignored the word",
-    ),
-    refuses(
-        "create tap ... consistent-qp",
-        "create tap id 7 consistent-qp",
-        "leave it out: there is one queue pair",
-    ),
+    refuses("create tap ... persist", "create tap id 7 persist", lacked::PERSIST),
+    refuses("create tap ... attach", "create tap id 7 host-if-name vt7 attach", lacked::ATTACH),
+    refuses("create tap ... tun", "create tap id 7 tun", lacked::TUN),
+    refuses("create tap ... packed", "create tap id 7 packed", lacked::PACKED),
+    refuses("create tap ... in-order", "create tap id 7 in-order", lacked::IN_ORDER),
     refuses(
         "create tap ... num-rx-queues N",
         "create tap id 7 num-rx-queues 2",
-        "leave it out: each interface has one receive queue",
+        lacked::NUM_RX_QUEUES,
     ),
     refuses(
         "create tap ... num-tx-queues N",
         "create tap id 7 num-tx-queues 2",
-        "leave it out: each interface has one transmit queue",
+        lacked::NUM_TX_QUEUES,
     ),
     does(
         "show tap [IF]... [descriptors]",
@@ -255,7 +228,7 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     does("clear errors", &["clear errors"], "only a baseline"),
     does(
         "delete tap {IF | sw_if_index N}",
-        &["delete tap tap0", "delete tap sw_if_index 2", "del tap tap2"],
+        &["delete tap tap0", "delete tap sw_if_index 2", "del tap tap2 tap3"],
         "answers when the kernel has let go; takes several names",
     ),
     does(

@@ -50,13 +50,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Checks a request against itself and against what exists. `backend` is chosen later.
+    /// Checks a request, which was checked against itself, against what exists. `backend` is chosen
+    /// later.
     ///
     /// # Errors
-    /// Exit code 2: options that exclude each other; 4: a name or id that is taken.
+    /// Exit code 4: a name or id that is taken.
     pub(super) fn new(request: &CreateRequest, registry: &Registry) -> Result<Self, Failure> {
         let kind = request.kind;
-        let excluded = |word: &str, why: &str| Err(Failure::usage(word, why));
         let addresses: Vec<IpNet> = request
             .host_ip4_addr
             .iter()
@@ -70,23 +70,6 @@ impl Plan {
             .chain(request.host_ip6_gw.map(IpAddr::from))
             .map(|address| Gateway::among(&addresses, address))
             .collect();
-        if request.host_bridge.is_some() && !(addresses.is_empty() && gateways.is_empty()) {
-            return excluded("", "Please specify either host ip address or host bridge");
-        }
-        if request.host_down && !gateways.is_empty() {
-            return excluded("host-down", "a gateway needs the host side up");
-        }
-        if kind == Kind::Tun {
-            if request.host_bridge.is_some() {
-                return excluded(
-                    "host-bridge",
-                    "a tun has no Ethernet header and cannot be a bridge port",
-                );
-            }
-            if request.mac_addr.is_some() || request.host_mac_addr.is_some() {
-                return excluded("hw-addr", "a tun has no Ethernet address");
-            }
-        }
         let asked_name = request.if_name.as_ref().or(request.name.as_ref()).cloned();
         let (name, id) =
             registry.pick(kind, asked_name.as_ref(), request.id, request.host_if_name.as_ref())?;

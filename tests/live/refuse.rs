@@ -97,6 +97,7 @@ fn options_that_cannot_work_together_are_refused_before_anything_is_made() {
             (format!("{ip4} 10.9.0.255"), "the broadcast address of 10.9.0.0/24"),
             ("host-ip6-addr fd00::1/64 host-ip6-gw ::1".into(), "loopback"),
             ("host-ip6-addr fd00::1/64 host-mtu-size 1279".into(), "host-mtu-size 1279"),
+            (format!("{ip4} 10.9.0.2 host-down"), "host-down: a gateway needs the host side up"),
             (
                 "hw-addr 02:fe:00:00:00:01 host-mac-addr 02:fe:00:00:00:01".into(),
                 "hw-addr 02:fe:00:00:00:01: host-mac-addr is the same",
@@ -166,7 +167,6 @@ fn what_this_version_lacks_is_refused_and_not_ignored() {
             "tun",
             "packed",
             "in-order",
-            "consistent-qp",
             "num-rx-queues 2",
             "num-tx-queues 2",
         ] {
@@ -174,10 +174,12 @@ fn what_this_version_lacks_is_refused_and_not_ignored() {
             refused(world, &line, 2, "not supported in this version");
         }
         refused(world, "create tun id 4 host-ns a", 2, "not supported in this version");
+        let several = "create tap id 4 host-ns a num-tx-queues 2 packed";
+        refused(world, several, 2, "packed, num-tx-queues 2: not supported in this version");
         world.state().assert_same_as(&before, "after what this version lacks");
         // One queue each is what there is.
         let mut hold = Hold::start(world);
-        hold.run("create tap id 4 host-ns a num-rx-queues 1 num-tx-queues 1");
+        hold.run("create tap id 4 host-ns a num-rx-queues 1 num-tx-queues 1 consistent-qp");
         hold.close();
     });
 }

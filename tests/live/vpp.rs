@@ -55,6 +55,10 @@ fn effect(world: &World, line: &str, out: &str) {
             assert_eq!(tap("tap1")["tx_queues"][0]["size"], 64);
             assert!(segments(world, "b", "vt1"));
         }
+        "create tap id 3 consistent-qp num-rx-queues" => {
+            assert_eq!(out, "tap3\n");
+            assert_eq!(tap("tap3")["tx_queues"].as_array().unwrap().len(), 1);
+        }
         "create tap" => {
             assert_eq!(out, "tap2\n");
             assert_eq!(world.ip_json("link show tap2")[0]["ifname"], "tap2");
@@ -107,7 +111,7 @@ fn effect(world: &World, line: &str, out: &str) {
         "sh hard tap0 verbose" | "show hardware-interfaces detail tap0" => {
             has(&["qsz 512", "VIRTIO interface"])
         }
-        "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 4, "{out}"),
+        "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 5, "{out}"),
         "show errors" => has(&["Count", "tap0-rx", "interface is down"]),
         "show errors verbose" => has(&["tap0-rx 0"]),
         "show runtime" => has(&["Calls", "Vectors/Call", "tap0-rx"]),
@@ -120,7 +124,7 @@ fn effect(world: &World, line: &str, out: &str) {
         "show version verbose" => has(&["Version:", "PID:"]),
         "delete tap tap0" => assert!(world.links("a").is_empty()),
         "delete tap sw_if_index 2" => assert!(world.links("b").is_empty()),
-        "del tap tap2" => {
+        "del tap tap2 tap3" => {
             silent();
             world.nothing_left();
         }

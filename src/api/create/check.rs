@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::CreateRequest;
 use crate::api::address;
 use crate::diag::Failure;
+use crate::units::Kind;
 
 /// The least MTU with which Linux supports IPv6 (RFC 8200 §5).
 const IPV6_LEAST_MTU: u32 = 1280;
@@ -26,6 +27,12 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     let any_gateway = gateways.iter().any(|(_, _, gateway)| gateway.is_some());
     if request.host_bridge.is_some() && (any_gateway || !host.is_empty()) {
         return Err(Failure::usage("", "Please specify either host ip address or host bridge"));
+    }
+    if request.host_down && any_gateway {
+        return Err(Failure::usage("host-down", "a gateway needs the host side up"));
+    }
+    if request.kind == Kind::Tun {
+        no_ethernet(request)?;
     }
     let ours = request.respond.iter().map(|net| ("respond", *net, address::ours(*net)));
     let hosts = host.iter().map(|(option, net)| (*option, *net, address::hosts(*net)));
@@ -65,4 +72,51 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
             .map_err(|why| Failure::usage(format!("{option} {gateway}"), why))?;
     }
     Ok(())
+}
+
+/// Refuses what only an Ethernet device has.
+fn no_ethernet(request: &CreateRequest) -> Result<(), Failure> {
+    if let Some(bridge) = &request.host_bridge {
+        let why = "a tun has no Ethernet header and cannot be a bridge port";
+        return Err(Failure::usage(format!("host-bridge {bridge}"), why));
+    }
+    let macs = [("hw-addr", request.mac_addr), ("host-mac-addr", request.host_mac_addr)];
+    match macs.into_iter().find_map(|(option, mac)| Some((option, mac?))) {
+        Some((option, mac)) => {
+            Err(Failure::usage(format!("{option} {mac}"), "a tun has no Ethernet address"))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Namespace;
+
+    #[test]
+    fn a_tun_has_neither_bridge_nor_mac() {
+        type Change = fn(&mut CreateRequest);
+        let rows: [(Change, &str); 3] = [
+            (
+                |r| r.host_bridge = "br0".parse().ok(),
+                "host-bridge br0: a tun has no Ethernet header",
+            ),
+            (
+                |r| r.mac_addr = "02fe.0000.0001".parse().ok(),
+                "hw-addr 02:fe:00:00:00:01: a tun has no",
+            ),
+            (
+                |r| r.host_mac_addr = "02fe.0000.0001".parse().ok(),
+                "host-mac-addr 02:fe:00:00:00:01: a",
+            ),
+        ];
+        for (change, why) in rows {
+            let mut request = CreateRequest::new(Kind::Tun, Namespace::default());
+            assert_eq!(check(&request), Ok(()));
+            change(&mut request);
+            let failure = check(&request).unwrap_err().to_string();
+            assert!(failure.starts_with(why), "{failure}");
+        }
+    }
 }

@@ -1,0 +1,65 @@
+//! Options that this version lacks. Each is refused by its name, with what to do instead.
+
+use super::CreateRequest;
+use crate::diag::Failure;
+use crate::units::Kind;
+
+/// Instead of `no-gso`.
+pub const NO_GSO: &str = "leave it out: without `gso' the host sends no large frames. Large frames of \
+    a peer would have to be segmented here, which this version does not do";
+/// Instead of `csum-offload`.
+pub const CSUM_OFFLOAD: &str = "`gso' is checksum and segmentation offload together";
+/// Instead of `gro-coalesce`.
+pub const GRO_COALESCE: &str =
+    "leave it out: frames go on as they came, and the host coalesces by itself";
+/// Instead of `persist`.
+pub const PERSIST: &str =
+    "run `taptool hold' as a service: interfaces live as long as their holder";
+/// Instead of `attach`.
+pub const ATTACH: &str = "let create make the device; one that is there already is never touched";
+/// Instead of `tun`.
+pub const TUN: &str = "leave it out: a tap carries IP packets too";
+/// Instead of `packed`.
+pub const PACKED: &str = "leave it out: vhost-net has no packed rings, and VPP ignored the word";
+/// Instead of `in-order`.
+pub const IN_ORDER: &str =
+    "leave it out: vhost-net has it from Linux 7.3 on, and VPP ignored the word";
+/// Instead of `num-rx-queues N`.
+pub const NUM_RX_QUEUES: &str = "leave it out: each interface has one receive queue";
+/// Instead of `num-tx-queues N`.
+pub const NUM_TX_QUEUES: &str = "leave it out: each interface has one transmit queue";
+
+/// Refuses what is lacked: all of it at once, so that nobody meets the words one after another.
+pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
+    let flags = [
+        ("no-gso", request.no_gso, NO_GSO),
+        ("csum-offload", request.csum_offload, CSUM_OFFLOAD),
+        ("gro-coalesce", request.gro_coalesce, GRO_COALESCE),
+        ("persist", request.persist, PERSIST),
+        ("attach", request.attach, ATTACH),
+        ("tun", request.kind == Kind::Tun, TUN),
+        ("packed", request.packed, PACKED),
+        ("in-order", request.in_order, IN_ORDER),
+    ];
+    let numbers = [
+        ("num-rx-queues", request.num_rx_queues, NUM_RX_QUEUES),
+        ("num-tx-queues", request.num_tx_queues, NUM_TX_QUEUES),
+    ];
+    let flags = flags.into_iter().filter(|(_, given, _)| *given);
+    let numbers = numbers.into_iter().filter_map(|(word, number, instead)| {
+        let number = number.filter(|number| *number != 1)?;
+        Some((word, format!("{word} {number}"), instead))
+    });
+    let lacked: Vec<(&str, String, &str)> =
+        flags.map(|(word, _, instead)| (word, word.to_owned(), instead)).chain(numbers).collect();
+    let hint = match &lacked[..] {
+        [] => return Ok(()),
+        [(_, _, instead)] => (*instead).to_owned(),
+        several => {
+            let lines = several.iter().map(|(word, _, instead)| format!("{word}: {instead}"));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    };
+    let given: Vec<String> = lacked.into_iter().map(|(_, given, _)| given).collect();
+    Err(Failure::usage(given.join(", "), "not supported in this version").hint(hint))
+}
