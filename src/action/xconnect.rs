@@ -8,9 +8,9 @@ use super::Verdict;
 /// outlived its interface is recognised and does not name another interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerKey {
-    /// Place in the table of queues.
+    /// Place in the table of peers.
     pub slot: u32,
-    /// Which of the queues that have had this place.
+    /// Which of the interfaces that have had this place.
     pub generation: u32,
 }
 

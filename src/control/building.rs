@@ -4,31 +4,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::host_side::{HostSide, Label};
-use super::interface::{Interface, Queue, local_action};
+use super::interface::{Interface, local_action};
 use super::plan::Plan;
+use super::queues::{Placed, Queues};
 use super::registry::Reservation;
 use super::steps::Step;
 use super::thread::StepThread;
 use super::{Resources, Shared};
 use crate::api::BackendKind;
-use crate::counters::{Direction, QueueSnapshot};
-use crate::device::{
-    Backend, BufferClass, Pool, QueueDevices, QueueId, QueueMemory, wanted_features,
-};
+use crate::device::{Backend, QueueDevices, wanted_features};
 use crate::diag::{Code, Failure};
-use crate::engine::{QueueKey, RxParts, StopReason, TxParts};
 use crate::host::{self, HostThread, Session, Tap, TapSpec};
-use crate::units::{PollerIndex, QueueIndex, RingSize};
-
-/// Memory of both queues and what goes with it.
-struct Queues {
-    pool: Arc<Pool>,
-    credit: u16,
-    records: [usize; 2],
-    rx: Arc<QueueMemory>,
-    tx: Arc<QueueMemory>,
-    keys: Option<(QueueKey, QueueKey)>,
-}
 
 /// An interface under construction.
 pub(super) struct Building<'a> {
@@ -42,22 +28,9 @@ pub(super) struct Building<'a> {
     tap: Option<Tap>,
     taps: Vec<Arc<OwnedFd>>,
     offloads: host::Offloads,
-    queues: Option<Queues>,
+    queues: Queues,
     devices: Option<QueueDevices>,
-    notify_fds: [(i32, i32); 2],
 }
-
-const POLLER: PollerIndex = PollerIndex(0);
-const QUEUE: QueueIndex = QueueIndex(0);
-const RX: QueueId = QueueId { direction: Direction::Rx, index: QUEUE };
-const TX: QueueId = QueueId { direction: Direction::Tx, index: QUEUE };
-
-/// Buffers posted, and buffers that may be lent, on a large-buffer queue. Few, so that they stay in
-/// cache.
-const LARGE_CREDIT: u16 = 32;
-const LARGE_LENDABLE: u32 = 96;
-/// Small buffers that may be lent: 62 maximal frames of 33, on their way through a peer's worker.
-const SMALL_LENDABLE: u32 = 2048;
 
 fn bug(what: &str) -> Failure {
     Failure::new(Code::Failed, "", format!("{what}; this is a bug"))
@@ -82,9 +55,8 @@ impl<'a> Building<'a> {
             tap: None,
             taps: Vec::new(),
             offloads: host::Offloads::default(),
-            queues: None,
+            queues: Queues::default(),
             devices: None,
-            notify_fds: [(-1, -1); 2],
         }
     }
 
@@ -150,16 +122,11 @@ impl<'a> Building<'a> {
                 return closed.err().into_iter().collect();
             }
             Step::Memory => {
-                if let Some(queues) = self.queues.take() {
-                    let (pool, records) = (queues.pool.slot(), queues.records);
-                    // Freeing punches holes, which takes a moment.
-                    let freed = self.thread.finish(move || drop(queues)).await;
-                    self.resources.engine.release_pool(pool);
-                    for record in records {
-                        self.shared.registry().release_record(record);
-                    }
-                    return freed.err().into_iter().collect();
-                }
+                let (memory, numbers) = self.queues.take();
+                // Freeing punches holes, which takes a moment.
+                let freed = self.thread.finish(move || drop(memory)).await;
+                numbers.release(&self.shared, &self.resources.engine);
+                return freed.err().into_iter().collect();
             }
             Step::StartBackend => {
                 self.devices = None;
@@ -209,7 +176,7 @@ impl<'a> Building<'a> {
         let spec = TapSpec {
             kind: self.plan.kind,
             host_name: self.plan.host_name.clone(),
-            queues: 1,
+            queues: self.plan.sizes.rx.0,
             // One less keeps vhost off its batches, which presume an Ethernet header.
             sndbuf: i32::MAX - i32::from(tun_on_vhost),
             gso: self.plan.gso,
@@ -248,61 +215,20 @@ impl<'a> Building<'a> {
     }
 
     fn make_queues(&mut self) -> Result<(), Failure> {
-        let reservation = self.reservation.as_ref().ok_or_else(|| bug("nothing is reserved"))?;
-        let (memory, engine) = (&self.resources.memory, &self.resources.engine);
-        let (rx_size, tx_size) = (self.plan.rx_ring_size, self.plan.tx_ring_size);
-        let class = self.shared.options.buffers.unwrap_or(match self.plan.backend {
-            BackendKind::VhostNet => BufferClass::Small,
-            BackendKind::Userspace => BufferClass::Large,
-        });
-        let (credit, lendable) = credit_of(class, rx_size);
-        let slot = engine.reserve_pool()?;
-        let records = {
-            let mut registry = self.shared.registry();
-            let first = registry.reserve_record();
-            first.and_then(|first| match registry.reserve_record() {
-                Ok(second) => Ok([first, second]),
-                Err(failure) => {
-                    registry.release_record(first);
-                    Err(failure)
-                }
-            })
-        };
-        let records = records.inspect_err(|_| engine.release_pool(slot))?;
-        let made = (|| {
-            let count = u32::from(credit) + lendable;
-            let pool = Arc::new(Pool::new(memory, slot, class, count, lendable)?);
-            let index = reservation.sw_if_index;
-            let rx = QueueMemory::new(memory, records[0], index, RX, rx_size, true, Some(&pool))?;
-            let tx = QueueMemory::new(memory, records[1], index, TX, tx_size, true, None)?;
-            Ok((pool, Arc::new(rx), Arc::new(tx)))
-        })();
-        match made {
-            Ok((pool, rx, tx)) => {
-                self.queues = Some(Queues { pool, credit, records, rx, tx, keys: None });
-                Ok(())
-            }
-            Err(failure) => {
-                engine.release_pool(slot);
-                for record in records {
-                    self.shared.registry().release_record(record);
-                }
-                Err(failure)
-            }
-        }
+        let of = self.reservation.as_ref().ok_or_else(|| bug("nothing is reserved"))?;
+        let (backend, sizes) = (self.plan.backend, self.plan.sizes);
+        self.queues.make(&self.shared, &self.resources, of, backend, sizes)
     }
 
     async fn start_backend(&mut self) -> Result<(), Failure> {
         let mut backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
-        let queues = self.queues.as_ref().ok_or_else(|| bug("no rings"))?;
-        let (rx, tx) = (*queues.rx.layout(), *queues.tx.layout());
+        let rings = self.queues.layouts();
         let (memory, taps) = (Arc::clone(&self.resources.memory), self.taps.clone());
         let start = move || {
             let started = backend
                 .set_features(wanted_features())
                 .and_then(|()| backend.set_memory(memory.shared()))
-                .and_then(|()| backend.set_ring(RX, &rx))
-                .and_then(|()| backend.set_ring(TX, &tx))
+                .and_then(|()| rings.iter().try_for_each(|(id, at)| backend.set_ring(*id, at)))
                 .and_then(|()| backend.start(&taps));
             (backend, started)
         };
@@ -329,50 +255,19 @@ impl<'a> Building<'a> {
 
     async fn place(&mut self) -> Result<(), Failure> {
         let devices = self.devices.take().ok_or_else(|| bug("no started backend"))?;
-        let QueueDevices { mut rx, mut tx } = devices;
-        let (Some(rx), Some(tx)) = (rx.pop(), tx.pop()) else {
-            return Err(bug("no queue devices"));
-        };
-        self.notify_fds = [rx.notify_fds(), tx.notify_fds()];
-        let interface =
-            self.reservation.as_ref().ok_or_else(|| bug("nothing is reserved"))?.sw_if_index;
-        let queues = self.queues.as_mut().ok_or_else(|| bug("no rings"))?;
-        let engine = &self.resources.engine;
-        let (kind, admin_up) = (self.plan.kind, !self.plan.admin_down);
-        let (rx_ring, tx_ring) = (queues.rx.driver_ring(true)?, queues.tx.driver_ring(true)?);
-        let (rx_key, tx_key) = (engine.reserve_queue(), engine.reserve_queue());
-        queues.keys = Some((rx_key, tx_key));
-        let memory = Arc::clone(&queues.tx);
-        let parts = TxParts { interface, kind, memory, ring: tx_ring, device: tx, admin_up };
-        engine.add_tx(POLLER, tx_key, parts).await?;
-        let (memory, pool) = (Arc::clone(&queues.rx), Arc::clone(&queues.pool));
-        let credit = queues.credit;
-        let parts =
-            RxParts { interface, kind, memory, ring: rx_ring, device: rx, pool, credit, admin_up };
-        let action = local_action(self.plan.mac, &self.plan.respond);
-        engine.add_rx(POLLER, rx_key, parts, tx_key, action).await
+        let of = self.reservation.as_ref().ok_or_else(|| bug("nothing is reserved"))?;
+        let plan = &self.plan;
+        let action = local_action(plan.mac, &plan.respond);
+        let what = (of.sw_if_index, plan.kind);
+        self.queues.place(&self.resources, what, devices, &action, !plan.admin_down).await
     }
 
     async fn take_back(&mut self) -> Vec<Failure> {
-        let mut failures = Vec::new();
-        let Some(queues) = &mut self.queues else { return failures };
-        let Some((rx_key, tx_key)) = queues.keys.take() else { return failures };
-        let (pool, resources) = (queues.pool.slot(), Arc::clone(&self.resources));
-        let engine = &resources.engine;
-        for key in [rx_key, tx_key] {
-            failures.extend(engine.stop(POLLER, key, StopReason::Retired).await.err());
-        }
+        let resources = Arc::clone(&self.resources);
+        let mut failures = self.queues.stop(&resources).await;
         // The device stops before its buffers are reused.
         failures.extend(self.stop_backend().await);
-        for key in [rx_key, tx_key] {
-            // It is missing if placing failed half-way.
-            let _ = engine.empty(POLLER, key).await;
-        }
-        failures.extend(engine.take_rx(POLLER, rx_key).await.err());
-        failures.extend(engine.take_tx(POLLER, tx_key).await.err());
-        failures.extend(engine.forget_pool(pool).await.err());
-        engine.release_queue(rx_key);
-        engine.release_queue(tx_key);
+        failures.extend(self.queues.take_back(&resources).await);
         failures
     }
 
@@ -409,19 +304,8 @@ impl<'a> Building<'a> {
                 .ok_or_else(|| Failure::new(Code::NotFound, "", "the host side is gone"))
         };
         let side = self.thread.run(move |site| look(&mut site.thread)).await??;
-        let queues = self.queues.as_ref().ok_or_else(|| bug("no rings"))?;
-        let (rx_key, tx_key) = queues.keys.ok_or_else(|| bug("queues are not placed"))?;
         let backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
-        let queue = |key, memory: &Arc<QueueMemory>, size: RingSize, notify_fds| Queue {
-            key,
-            poller: POLLER,
-            memory: Arc::clone(memory),
-            size,
-            notify_fds,
-            baseline: QueueSnapshot::zero(memory.id().direction),
-            errors_baseline: QueueSnapshot::zero(memory.id().direction),
-            seen: QueueSnapshot::zero(memory.id().direction).into(),
-        };
+        let Placed { rx, tx, pools, peer } = self.queues.of_interface()?;
         let plan = &self.plan;
         let interface = Interface {
             sw_if_index: reservation.sw_if_index,
@@ -443,12 +327,11 @@ impl<'a> Building<'a> {
             admin_up: !plan.admin_down,
             addresses: plan.respond.clone(),
             xconnect: None,
-            pool: queues.pool.slot(),
-            _buffers: Arc::clone(&queues.pool),
+            pools,
             files: Arc::default(),
-            records: queues.records,
-            rx: vec![queue(rx_key, &queues.rx, plan.rx_ring_size, self.notify_fds[0])],
-            tx: vec![queue(tx_key, &queues.tx, plan.tx_ring_size, self.notify_fds[1])],
+            rx,
+            tx,
+            peer,
             label,
             host_ns: side.namespace,
             host: side.facts,
@@ -459,11 +342,12 @@ impl<'a> Building<'a> {
             halted: false,
             deleting: false,
         };
+        let queues = interface.queues();
         self.shared.registry().insert(interface);
         // What pollers suspected of it before it was known led to no look. Where the device is gone
         // indeed, they say so again.
-        for key in [rx_key, tx_key] {
-            self.resources.engine.resume(POLLER, key).await?;
+        for (poller, key) in queues {
+            self.resources.engine.resume(poller, key).await?;
         }
         Ok(())
     }
@@ -471,14 +355,5 @@ impl<'a> Building<'a> {
     /// The number of the interface that was built.
     pub(super) fn sw_if_index(&self) -> Option<crate::units::SwIfIndex> {
         self.reservation.as_ref().map(|r| r.sw_if_index)
-    }
-}
-
-/// Buffers to post and buffers to lend for a receive queue.
-fn credit_of(class: BufferClass, size: RingSize) -> (u16, u32) {
-    match class {
-        // The whole ring is posted: one maximal frame takes 33 of at least 64.
-        BufferClass::Small => (size.get(), u32::from(size.get()).max(SMALL_LENDABLE)),
-        BufferClass::Large => (LARGE_CREDIT, LARGE_LENDABLE),
     }
 }

@@ -136,7 +136,7 @@ async fn apply_action(
     let (queues, action) = {
         let registry = shared.registry();
         let interface = registry.get(index).ok_or_else(vanished)?;
-        let peer = interface.xconnect.and_then(|p| registry.get(p)?.tx.first().map(|q| q.key));
+        let peer = interface.xconnect.and_then(|p| registry.get(p).map(|peer| peer.peer));
         let queues: Vec<_> = interface.rx.iter().map(|q| (q.poller, q.key)).collect();
         (queues, interface.action(peer))
     };

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::interface::Interface;
 use super::{Resources, Shared, changes, thread};
+use crate::action::PeerKey;
 use crate::api::{DeleteRequest, Deleted, Level, Reply};
 use crate::counters::DropReason;
 use crate::diag::{Code, Failure};
@@ -86,6 +87,7 @@ struct Torn {
     name: IfName,
     /// Receive queues, then transmit queues.
     queues: [Vec<(PollerIndex, QueueKey)>; 2],
+    peer: PeerKey,
     failures: Vec<Failure>,
 }
 
@@ -95,7 +97,8 @@ async fn take_off(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex)
         let interface = registry.get(index)?;
         let queues = [&interface.rx, &interface.tx]
             .map(|queues| queues.iter().map(|q| (q.poller, q.key)).collect());
-        Torn { index, name: interface.name.clone(), queues, failures: Vec::new() }
+        let (name, peer) = (interface.name.clone(), interface.peer);
+        Torn { index, name, queues, peer, failures: Vec::new() }
     };
     for (poller, key) in torn.queues.concat() {
         let stopped = resources.engine.stop(poller, key, StopReason::Retired).await;
@@ -134,6 +137,7 @@ impl Torn {
                 Err(failure) => self.failures.push(failure),
             }
         }
+        self.failures.extend(engine.remove_peer(self.peer).await.err());
         for (poller, key) in tx_at {
             match engine.take_tx(poller, key).await {
                 Ok(queue) => tx.extend(queue),
@@ -183,13 +187,11 @@ fn close(taps: Vec<Arc<OwnedFd>>) -> Option<Failure> {
 }
 
 /// Frees what a deleted interface had in the engine and in memory.
-async fn forget(
-    shared: &Arc<Shared>,
-    resources: &Resources,
-    interface: Interface,
-) -> Option<Failure> {
-    let (keys, records) = (interface.queues(), interface.records);
-    let (owner, pool) = (interface.rx.first().map(|q| q.poller), interface.pool);
+async fn forget(shared: &Arc<Shared>, resources: &Resources, interface: Interface) -> Vec<Failure> {
+    let records: Vec<_> = interface.rx.iter().chain(&interface.tx).map(|q| q.record).collect();
+    let (keys, peer) = (interface.queues(), interface.peer);
+    let pools = interface.rx.iter().map(|queue| queue.poller).zip(&interface.pools);
+    let pools: Vec<_> = pools.map(|(owner, pool)| (owner, pool.slot())).collect();
     // Its rings go with it, and each erases its record: only then is the number another's.
     let dropped = thread::finish("free", move || drop(interface)).await;
     for record in records {
@@ -198,9 +200,10 @@ async fn forget(
     for (_, key) in keys {
         resources.engine.release_queue(key);
     }
-    let retired = match owner {
-        Some(owner) => resources.engine.retire_pool(owner, pool).await,
-        None => Ok(()),
-    };
-    dropped.and(retired).err()
+    resources.engine.release_peer(peer);
+    let mut failures: Vec<Failure> = dropped.err().into_iter().collect();
+    for (owner, pool) in pools {
+        failures.extend(resources.engine.retire_pool(owner, pool).await.err());
+    }
+    failures
 }

@@ -8,10 +8,10 @@ use ipnet::IpNet;
 use tokio::sync::Mutex;
 
 use super::host_side::Label;
-use crate::action::{Action, Responder};
+use crate::action::{Action, PeerKey, Responder};
 use crate::api::BackendKind;
 use crate::counters::QueueSnapshot;
-use crate::device::{Backend, Pool, PoolSlot, QueueMemory};
+use crate::device::{Backend, Pool, QueueMemory};
 use crate::engine::QueueKey;
 use crate::host::{HostFacts, Offloads};
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, PollerIndex, RingSize, SwIfIndex};
@@ -22,6 +22,8 @@ pub(super) struct Queue {
     pub(super) key: QueueKey,
     pub(super) poller: PollerIndex,
     pub(super) memory: Arc<QueueMemory>,
+    /// The number of its record.
+    pub(super) record: usize,
     pub(super) size: RingSize,
     pub(super) notify_fds: (i32, i32),
     /// The baseline of `clear interfaces`.
@@ -68,15 +70,16 @@ pub(super) struct Interface {
     pub(super) admin_up: bool,
     pub(super) addresses: Vec<IpNet>,
     pub(super) xconnect: Option<SwIfIndex>,
-    pub(super) pool: PoolSlot,
-    /// Kept until the backend has stopped, whatever becomes of the poller.
-    pub(super) _buffers: Arc<Pool>,
+    /// Buffers of the receive queues: kept until the backend has stopped, whatever becomes of the
+    /// pollers.
+    pub(super) pools: Vec<Arc<Pool>>,
     /// Held by every task that uses, stops or closes its files, so that no file in use is closed
     /// and the task that closes them is the last.
     pub(super) files: Arc<Mutex<()>>,
-    pub(super) records: [usize; 2],
     pub(super) rx: Vec<Queue>,
     pub(super) tx: Vec<Queue>,
+    /// Names it as the peer of others.
+    pub(super) peer: PeerKey,
     /// The namespace that it was created in, if the creator named one.
     pub(super) label: Option<Label>,
     /// What the host side's namespace was called when it was last looked at; none is our own.
@@ -97,9 +100,8 @@ pub(super) struct Interface {
 }
 
 impl Interface {
-    /// The action that its settings mean; `peer` is the queue of the interface that it is
-    /// cross-connected to.
-    pub(super) fn action(&self, peer: Option<QueueKey>) -> Action {
+    /// The action that its settings mean; `peer` is the interface that it is cross-connected to.
+    pub(super) fn action(&self, peer: Option<PeerKey>) -> Action {
         peer.map_or_else(|| local_action(self.mac, &self.addresses), Action::Xconnect)
     }
 

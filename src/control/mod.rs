@@ -20,6 +20,7 @@ mod interface;
 mod log;
 mod plan;
 mod process;
+mod queues;
 mod registry;
 mod reset;
 mod show;

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::queues::Sizes;
 use super::registry::Registry;
 use crate::api::{BackendChoice, BackendKind, CreateRequest, NamespaceSpec};
 use crate::diag::Failure;
 use crate::host::{Gateway, HostName, Subject};
-use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
+use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, TxQueueLength};
 
 /// What a create will make.
 #[derive(Debug, Clone)]
@@ -34,8 +35,7 @@ pub(super) struct Plan {
     pub(super) host_mtu: Option<Mtu>,
     pub(super) host_txqueuelen: Option<TxQueueLength>,
     pub(super) host_down: bool,
-    pub(super) rx_ring_size: RingSize,
-    pub(super) tx_ring_size: RingSize,
+    pub(super) sizes: Sizes,
     pub(super) gso: bool,
     pub(super) respond: Vec<IpNet>,
     pub(super) owner: Option<u32>,
@@ -99,8 +99,7 @@ impl Plan {
             host_mtu: request.host_mtu_size,
             host_txqueuelen: request.host_txqueuelen,
             host_down: request.host_down,
-            rx_ring_size: request.rx_ring_size,
-            tx_ring_size: request.tx_ring_size,
+            sizes: Sizes { rx: (1, request.rx_ring_size), tx: (1, request.tx_ring_size) },
             gso: request.gso,
             respond: request.respond.clone(),
             owner: request.owner,

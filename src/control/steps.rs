@@ -90,7 +90,7 @@ impl Step {
             Self::Memory => (
                 format!(
                     "make rings of {} (rx) and {} (tx) entries",
-                    plan.rx_ring_size, plan.tx_ring_size
+                    plan.sizes.rx.1, plan.sizes.tx.1
                 ),
                 Some("free their memory".into()),
             ),

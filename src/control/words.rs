@@ -42,8 +42,8 @@ impl Plan {
         option("mtu", self.host_mtu.map(|mtu| mtu.to_string()));
         option("host-txqueuelen", self.host_txqueuelen.map(|length| length.to_string()));
         let size = |size: RingSize| (size != RingSize::default()).then(|| size.to_string());
-        option("rx-ring-size", size(self.rx_ring_size));
-        option("tx-ring-size", size(self.tx_ring_size));
+        option("rx-ring-size", size(self.sizes.rx.1));
+        option("tx-ring-size", size(self.sizes.tx.1));
         option("owner", self.owner.map(|id| id.to_string()));
         option("group", self.group.map(|id| id.to_string()));
         let backend = (self.asked_backend != BackendChoice::Auto).then(|| self.backend.word());

@@ -19,10 +19,8 @@ mod rx;
 mod tests;
 mod tx;
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use nix::errno::Errno;
@@ -35,7 +33,7 @@ use crate::diag::{Code, Failure};
 use crate::units::{PollerIndex, SwIfIndex};
 
 use peers::{Handoff, Mesh};
-use poller::{Command, Inbox, Poller, Route, StatisticsCells};
+use poller::{Command, Inbox, Poller, StatisticsCells};
 
 pub use crate::ring::BrokenReason;
 pub use poller::PollerStatistics;
@@ -44,7 +42,13 @@ pub use rx::{RxParts, RxQueue};
 pub use tx::{TxParts, TxQueue};
 
 /// Names a queue to the engine. A slot is used again with another generation.
-pub type QueueKey = PeerKey;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueKey {
+    /// Its place in the tables of its poller.
+    pub slot: u32,
+    /// Which of the queues that had the place, 31 bits.
+    pub generation: u32,
+}
 
 /// A queue's key in epoll: 32 bits of slot, 31 of generation.
 fn event_key(key: QueueKey) -> u64 {
@@ -89,11 +93,38 @@ pub enum Event {
     PoolHome(Arc<Pool>),
 }
 
-/// Queue and pool slots in use.
+/// Slots of tables that pollers keep, each with its generation, and whether it is in use.
 #[derive(Debug, Default)]
-struct Slots {
-    /// Per slot its generation, and whether it is in use.
-    queues: Vec<(u32, bool)>,
+struct Generations(Vec<(u32, bool)>);
+
+impl Generations {
+    /// A free slot, and its generation.
+    fn reserve(&mut self) -> (u32, u32) {
+        let at = self.0.iter().position(|(_, used)| !used).unwrap_or_else(|| {
+            self.0.push((0, false));
+            self.0.len() - 1
+        });
+        let (generation, used) = &mut self.0[at];
+        // Bit 31 is left to the event key's error mark.
+        *generation = (*generation + 1) & 0x7fff_ffff;
+        *used = true;
+        (u32::try_from(at).unwrap_or(u32::MAX), *generation)
+    }
+
+    fn release(&mut self, slot: u32, generation: u32) {
+        if let Some(entry) = self.0.get_mut(slot as usize)
+            && entry.0 == generation
+        {
+            entry.1 = false;
+        }
+    }
+}
+
+/// What is reserved.
+#[derive(Debug, Default)]
+struct Reserved {
+    queues: Generations,
+    peers: Generations,
     pools: Vec<bool>,
 }
 
@@ -102,7 +133,7 @@ struct Slots {
 pub struct Engine {
     mesh: Arc<Mesh>,
     threads: Vec<JoinHandle<()>>,
-    slots: Mutex<Slots>,
+    reserved: Mutex<Reserved>,
 }
 
 fn gone() -> Failure {
@@ -137,7 +168,7 @@ impl Engine {
         let mesh = Arc::new(Mesh { inboxes, handoffs, statistics });
         let (events, receiver) = unbounded_channel();
         let mut engine =
-            Self { mesh: Arc::clone(&mesh), threads: Vec::new(), slots: Mutex::default() };
+            Self { mesh: Arc::clone(&mesh), threads: Vec::new(), reserved: Mutex::default() };
         for i in 0..n {
             let poller = Poller::new(PollerIndex(i), Arc::clone(&mesh), events.clone())
                 .map_err(failed("epoll"))?;
@@ -178,28 +209,30 @@ impl Engine {
         self.mesh.inboxes.get(usize::from(poller.0)).ok_or_else(gone)
     }
 
+    fn reserved(&self) -> MutexGuard<'_, Reserved> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A free key for a queue.
     pub fn reserve_queue(&self) -> QueueKey {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = slots.queues.iter().position(|(_, used)| !used).unwrap_or_else(|| {
-            slots.queues.push((0, false));
-            slots.queues.len() - 1
-        });
-        let (generation, used) = &mut slots.queues[at];
-        // Bit 31 is left to the event key's error mark.
-        *generation = (*generation + 1) & 0x7fff_ffff;
-        *used = true;
-        QueueKey { slot: u32::try_from(at).unwrap_or(u32::MAX), generation: *generation }
+        let (slot, generation) = self.reserved().queues.reserve();
+        QueueKey { slot, generation }
     }
 
     /// Gives a key back. Its queue is with no poller.
     pub fn release_queue(&self, key: QueueKey) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.queues.get_mut(key.slot as usize)
-            && slot.0 == key.generation
-        {
-            slot.1 = false;
-        }
+        self.reserved().queues.release(key.slot, key.generation);
+    }
+
+    /// A free key for an interface as the peer of others.
+    pub fn reserve_peer(&self) -> PeerKey {
+        let (slot, generation) = self.reserved().peers.reserve();
+        PeerKey { slot, generation }
+    }
+
+    /// Gives a key back. No poller knows it.
+    pub fn release_peer(&self, key: PeerKey) {
+        self.reserved().peers.release(key.slot, key.generation);
     }
 
     /// A free number for a pool.
@@ -207,27 +240,49 @@ impl Engine {
     /// # Errors
     /// When all 32768 are in use.
     pub fn reserve_pool(&self) -> Result<PoolSlot, Failure> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = slots.pools.iter().position(|used| !used).unwrap_or(slots.pools.len());
+        let mut reserved = self.reserved();
+        let at = reserved.pools.iter().position(|used| !used).unwrap_or(reserved.pools.len());
         if at >= 1 << 15 {
             return Err(Failure::new(Code::Failed, "", "more receive queues than 32768"));
         }
-        if at == slots.pools.len() {
-            slots.pools.push(false);
+        if at == reserved.pools.len() {
+            reserved.pools.push(false);
         }
-        slots.pools[at] = true;
+        reserved.pools[at] = true;
         Ok(PoolSlot(u16::try_from(at).unwrap_or(u16::MAX)))
     }
 
     /// Gives a number back. Its pool is known to no poller.
     pub fn release_pool(&self, slot: PoolSlot) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(used) = slots.pools.get_mut(usize::from(slot.0)) {
+        if let Some(used) = self.reserved().pools.get_mut(usize::from(slot.0)) {
             *used = false;
         }
     }
 
-    /// Places a transmit queue on a poller and makes it known to all.
+    /// Makes an interface known to all pollers as the peer `key`. Each sends to one of its transmit
+    /// queues: its own if it has one.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_peer(
+        &self,
+        key: PeerKey,
+        queues: Vec<(PollerIndex, QueueKey)>,
+    ) -> Result<(), Failure> {
+        let queues: Arc<[_]> = queues.into();
+        self.ask_all(|| Command::SetPeer(key, Arc::clone(&queues))).await
+    }
+
+    /// Makes all pollers forget a peer: no frame is offered to its queues afterwards, but for those
+    /// that are on their way from one poller to another.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn remove_peer(&self, key: PeerKey) -> Result<(), Failure> {
+        self.ask_all(|| Command::RemovePeer(key)).await
+    }
+
+    /// Places a transmit queue on a poller.
     ///
     /// # Errors
     /// When a poller has ended, or cannot watch the queue's files: take the queue off again.
@@ -240,11 +295,10 @@ impl Engine {
         let queue = Box::new(TxQueue::new(key, parts));
         let (answer, placed) = oneshot::channel();
         self.inbox(poller)?.send(Command::AddTx(queue, answer), None);
-        placed.await.map_err(|_| gone())?.map_err(unwatched)?;
-        self.ask_all(|| Command::SetRoute(Route { key, poller })).await
+        placed.await.map_err(|_| gone())?.map_err(unwatched)
     }
 
-    /// Places a receive queue on a poller. Replies go to `own_tx`.
+    /// Places a receive queue on a poller. Replies go to `own`, its interface.
     ///
     /// # Errors
     /// When a poller has ended, or cannot watch the queue's files: take the queue off again.
@@ -253,12 +307,12 @@ impl Engine {
         poller: PollerIndex,
         key: QueueKey,
         parts: RxParts,
-        own_tx: QueueKey,
+        own: PeerKey,
         action: Action,
     ) -> Result<(), Failure> {
         let pool = Arc::clone(&parts.pool);
         self.ask_all(|| Command::AddPool(Arc::clone(&pool), poller)).await?;
-        let mut queue = Box::new(RxQueue::new(key, parts, own_tx));
+        let mut queue = Box::new(RxQueue::new(key, parts, own));
         queue.action = action;
         let (answer, placed) = oneshot::channel();
         self.inbox(poller)?.send(Command::AddRx(queue, answer), None);
@@ -279,7 +333,8 @@ impl Engine {
         queue.await.map_err(|_| gone())
     }
 
-    /// Removes an emptied transmit queue from its poller. No frame is offered to it afterwards.
+    /// Removes an emptied transmit queue from its poller, after its peer. What other pollers have
+    /// handed over is offered to it before.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -288,7 +343,6 @@ impl Engine {
         poller: PollerIndex,
         key: QueueKey,
     ) -> Result<Option<Box<TxQueue>>, Failure> {
-        self.ask_all(|| Command::RemoveRoute(key)).await?;
         let (answer, queue) = oneshot::channel();
         self.inbox(poller)?.send(Command::TakeTx(key, answer), None);
         queue.await.map_err(|_| gone())

@@ -45,8 +45,8 @@ pub struct RxQueue {
     pub(super) pool: Arc<Pool>,
     pub(super) credit: u16,
     pub(super) action: Action,
-    /// Where replies go.
-    pub(super) own_tx: PeerKey,
+    /// Its interface, where replies go.
+    pub(super) own: PeerKey,
 }
 
 /// A received frame and the pool it lies in, seen without its virtio header.
@@ -80,10 +80,10 @@ impl Queue for RxQueue {
 }
 
 impl RxQueue {
-    pub(super) fn new(key: QueueKey, parts: RxParts, own_tx: PeerKey) -> Self {
+    pub(super) fn new(key: QueueKey, parts: RxParts, own: PeerKey) -> Self {
         let RxParts { interface, kind, memory, ring, device, pool, credit, admin_up } = parts;
         let common = Common::new(key, interface, kind, ring, device, memory, admin_up);
-        Self { common, pool, credit, action: Action::Sink, own_tx }
+        Self { common, pool, credit, action: Action::Sink, own }
     }
 
     /// Makes free buffers available up to the credit; `true` if there were any to add.
@@ -277,7 +277,7 @@ impl Core {
                 match queue.pool.compose(&[self.reply.bytes()]) {
                     None => Err(DropReason::NoBuffer),
                     Some(reply) => {
-                        self.lend(tx, queue, queue.own_tx, reply, true).map(|()| Counter::Consumed)
+                        self.lend(tx, queue, queue.own, reply, true).map(|()| Counter::Consumed)
                     }
                 }
             }
@@ -298,7 +298,7 @@ impl Core {
         &mut self,
         tx: &mut Slots<TxQueue>,
         queue: &RxQueue,
-        to: QueueKey,
+        to: PeerKey,
         frame: Frame,
         originated: bool,
     ) -> Result<(), DropReason> {

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::SockType;
 use nix::unistd::write;
-use taptool::action::Action;
+use taptool::action::{Action, PeerKey};
 use taptool::counters::{Direction, QueueSnapshot, check_at_rest};
 use taptool::device::{
     Backend, BufferClass, Memory, Pool, QueueId, QueueMemory, Userspace, wanted_features,
@@ -24,7 +24,7 @@ struct Interface {
     pool: Arc<Pool>,
     poller: PollerIndex,
     rx: QueueKey,
-    tx: QueueKey,
+    peer: PeerKey,
 }
 
 struct Rig {
@@ -63,6 +63,7 @@ impl Rig {
         }
         let mut halves = device.start(&[Arc::new(tap)]).unwrap();
         let (rx, tx) = (self.engine.reserve_queue(), self.engine.reserve_queue());
+        let peer = self.engine.reserve_peer();
         let tx_parts = TxParts {
             interface: index,
             kind: Kind::Tap,
@@ -83,13 +84,14 @@ impl Rig {
         };
         self.runtime.block_on(async {
             self.engine.add_tx(poller, tx, tx_parts).await.unwrap();
-            self.engine.add_rx(poller, rx, rx_parts, tx, Action::Sink).await.unwrap();
+            self.engine.set_peer(peer, vec![(poller, tx)]).await.unwrap();
+            self.engine.add_rx(poller, rx, rx_parts, peer, Action::Sink).await.unwrap();
         });
-        Interface { host, queues, pool, poller, rx, tx }
+        Interface { host, queues, pool, poller, rx, peer }
     }
 
     fn connect(&self, from: &Interface, to: &Interface) {
-        let action = Action::Xconnect(to.tx);
+        let action = Action::Xconnect(to.peer);
         self.runtime.block_on(self.engine.set_action(from.poller, from.rx, action)).unwrap();
     }
 }

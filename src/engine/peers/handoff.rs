@@ -8,8 +8,8 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::action::PeerKey;
 use crate::device::Frame;
+use crate::engine::QueueKey;
 
 /// Messages that fit.
 pub(in crate::engine) const SLOTS: usize = 1024;
@@ -21,7 +21,7 @@ pub(in crate::engine) enum Message {
     /// Offer this frame to a transmit queue.
     Offer {
         /// The queue.
-        to: PeerKey,
+        to: QueueKey,
         /// The frame; its buffers are lent.
         frame: Frame,
         /// An action made it; it was not received.
@@ -65,7 +65,7 @@ impl Handoff {
             Message::Offer { to, frame, originated } => {
                 (if originated { ORIGINATED } else { OFFER }, to, frame)
             }
-            Message::Return(frame) => (RETURN, PeerKey { slot: 0, generation: 0 }, frame),
+            Message::Return(frame) => (RETURN, QueueKey { slot: 0, generation: 0 }, frame),
         };
         let at = tail % SLOTS * WORDS;
         self.words[at].store(frame.token(), Ordering::Relaxed);
@@ -94,7 +94,7 @@ impl Handoff {
         self.head.0.store(head.wrapping_add(1), Ordering::Release);
         let low = |word: u64| u32::try_from(word & 0xffff_ffff).unwrap_or(0);
         let frame = Frame::from_token(token, low(second >> 2));
-        let to = PeerKey { slot: low(to), generation: low(to >> 32) };
+        let to = QueueKey { slot: low(to), generation: low(to >> 32) };
         Some(match second & 3 {
             RETURN => Message::Return(frame),
             kind => Message::Offer { to, frame, originated: kind == ORIGINATED },
@@ -122,7 +122,7 @@ mod tests {
                 let message = match i % 3 {
                     0 => Message::Return(frame(i)),
                     n => Message::Offer {
-                        to: PeerKey { slot: i, generation: i + 1 },
+                        to: QueueKey { slot: i, generation: i + 1 },
                         frame: frame(i),
                         originated: n == 1,
                     },

@@ -1,9 +1,10 @@
 //! The way of frames between queues, pollers and pools.
 //!
 //! # Theory of operation
-//! Every poller knows each transmit queue by a *route*, and each pool with its owner. A frame for a
-//! queue of the same poller is offered to it at once; one for a queue of another goes through the
-//! handoff ring of the pair. When the transmit queue has done with it, its buffers return to the
+//! A peer is an interface. Every poller knows each of them by the one transmit queue of it that it
+//! sends to, its own if it has one, and each pool with its owner. A frame for a queue of the same
+//! poller is offered to it at once; one for a queue of another goes through the handoff ring of the
+//! pair. When the transmit queue has done with it, its buffers return to the
 //! owner of their pool the same way.
 
 mod handoff;
@@ -15,9 +16,9 @@ use crate::counters::DropReason;
 use crate::device::{Frame, Pool, PoolSlot};
 use crate::units::PollerIndex;
 
-use super::Event;
 use super::poller::{Core, Inbox, Slots, StatisticsCells};
 use super::tx::TxQueue;
+use super::{Event, QueueKey};
 
 pub(super) use handoff::{Handoff, Message, SLOTS};
 
@@ -45,6 +46,30 @@ impl Mesh {
     }
 }
 
+/// An interface that frames are sent to, as one poller knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer {
+    pub(super) key: PeerKey,
+    /// The transmit queue that this poller sends to, and the poller that has it.
+    queue: QueueKey,
+    poller: PollerIndex,
+}
+
+impl Peer {
+    /// The peer for the poller `to`, which sends to a queue of its own if there is one; else the
+    /// pollers are spread over the queues. None where there is no queue.
+    pub(super) fn of(
+        key: PeerKey,
+        queues: &[(PollerIndex, QueueKey)],
+        to: PollerIndex,
+    ) -> Option<Self> {
+        let own = queues.iter().find(|(poller, _)| *poller == to);
+        let spread = || queues.get(usize::from(to.0).checked_rem(queues.len())?);
+        let (poller, queue) = *own.or_else(spread)?;
+        Some(Self { key, queue, poller })
+    }
+}
+
 /// A pool and the poller that owns it.
 pub(super) struct Lender {
     pub(super) pool: Arc<Pool>,
@@ -54,8 +79,8 @@ pub(super) struct Lender {
 }
 
 impl Core {
-    /// Gives a frame whose buffers are lent to a transmit queue, wherever that is. On failure the
-    /// frame is the caller's.
+    /// Gives a frame whose buffers are lent to a peer, on whatever poller its queue is. On failure
+    /// the frame is the caller's.
     pub(super) fn dispatch(
         &mut self,
         tx: &mut Slots<TxQueue>,
@@ -63,18 +88,18 @@ impl Core {
         frame: Frame,
         originated: bool,
     ) -> Result<(), DropReason> {
-        let route = self.routes.get(to.slot as usize).copied().flatten();
-        let Some(route) = route.filter(|route| route.key == to) else {
+        let peer = self.peers.get(to.slot as usize).copied().flatten();
+        let Some(Peer { queue, poller, .. }) = peer.filter(|peer| peer.key == to) else {
             return Err(DropReason::PeerGone);
         };
-        if route.poller == self.id {
-            return self.offer(tx, to, frame, originated);
+        if poller == self.id {
+            return self.offer(tx, queue, frame, originated);
         }
-        let message = Message::Offer { to, frame, originated };
-        if !self.mesh.handoff(self.id, route.poller).push(message) {
+        let message = Message::Offer { to: queue, frame, originated };
+        if !self.mesh.handoff(self.id, poller).push(message) {
             return Err(DropReason::HandoffFull);
         }
-        self.mesh.inbox(route.poller).ring();
+        self.mesh.inbox(poller).ring();
         Ok(())
     }
 
@@ -92,7 +117,7 @@ impl Core {
                 match message {
                     Message::Return(frame) => self.release(&frame),
                     Message::Offer { to, frame, originated } => {
-                        // A queue leaves only after its routes, and after what is in the rings.
+                        // A queue leaves only after its peer, and after what is in the rings.
                         if self.offer(tx, to, frame, originated).is_err() {
                             self.release(&frame);
                         }

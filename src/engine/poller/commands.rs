@@ -7,7 +7,7 @@ use super::core::Touched;
 use super::inbox::Command;
 use super::slots::put;
 use super::{Core, Poller};
-use crate::engine::peers::{Lender, SLOTS};
+use crate::engine::peers::{Lender, Peer, SLOTS};
 use crate::engine::queue::{Common, StopReason};
 use crate::engine::{QueueKey, event_key};
 use crate::ring::BrokenReason;
@@ -57,12 +57,14 @@ impl Poller {
                 self.tx.put(queue);
                 let _ = answer.send(watched);
             }
-            Command::SetRoute(route) => {
-                put(&mut self.core.routes, route.key.slot as usize, route);
+            Command::SetPeer(key, queues) => {
+                if let Some(peer) = Peer::of(key, &queues, self.core.id) {
+                    put(&mut self.core.peers, key.slot as usize, peer);
+                }
             }
-            Command::RemoveRoute(key) => {
-                if let Some(slot) = self.core.routes.get_mut(key.slot as usize)
-                    && slot.is_some_and(|route| route.key == key)
+            Command::RemovePeer(key) => {
+                if let Some(slot) = self.core.peers.get_mut(key.slot as usize)
+                    && slot.is_some_and(|peer| peer.key == key)
                 {
                     *slot = None;
                 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use nix::sys::epoll::Epoll;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::inbox::Route;
 use super::statistics::PollerStatistics;
 use crate::action::Reply;
 use crate::device::{Frame, Wait};
-use crate::engine::peers::{Lender, Mesh};
+use crate::engine::peers::{Lender, Mesh, Peer};
 use crate::engine::queue::{Common, StopReason};
 use crate::engine::{Event, QueueKey};
 use crate::ring::BrokenReason;
@@ -38,7 +37,7 @@ pub(in crate::engine) struct Core {
     pub(in crate::engine) id: PollerIndex,
     pub(in crate::engine) mesh: Arc<Mesh>,
     pub(super) events: UnboundedSender<Event>,
-    pub(in crate::engine) routes: Vec<Option<Route>>,
+    pub(in crate::engine) peers: Vec<Option<Peer>>,
     pub(in crate::engine) pools: Vec<Option<Lender>>,
     pub(super) ready: VecDeque<QueueKey>,
     /// Transmit queues with frames posted since the last flush.
@@ -60,7 +59,7 @@ impl Core {
             id,
             mesh,
             events,
-            routes: Vec::new(),
+            peers: Vec::new(),
             pools: Vec::new(),
             ready: VecDeque::new(),
             dirty: Vec::new(),

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
-use crate::action::Action;
+use crate::action::{Action, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::engine::QueueKey;
 use crate::engine::queue::StopReason;
@@ -16,21 +16,14 @@ use crate::engine::rx::RxQueue;
 use crate::engine::tx::TxQueue;
 use crate::units::PollerIndex;
 
-/// Where a transmit queue is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) struct Route {
-    pub(in crate::engine) key: QueueKey,
-    pub(in crate::engine) poller: PollerIndex,
-}
-
 /// A command from control to a poller. Each is answered when it is done.
 #[derive(Debug)]
 pub(in crate::engine) enum Command {
     AddPool(Arc<Pool>, PollerIndex),
     AddRx(Box<RxQueue>, oneshot::Sender<Result<(), Errno>>),
     AddTx(Box<TxQueue>, oneshot::Sender<Result<(), Errno>>),
-    SetRoute(Route),
-    RemoveRoute(QueueKey),
+    SetPeer(PeerKey, Arc<[(PollerIndex, QueueKey)]>),
+    RemovePeer(PeerKey),
     TakeRx(QueueKey, oneshot::Sender<Option<Box<RxQueue>>>),
     TakeTx(QueueKey, oneshot::Sender<Option<Box<TxQueue>>>),
     /// The owner of the pool forgets it as soon as nothing of it is lent.

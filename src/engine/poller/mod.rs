@@ -38,7 +38,7 @@ use crate::device::ERROR_KEY;
 use crate::units::PollerIndex;
 
 pub(super) use self::core::{Core, SPIN_NS};
-pub(super) use inbox::{Command, Inbox, Route};
+pub(super) use inbox::{Command, Inbox};
 pub(super) use slots::{Queue, Slots};
 pub use statistics::PollerStatistics;
 pub(super) use statistics::StatisticsCells;

@@ -117,7 +117,7 @@ fn a_handoff_ring_that_nobody_empties_fills_and_its_frames_are_counted_as_handof
 fn frames_for_a_peer_that_was_never_there_are_counted_as_peer_gone() {
     let mut rig = Rig::new(2);
     let a = rig.add(0, Shape::LARGE);
-    let nobody = rig.engine.reserve_queue();
+    let nobody = rig.engine.reserve_peer();
     rig.set_action(a, crate::action::Action::Xconnect(nobody));
     rig.interfaces[a].wire.inject((0..100).map(|i| frame(i, 100)));
     rig.settle();

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::Epoll;
 use proptest::prelude::*;
 
+use crate::action::PeerKey;
 use crate::counters::{Direction, DropReason};
 use crate::device::{
     BufferClass, Frame, Memory, Pool, PoolSlot, QueueDevice, QueueId, QueueMemory, Served, Wait,
@@ -163,7 +164,10 @@ impl Pair {
             device: Box::new(Scribbled { refuses: 1 + random.short(5) }),
             admin_up: true,
         };
-        let (rx, tx) = (RxQueue::new(key(0), rx, key(1)), TxQueue::new(key(1), tx));
+        let (rx, tx) = (
+            RxQueue::new(key(0), rx, PeerKey { slot: 0, generation: 1 }),
+            TxQueue::new(key(1), tx),
+        );
         Self { memory, pool, buffers, rx, tx, rings }
     }
 

@@ -18,10 +18,11 @@ use crate::units::Kind;
 /// Takes the transmit queue of an interface away as `delete` does: off the data path, the device
 /// stopped, the ring emptied and its buffers sent home, then off its poller.
 fn take_tx(rig: &mut Rig, of: usize) {
-    let Interface { poller, tx, .. } = rig.interfaces[of];
+    let Interface { poller, tx, peer, .. } = rig.interfaces[of];
     rig.ask(|engine| engine.stop(poller, tx, StopReason::Retired));
     rig.interfaces[of].stop_device();
     rig.ask(|engine| engine.empty(poller, tx));
+    rig.ask(|engine| engine.remove_peer(peer));
     rig.ask(|engine| engine.take_tx(poller, tx)).expect("it was there");
 }
 
@@ -81,14 +82,14 @@ fn frames_on_their_way_between_two_pollers_belong_to_the_queue_that_is_taken_awa
     until("the owner is held up", || held.at_gate.load(Ordering::Acquire));
     rig.interfaces[a].wire.inject((0..500).map(|i| frame(i, 100)));
     until("all were received", || rig.interfaces[a].has_received_all());
-    // What `take_tx` asks for, so that the owner finds all of it at once.
-    let Interface { poller, tx, .. } = rig.interfaces[b];
+    // What `remove_peer` and `take_tx` ask for, so that the owner finds all of it at once.
+    let Interface { poller, tx, peer, .. } = rig.interfaces[b];
     let other = rig.interfaces[a].poller;
-    rig.ask(|engine| engine.ask(other, Command::RemoveRoute(tx)));
+    rig.ask(|engine| engine.ask(other, Command::RemovePeer(peer)));
     let (answer, taken) = tokio::sync::oneshot::channel();
     let inbox = rig.engine.inbox(poller).unwrap();
     inbox.send(Command::Stop(tx, StopReason::Retired), None);
-    inbox.send(Command::RemoveRoute(tx), None);
+    inbox.send(Command::RemovePeer(peer), None);
     inbox.send(Command::TakeTx(tx, answer), None);
     drop(gate);
     taken.blocking_recv().unwrap().expect("it was there");
@@ -295,7 +296,7 @@ fn a_queue_whose_files_cannot_be_watched_is_refused_with_the_errno_and_can_be_ta
         credit: 0,
         admin_up: true,
     };
-    refused(rig.try_ask(|engine| engine.add_rx(poller, rx, parts, other.tx, Action::Sink)));
+    refused(rig.try_ask(|engine| engine.add_rx(poller, rx, parts, other.peer, Action::Sink)));
     rig.ask(|engine| engine.stop(poller, rx, StopReason::Retired));
     rig.ask(|engine| engine.take_rx(poller, rx)).expect("it was placed");
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::doubles::{Port, Style, Wire};
-use crate::action::Action;
+use crate::action::{Action, PeerKey};
 use crate::counters::{Counter, Direction, Imbalance, QueueSnapshot, check_at_rest};
 use crate::device::{BufferClass, Memory, Pool, QueueId, QueueMemory};
 use crate::engine::{Engine, Event, QueueKey, RxParts, TxParts};
@@ -65,6 +65,7 @@ pub(super) struct Interface {
     pub(super) poller: PollerIndex,
     pub(super) rx: QueueKey,
     pub(super) tx: QueueKey,
+    pub(super) peer: PeerKey,
     pub(super) pool: Arc<Pool>,
     pub(super) wire: Arc<Wire>,
     pub(super) shape: Shape,
@@ -173,6 +174,7 @@ impl Rig {
         let thread = wire.start();
         let port = |direction| Box::new(Port { wire: Arc::clone(&wire), direction });
         let (rx, tx) = (self.engine.reserve_queue(), self.engine.reserve_queue());
+        let peer = self.engine.reserve_peer();
         let tx_parts = TxParts {
             interface: index,
             kind: Kind::Tap,
@@ -182,6 +184,7 @@ impl Rig {
             admin_up: true,
         };
         self.ask(|engine| engine.add_tx(poller, tx, tx_parts));
+        self.ask(|engine| engine.set_peer(peer, vec![(poller, tx)]));
         let rx_parts = RxParts {
             interface: index,
             kind: Kind::Tap,
@@ -192,12 +195,13 @@ impl Rig {
             credit: shape.credit,
             admin_up: true,
         };
-        self.ask(|engine| engine.add_rx(poller, rx, rx_parts, tx, Action::Sink));
+        self.ask(|engine| engine.add_rx(poller, rx, rx_parts, peer, Action::Sink));
         self.interfaces.push(Interface {
             index,
             poller,
             rx,
             tx,
+            peer,
             pool,
             wire,
             shape,
@@ -209,7 +213,7 @@ impl Rig {
 
     /// Sends what `from` receives to `to`.
     pub(super) fn connect(&self, from: usize, to: usize) {
-        self.set_action(from, Action::Xconnect(self.interfaces[to].tx));
+        self.set_action(from, Action::Xconnect(self.interfaces[to].peer));
     }
 
     pub(super) fn set_action(&self, of: usize, action: Action) {

@@ -3,7 +3,7 @@
 use super::frames::{Random, check_content, frame};
 use super::rig::{Rig, Shape};
 use crate::action::{Action, Responder};
-use crate::counters::Counter;
+use crate::counters::{Counter, DropReason};
 
 /// Frames in each direction.
 const FRAMES: u64 = 4_000;
@@ -113,4 +113,35 @@ fn an_arp_request_is_answered_and_counted_as_originated() {
         assert_eq!(sent.get(Counter::Originated), 1);
         assert_eq!((sent.get(Counter::Offered), sent.get(Counter::Packets)), (1, 1));
     }
+}
+
+/// An interface with a transmit queue on each poller: a frame takes the queue of the poller that
+/// received it, and crosses no handoff ring.
+#[test]
+fn a_poller_sends_to_the_queue_of_its_peer_that_it_owns_itself() {
+    let mut rig = Rig::new(2);
+    let (a, b) = (rig.add(0, Shape::LARGE), rig.add(1, Shape::LARGE));
+    // Two interfaces of the rig stand for one of two queues.
+    let (c, d) = (rig.add(0, Shape::LARGE), rig.add(1, Shape::LARGE));
+    let both: Vec<_> =
+        [c, d].iter().map(|i| (rig.interfaces[*i].poller, rig.interfaces[*i].tx)).collect();
+    let peer = rig.engine.reserve_peer();
+    rig.ask(|engine| engine.set_peer(peer, both.clone()));
+    for from in [a, b] {
+        rig.set_action(from, Action::Xconnect(peer));
+    }
+    rig.interfaces[a].wire.inject((0..10).map(|i| frame(i, 100)));
+    rig.interfaces[b].wire.inject((0..20).map(|i| frame(i, 100)));
+    rig.settle();
+    assert_eq!((rig.interfaces[c].out(), rig.interfaces[d].out()), (10, 20));
+    // With a queue on one poller only, all take that one.
+    rig.ask(|engine| engine.set_peer(peer, both[1..].to_vec()));
+    rig.interfaces[a].wire.inject((0..10).map(|i| frame(i, 100)));
+    rig.settle();
+    assert_eq!((rig.interfaces[c].out(), rig.interfaces[d].out()), (10, 30));
+    // Forgotten, it takes nothing.
+    rig.ask(|engine| engine.remove_peer(peer));
+    rig.interfaces[b].wire.inject([frame(0, 100)]);
+    rig.settle();
+    assert_eq!(rig.interfaces[b].received().lost(DropReason::PeerGone), 1);
 }
