@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::host_side::{HostSide, Label};
 use super::interface::{Interface, local_action};
+use super::life::{Life, Seen};
 use super::plan::Plan;
 use super::queues::{Placed, Queues};
 use super::registry::Reservation;
@@ -12,7 +13,7 @@ use super::steps::Step;
 use super::thread::StepThread;
 use super::{Resources, Shared};
 use crate::api::BackendKind;
-use crate::device::{Backend, QueueDevices, wanted_features};
+use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
 use crate::diag::{Code, Failure};
 use crate::host::{self, HostThread, Session, Tap, TapSpec};
 
@@ -28,6 +29,8 @@ pub(super) struct Building<'a> {
     tap: Option<Tap>,
     taps: Vec<Arc<OwnedFd>>,
     offloads: host::Offloads,
+    /// Acknowledged.
+    features: u64,
     queues: Queues,
     devices: Option<QueueDevices>,
 }
@@ -55,6 +58,7 @@ impl<'a> Building<'a> {
             tap: None,
             taps: Vec::new(),
             offloads: host::Offloads::default(),
+            features: 0,
             queues: Queues::default(),
             devices: None,
         }
@@ -217,19 +221,27 @@ impl<'a> Building<'a> {
     fn make_queues(&mut self) -> Result<(), Failure> {
         let of = self.reservation.as_ref().ok_or_else(|| bug("nothing is reserved"))?;
         let (backend, sizes) = (self.plan.backend, self.plan.sizes);
-        self.queues.make(&self.shared, &self.resources, of, backend, sizes)
+        let offered = self.backend.as_ref().map_or(0, |backend| backend.offered_features());
+        // Opening a backend that lacks a required bit has failed.
+        self.features = negotiate(offered).unwrap_or(0);
+        let event_idx = has_event_idx(self.features);
+        self.queues.make(&self.shared, &self.resources, of, (backend, event_idx), sizes)
     }
 
     async fn start_backend(&mut self) -> Result<(), Failure> {
         let mut backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
-        let rings = self.queues.layouts();
+        let (rings, features) = (self.queues.memory(), self.features);
         let (memory, taps) = (Arc::clone(&self.resources.memory), self.taps.clone());
         let start = move || {
             let started = backend
-                .set_features(wanted_features())
+                .set_features(features)
                 .and_then(|()| backend.set_memory(memory.shared()))
-                .and_then(|()| rings.iter().try_for_each(|(id, at)| backend.set_ring(*id, at)))
+                .and_then(|()| {
+                    rings.iter().try_for_each(|ring| backend.set_ring(ring.id(), ring.layout()))
+                })
                 .and_then(|()| backend.start(&taps));
+            // Let go before the thread answers: the undo frees them.
+            drop(rings);
             (backend, started)
         };
         let (backend, started) = self.thread.run(move |_| start()).await?;
@@ -317,7 +329,7 @@ impl<'a> Building<'a> {
             backend_kind: plan.backend,
             backend_reason: plan.backend_reason.clone(),
             offered_features: backend.offered_features(),
-            features: wanted_features(),
+            features: self.features,
             worker_mode: backend.worker_mode(),
             vhost_fds: backend.fds(),
             backend: Some(backend),
@@ -335,12 +347,9 @@ impl<'a> Building<'a> {
             label,
             host_ns: side.namespace,
             host: side.facts,
-            unseen: false,
-            fresh: true,
+            seen: Seen::AtCreate,
             nsid: side.nsid,
-            host_gone: false,
-            halted: false,
-            deleting: false,
+            life: Life::Running,
         };
         let queues = interface.queues();
         self.shared.registry().insert(interface);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::life::Life;
 use super::{Resources, Shared, reset, thread};
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
@@ -25,8 +26,9 @@ pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Re
     let _held = files.lock().await;
     let (name, taps, before) = {
         let registry = shared.registry();
-        let interface = registry.get(index).filter(|i| !i.deleting).ok_or_else(vanished)?;
-        if interface.host_gone {
+        let interface = registry.get(index).filter(|i| i.life != Life::Deleting);
+        let interface = interface.ok_or_else(vanished)?;
+        if interface.life == Life::HostGone {
             return Err(host_gone(&interface.name));
         }
         (interface.name.clone(), interface.taps.clone(), interface.offloads)
@@ -101,7 +103,8 @@ fn same_kind(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Result<(), Failure>
 fn senders(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Vec<String> {
     let registry = shared.registry();
     let name = |index| registry.get(index).map(|i| i.name.clone());
-    let others = registry.all().filter(|i| ![a, b].contains(&i.sw_if_index) && !i.deleting);
+    let others =
+        registry.all().filter(|i| ![a, b].contains(&i.sw_if_index) && i.life != Life::Deleting);
     let told = others.filter_map(|other| {
         let to = other.xconnect.filter(|to| [a, b].contains(to)).and_then(name)?;
         Some(format!("{} still sends to {to}", other.name))
@@ -118,7 +121,8 @@ async fn connect(
 ) -> Result<(), Failure> {
     {
         let mut registry = shared.registry();
-        let peer_is_there = to.is_none_or(|to| registry.get(to).is_some_and(|peer| !peer.deleting));
+        let peer_is_there =
+            to.is_none_or(|to| registry.get(to).is_some_and(|peer| peer.life != Life::Deleting));
         match registry.get_mut(from) {
             Some(interface) if peer_is_there => interface.xconnect = to,
             _ => return Err(vanished()),
@@ -240,7 +244,8 @@ async fn reset(
     index: SwIfIndex,
 ) -> Result<(), Failure> {
     let (files, name) = match shared.registry().get(index).ok_or_else(vanished)? {
-        i if i.host_gone || !(i.halted || i.is_broken()) => return Ok(()),
+        i if !i.life.is_living() => return Ok(()),
+        i if i.life == Life::Running && !i.is_broken() => return Ok(()),
         i => (Arc::clone(&i.files), i.name.clone()),
     };
     let held = files.lock_owned().await;
@@ -264,7 +269,7 @@ async fn set_state(
     let queues = {
         let mut registry = shared.registry();
         let interface = registry.get_mut(index).ok_or_else(vanished)?;
-        if up && interface.host_gone {
+        if up && interface.life == Life::HostGone {
             return Err(host_gone(&interface.name));
         }
         interface.admin_up = up;

@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::interface::Interface;
+use super::life::Life;
 use super::{Resources, Shared, changes, thread};
 use crate::action::PeerKey;
 use crate::api::{DeleteRequest, Deleted, Level, Reply};
@@ -29,7 +30,8 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
         let registry = shared.registry();
         match &request {
             DeleteRequest::All {} => {
-                registry.all().filter(|i| !i.deleting).map(|i| i.sw_if_index).collect()
+                let all = registry.all().filter(|i| i.life != Life::Deleting);
+                all.map(|i| i.sw_if_index).collect()
             }
             DeleteRequest::Named(names) => {
                 let mut found = Vec::new();
@@ -49,7 +51,7 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
     let resources = shared.running()?;
     for index in &indices {
         if let Some(interface) = shared.registry().get_mut(*index) {
-            interface.deleting = true;
+            interface.life.step_to(Life::Deleting);
         }
     }
     let mut torn = Vec::new();

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use tokio::sync::Mutex;
 
 use super::host_side::Label;
+use super::life::{Life, Seen};
 use crate::action::{Action, PeerKey, Responder};
 use crate::api::BackendKind;
 use crate::counters::QueueSnapshot;
@@ -86,17 +87,11 @@ pub(super) struct Interface {
     pub(super) host_ns: Option<String>,
     /// The host side when it was last looked at.
     pub(super) host: HostFacts,
-    /// The last lookup failed; the known facts are older.
-    pub(super) unseen: bool,
-    /// Not looked up since it was entered in the registry: events between the lookup of its create
-    /// and that moment were not seen.
-    pub(super) fresh: bool,
+    /// How much is known of it.
+    pub(super) seen: Seen,
     /// Number of its namespace in the staging namespace, for events.
     pub(super) nsid: Option<i32>,
-    pub(super) host_gone: bool,
-    /// Stopped for a broken queue: the backend does not run and the rings are empty.
-    pub(super) halted: bool,
-    pub(super) deleting: bool,
+    pub(super) life: Life,
 }
 
 impl Interface {

@@ -17,6 +17,7 @@ mod delete;
 mod executor;
 mod host_side;
 mod interface;
+mod life;
 mod log;
 mod plan;
 mod process;

@@ -35,7 +35,7 @@ pub(super) fn pollers(resources: &Resources, registry: &Registry) -> Vec<PollerR
 }
 
 fn nodes(interface: &Interface, poller: PollerIndex) -> Vec<NodeRow> {
-    let up = interface.admin_up && !interface.host_gone && !interface.deleting;
+    let up = interface.admin_up && interface.life.is_living();
     let row = |i: usize, queue: &Queue| {
         let counted = queue.snapshot();
         NodeRow {

@@ -11,7 +11,6 @@ use crate::counters::{Direction, QueueSnapshot};
 use crate::device::{BufferClass, Pool, PoolSlot, QueueDevices, QueueId, QueueMemory};
 use crate::diag::{Code, Failure};
 use crate::engine::{Engine, QueueKey, RxParts, StopReason, TxParts};
-use crate::ring::RingLayout;
 use crate::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
 
 /// Buffers posted, and buffers that may be lent, on a large-buffer queue. Few, so that they stay in
@@ -57,7 +56,7 @@ impl Queues {
         shared: &Shared,
         resources: &Resources,
         of: &Reservation,
-        backend: BackendKind,
+        (backend, event_idx): (BackendKind, bool),
         sizes: Sizes,
     ) -> Result<(), Failure> {
         let class = shared.options.buffers.unwrap_or(match backend {
@@ -68,7 +67,7 @@ impl Queues {
         for (direction, (count, size)) in [(Direction::Rx, sizes.rx), (Direction::Tx, sizes.tx)] {
             for index in (0..count).map(QueueIndex) {
                 let id = QueueId { direction, index };
-                let made = make(shared, resources, of.sw_if_index, id, size, class)?;
+                let made = make(shared, resources, of.sw_if_index, id, (size, event_idx), class)?;
                 self.made.push(made);
             }
         }
@@ -91,9 +90,8 @@ impl Queues {
     }
 
     /// Where the rings lie.
-    pub(super) fn layouts(&self) -> Vec<(QueueId, RingLayout)> {
-        let memory = self.made.iter().map(|made| &made.queue.memory);
-        memory.map(|memory| (memory.id(), *memory.layout())).collect()
+    pub(super) fn memory(&self) -> Vec<Arc<QueueMemory>> {
+        self.made.iter().map(|made| Arc::clone(&made.queue.memory)).collect()
     }
 
     /// Gives all queues to their pollers, transmit queues first: a receive queue may send as soon as
@@ -116,7 +114,7 @@ impl Queues {
         for made in self.made.iter_mut().filter(|made| made.buffers.is_none()) {
             let device = tx.next().ok_or_else(|| bug("not a device for each queue"))?;
             let Queue { key, poller, ref memory, .. } = made.queue;
-            let ring = memory.driver_ring(true)?;
+            let ring = memory.driver_ring()?;
             let memory = Arc::clone(memory);
             made.queue.notify_fds = device.notify_fds();
             made.placed = true;
@@ -130,7 +128,7 @@ impl Queues {
             let (pool, credit) = (Arc::clone(pool), *credit);
             let device = rx.next().ok_or_else(|| bug("not a device for each queue"))?;
             let Queue { key, poller, ref memory, .. } = made.queue;
-            let ring = memory.driver_ring(true)?;
+            let ring = memory.driver_ring()?;
             let memory = Arc::clone(memory);
             made.queue.notify_fds = device.notify_fds();
             made.placed = true;
@@ -243,7 +241,7 @@ fn make(
     resources: &Resources,
     interface: SwIfIndex,
     id: QueueId,
-    size: RingSize,
+    (size, event_idx): (RingSize, bool),
     class: BufferClass,
 ) -> Result<Made, Failure> {
     let (memory, engine) = (&resources.memory, &resources.engine);
@@ -254,7 +252,7 @@ fn make(
             Direction::Tx => None,
         };
         let pool = buffers.as_ref().map(|(pool, _)| &**pool);
-        match QueueMemory::new(memory, record, interface, id, size, true, pool) {
+        match QueueMemory::new(memory, record, interface, id, size, event_idx, pool) {
             Ok(memory) => Ok((Arc::new(memory), buffers)),
             Err(failure) => {
                 if let Some((pool, _)) = buffers {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Interface;
+use super::life::Life;
 use super::log::Log;
 use crate::api::InterfaceRef;
 use crate::diag::{Code, Failure, edits};
@@ -151,7 +152,7 @@ impl Registry {
             InterfaceRef::Name(name) => self.interfaces.values().find(|i| i.name == *name),
         };
         match found {
-            Some(interface) if !interface.deleting => Ok(interface.sw_if_index),
+            Some(interface) if interface.life != Life::Deleting => Ok(interface.sw_if_index),
             _ => Err(self.no_such(which)),
         }
     }
@@ -160,7 +161,7 @@ impl Registry {
     pub(super) fn no_such(&self, which: &InterfaceRef) -> Failure {
         let failure = Failure::new(Code::NotFound, which.to_string(), "no such interface");
         let InterfaceRef::Name(name) = which else { return failure };
-        let live = self.interfaces.values().filter(|interface| !interface.deleting);
+        let live = self.interfaces.values().filter(|interface| interface.life != Life::Deleting);
         match slipped(name.as_str(), live.map(|interface| interface.name.as_str())) {
             Some(meant) => failure.hint(format!("did you mean `{meant}'")),
             None => failure,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
 use super::interface::{Interface, Queue};
+use super::life::Life;
 use super::{Resources, Shared, changes, thread};
 use crate::api::Level;
 use crate::counters::Counter;
@@ -55,7 +56,7 @@ pub(super) async fn halt(
     let queues = {
         let mut registry = shared.registry();
         let interface = match registry.get_mut(index) {
-            Some(i) if i.host_gone || i.deleting || i.halted || !i.is_broken() => return Ok(()),
+            Some(i) if i.life != Life::Running || !i.is_broken() => return Ok(()),
             Some(interface) => interface,
             None => return Ok(()),
         };
@@ -88,7 +89,7 @@ pub(super) async fn halt(
         resources.engine.empty(*poller, *key).await?;
     }
     if let Some(interface) = shared.registry().get_mut(index) {
-        interface.halted = true;
+        interface.life.step_to(Life::Halted);
     }
     Ok(())
 }
@@ -104,7 +105,7 @@ pub(super) async fn revive(
     _held: &OwnedMutexGuard<()>,
 ) -> Result<(), Failure> {
     let (name, mut backend, rings, taps, places) = match shared.registry().get_mut(index) {
-        Some(interface) if interface.halted && !interface.host_gone && !interface.deleting => {
+        Some(interface) if interface.life == Life::Halted => {
             let all = || interface.rx.iter().chain(&interface.tx);
             let rings: Vec<_> = all().map(|q| (q.memory.id(), *q.memory.layout())).collect();
             let places = interface.queues();
@@ -136,7 +137,7 @@ pub(super) async fn revive(
     }
     let notify: Vec<_> = devices.iter().map(|device| device.notify_fds()).collect();
     if let Some(interface) = shared.registry().get_mut(index) {
-        interface.halted = false;
+        interface.life.step_to(Life::Running);
         let queues = interface.rx.iter_mut().chain(&mut interface.tx);
         for (queue, fds) in queues.zip(notify) {
             queue.notify_fds = fds;

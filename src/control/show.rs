@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::interface::{Interface, Queue};
+use super::life::Life;
 use super::registry::Registry;
 use super::{Shared, process, thread};
 use crate::api::{
@@ -90,9 +91,9 @@ fn select<'a>(
 }
 
 fn state(interface: &Interface) -> State {
-    if interface.deleting {
+    if interface.life == Life::Deleting {
         State::Deleting
-    } else if interface.host_gone {
+    } else if interface.life == Life::HostGone {
         State::HostGone
     } else if interface.is_broken() {
         State::Broken
@@ -127,7 +128,7 @@ pub(super) fn interface(
         vhost_worker_mode: interface.worker_mode.map(Into::into),
         state: state(interface),
         admin_up: interface.admin_up,
-        link_up: !interface.host_gone && host.up && host.lower_up,
+        link_up: interface.life.is_living() && host.up && host.lower_up,
         action,
         addresses: interface.addresses.clone(),
         host_if_name: host.name.clone(),

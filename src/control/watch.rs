@@ -25,6 +25,7 @@ use tokio::time::MissedTickBehavior;
 use super::executor::KeyedExecutor;
 use super::host_side::HostSide;
 use super::interface::Interface;
+use super::life::{Life, Seen};
 use super::thread::StepThread;
 use super::{Resources, Shared, reset, thread};
 use crate::api::Level;
@@ -177,7 +178,7 @@ fn poller_event(event: &Event) -> Option<(SwIfIndex, Job)> {
 /// The living interfaces that `which` names.
 fn living(shared: &Shared, which: impl Fn(&Interface) -> bool) -> Vec<SwIfIndex> {
     let registry = shared.registry();
-    let wanted = |i: &&Interface| !i.host_gone && !i.deleting && which(i);
+    let wanted = |i: &&Interface| i.life.is_living() && which(i);
     registry.all().filter(wanted).map(|i| i.sw_if_index).collect()
 }
 
@@ -191,7 +192,7 @@ async fn hold_files(shared: &Shared, index: SwIfIndex) -> Option<OwnedMutexGuard
 async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
     let (taps, label, known) = match shared.registry().get(index) {
-        Some(interface) if !interface.host_gone && !interface.deleting => {
+        Some(interface) if interface.life.is_living() => {
             let known = interface.nsid.map(|nsid| (interface.host.namespace, nsid));
             (interface.taps.clone(), interface.label.clone(), known)
         }
@@ -205,8 +206,7 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
             let before = std::mem::replace(&mut interface.host, side.facts);
             interface.host_ns = side.namespace;
             interface.nsid = side.nsid;
-            interface.unseen = false;
-            interface.fresh = false;
+            interface.seen = Seen::Current;
             let news = news(&before, &interface.host, interface.host_ns.as_deref());
             for (level, text) in news {
                 registry.log.add(level, &name, text);
@@ -217,7 +217,7 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
         Err(failure) => {
             let mut registry = shared.registry();
             let Some(interface) = registry.get_mut(index) else { return };
-            if !std::mem::replace(&mut interface.unseen, true) {
+            if std::mem::replace(&mut interface.seen, Seen::Stale) != Seen::Stale {
                 let name = interface.name.clone();
                 let text = format!("host side cannot be looked at: {failure}");
                 registry.log.add(Level::Warn, &name, text);
@@ -255,9 +255,7 @@ fn news(before: &HostFacts, now: &HostFacts, namespace: Option<&str>) -> Vec<(Le
 async fn check(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
     let tap = match shared.registry().get(index) {
-        Some(interface) if !interface.host_gone && !interface.deleting => {
-            interface.taps.first().cloned()
-        }
+        Some(interface) if interface.life.is_living() => interface.taps.first().cloned(),
         _ => None,
     };
     let Some(tap) = tap else { return };
@@ -301,7 +299,7 @@ async fn unnoticed(
                 tap: Arc::downgrade(i.taps.first()?),
                 name: i.host.name.clone(),
                 namespace: i.host.namespace,
-                look: all || i.unseen || i.fresh,
+                look: all || i.seen != Seen::Current,
             })
         };
         interfaces.filter_map(asked).collect()
@@ -366,10 +364,10 @@ async fn host_is_gone(
     let (mut backend, queues) = {
         let mut registry = shared.registry();
         let interface = match registry.get_mut(index) {
-            Some(interface) if !interface.host_gone && !interface.deleting => interface,
+            Some(interface) if interface.life.is_living() => interface,
             _ => return,
         };
-        interface.host_gone = true;
+        interface.life.step_to(Life::HostGone);
         let taken = (interface.backend.take(), interface.queues());
         let name = interface.name.clone();
         registry.log.add(Level::Error, &name, "host side is gone");
@@ -396,7 +394,7 @@ async fn host_is_gone(
 /// A false alarm: the device is there, so its queues run on.
 async fn resume(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex) {
     let queues = match shared.registry().get(index) {
-        Some(interface) if !interface.host_gone && !interface.deleting => interface.queues(),
+        Some(interface) if interface.life.is_living() => interface.queues(),
         _ => return,
     };
     for (poller, key) in queues {
@@ -412,7 +410,7 @@ async fn break_queue(
     queue: QueueKey,
 ) {
     let place = match shared.registry().get(index) {
-        Some(interface) if !interface.host_gone && !interface.deleting => {
+        Some(interface) if interface.life.is_living() => {
             interface.queues().into_iter().find(|(_, key)| *key == queue)
         }
         _ => None,

@@ -14,12 +14,23 @@ pub struct FeatureRow {
     pub bit: u32,
     /// Its name.
     pub name: &'static str,
-    /// Whether we acknowledge it when it is offered.
-    pub wanted: bool,
+    /// Whether we acknowledge it.
+    pub need: Need,
 }
 
-const fn row(bit: u32, name: &'static str, wanted: bool) -> FeatureRow {
-    FeatureRow { bit, name, wanted }
+/// Whether a bit is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Always: a backend that does not offer it cannot be used.
+    Required,
+    /// Where it is offered.
+    Optional,
+    /// Never.
+    Never,
+}
+
+const fn row(bit: u32, name: &'static str, need: Need) -> FeatureRow {
+    FeatureRow { bit, name, need }
 }
 
 /// The bits that backends are known to offer.
@@ -28,25 +39,40 @@ const fn row(bit: u32, name: &'static str, wanted: bool) -> FeatureRow {
 /// header that the tap itself carries), ACCESS_PLATFORM (turns an IOTLB on), IN_ORDER (vhost then
 /// ignores the ids of the available ring).
 pub const FEATURES: &[FeatureRow] = &[
-    row(VIRTIO_NET_F_MRG_RXBUF, "VIRTIO_NET_F_MRG_RXBUF", true),
-    row(24, "VIRTIO_F_NOTIFY_ON_EMPTY", false),
-    row(26, "VHOST_F_LOG_ALL", false),
-    row(27, "VHOST_NET_F_VIRTIO_NET_HDR", false),
-    row(VIRTIO_RING_F_INDIRECT_DESC, "VIRTIO_RING_F_INDIRECT_DESC", true),
-    row(VIRTIO_RING_F_EVENT_IDX, "VIRTIO_RING_F_EVENT_IDX", true),
-    row(VIRTIO_F_VERSION_1, "VIRTIO_F_VERSION_1", true),
-    row(VIRTIO_F_ACCESS_PLATFORM, "VIRTIO_F_ACCESS_PLATFORM", false),
-    row(VIRTIO_F_IN_ORDER, "VIRTIO_F_IN_ORDER", false),
-    row(40, "VIRTIO_F_RING_RESET", false),
+    row(VIRTIO_NET_F_MRG_RXBUF, "VIRTIO_NET_F_MRG_RXBUF", Need::Required),
+    row(24, "VIRTIO_F_NOTIFY_ON_EMPTY", Need::Never),
+    row(26, "VHOST_F_LOG_ALL", Need::Never),
+    row(27, "VHOST_NET_F_VIRTIO_NET_HDR", Need::Never),
+    row(VIRTIO_RING_F_INDIRECT_DESC, "VIRTIO_RING_F_INDIRECT_DESC", Need::Required),
+    row(VIRTIO_RING_F_EVENT_IDX, "VIRTIO_RING_F_EVENT_IDX", Need::Optional),
+    row(VIRTIO_F_VERSION_1, "VIRTIO_F_VERSION_1", Need::Required),
+    row(VIRTIO_F_ACCESS_PLATFORM, "VIRTIO_F_ACCESS_PLATFORM", Need::Never),
+    row(VIRTIO_F_IN_ORDER, "VIRTIO_F_IN_ORDER", Need::Never),
+    row(40, "VIRTIO_F_RING_RESET", Need::Never),
 ];
 
-/// The bits that every backend must offer; each is acknowledged.
-pub fn wanted_features() -> u64 {
-    FEATURES.iter().filter(|row| row.wanted).map(|row| 1 << row.bit).sum()
+fn bits(need: Need) -> u64 {
+    FEATURES.iter().filter(|row| row.need == need).map(|row| 1 << row.bit).sum()
+}
+
+/// All bits that are acknowledged where they are offered.
+pub fn known_features() -> u64 {
+    bits(Need::Required) | bits(Need::Optional)
+}
+
+/// What is acknowledged of the `offered` bits.
+///
+/// # Errors
+/// The required bits that are not among them.
+pub fn negotiate(offered: u64) -> Result<u64, u64> {
+    match bits(Need::Required) & !offered {
+        0 => Ok(known_features() & offered),
+        missing => Err(missing),
+    }
 }
 
 /// Whether EVENT_IDX is among `features`.
-pub(crate) const fn has_event_idx(features: u64) -> bool {
+pub const fn has_event_idx(features: u64) -> bool {
     features & (1 << VIRTIO_RING_F_EVENT_IDX) != 0
 }
 
@@ -66,8 +92,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_bits_15_28_29_and_32_are_acknowledged() {
-        assert_eq!(wanted_features(), 1 << 15 | 1 << 28 | 1 << 29 | 1 << 32);
+    fn exactly_bits_15_28_29_and_32_are_acknowledged_and_29_may_be_missing() {
+        let (all, event_idx) = (1 << 15 | 1 << 28 | 1 << 29 | 1 << 32, 1 << 29);
+        assert_eq!(negotiate(u64::MAX), Ok(all));
+        assert_eq!(negotiate(all & !event_idx), Ok(all & !event_idx));
+        assert_eq!(negotiate(event_idx | 1 << 15), Err(1 << 28 | 1 << 32));
     }
 
     #[test]

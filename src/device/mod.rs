@@ -14,7 +14,9 @@ mod vhost_net;
 
 pub use crate::ring::Descriptor;
 pub use backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Wait};
-pub use features::{FEATURES, FeatureRow, feature_names, wanted_features};
+pub use features::{
+    FEATURES, FeatureRow, Need, feature_names, has_event_idx, known_features, negotiate,
+};
 pub use memory::{Extent, MEMORY_BYTES, Memory};
 pub use pool::{BufferClass, Frame, Misplaced, Pool, PoolSlot};
 pub use queue::QueueMemory;

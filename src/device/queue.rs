@@ -21,6 +21,7 @@ pub struct QueueMemory {
     id: QueueId,
     layout: RingLayout,
     shadow: ShadowLayout,
+    event_idx: bool,
     counters: ShownCells,
     record: usize,
     memory: Arc<Memory>,
@@ -83,6 +84,7 @@ impl QueueMemory {
             id,
             layout,
             shadow,
+            event_idx,
             counters: ShownCells(Arc::new(counters)),
             record,
             memory: Arc::clone(memory),
@@ -102,21 +104,22 @@ impl QueueMemory {
     ///
     /// # Errors
     /// When the ring lies outside the memory, which `new` has ruled out.
-    pub fn driver_ring(&self, event_idx: bool) -> Result<DriverRing, Failure> {
+    pub fn driver_ring(&self) -> Result<DriverRing, Failure> {
         let (shared, private) = (self.memory.shared(), self.memory.private());
         let writer = Self::writer_of(self.id.direction);
-        DriverRing::attach(shared, &self.layout, private, &self.shadow, writer, event_idx)
+        let (layout, shadow) = (&self.layout, &self.shadow);
+        DriverRing::attach(shared, layout, private, shadow, writer, self.event_idx)
             .map_err(misplaced)
     }
 
     /// Where both sides stand, for `show`.
     pub fn positions(&self) -> Positions {
-        self.driver_ring(false).map(|ring| ring.positions()).unwrap_or_default()
+        self.driver_ring().map(|ring| ring.positions()).unwrap_or_default()
     }
 
     /// The descriptor table and where its addresses are in our address space, for `show`.
     pub fn entries(&self) -> Vec<(Descriptor, u64)> {
-        let Ok(ring) = self.driver_ring(false) else { return Vec::new() };
+        let Ok(ring) = self.driver_ring() else { return Vec::new() };
         let user = |addr| {
             self.memory.shared().get_host_address(GuestAddress(addr)).map_or(0, |p| p as u64)
         };

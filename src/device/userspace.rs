@@ -30,7 +30,7 @@ use vm_memory::{
 };
 
 use super::backend::{Backend, QueueDevice, QueueDevices, QueueId, Served, Wait};
-use super::features::{has_event_idx, wanted_features};
+use super::features::{has_event_idx, known_features};
 use crate::counters::Direction;
 use crate::diag::{Code, Failure};
 use crate::ring::{DeviceRing, DeviceSegment, MAX_SEGMENTS, MemoryMap, RingLayout};
@@ -66,7 +66,7 @@ impl Backend for Userspace {
     }
 
     fn offered_features(&self) -> u64 {
-        wanted_features()
+        known_features()
     }
 
     fn set_features(&mut self, acknowledged: u64) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use nix::unistd::gettid;
 use vm_memory::GuestAddress;
 
 use super::backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Wait};
-use super::features::{feature_names, wanted_features};
+use super::features::{feature_names, negotiate};
 use crate::counters::Direction;
 use crate::diag::{Code, Failure};
 use crate::ring::{MemoryMap, RingLayout};
@@ -103,11 +103,10 @@ impl VhostNet {
             files.push(file);
         }
         let VhostProbe { offered, worker } = first.unwrap_or_default();
-        let missing = wanted_features() & !offered;
-        if missing != 0 {
+        negotiate(offered).map_err(|missing| {
             let names = feature_names(missing).join(", ");
-            return Err(Failure::new(Code::NoBackend, PATH, format!("it lacks {names}")));
-        }
+            Failure::new(Code::NoBackend, PATH, format!("it lacks {names}"))
+        })?;
         Ok(Self { files, offered, worker, owners, rings: Vec::new(), started: Vec::new() })
     }
 

@@ -8,7 +8,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair
 use taptool::counters::Direction;
 use taptool::device::{
     Backend, BufferClass, Frame, Memory, Pool, PoolSlot, QueueDevice, QueueId, QueueMemory,
-    Userspace, wanted_features,
+    Userspace, known_features,
 };
 use taptool::ring::{DriverRing, MAX_SEGMENTS, Segment};
 use taptool::units::{QueueIndex, RingSize, SwIfIndex};
@@ -82,15 +82,15 @@ impl Bench {
             QueueMemory::new(&memory, at, index, id, size, true, Some(&pool)).unwrap()
         });
         let mut device = Userspace::new();
-        device.set_features(wanted_features()).unwrap();
+        device.set_features(known_features()).unwrap();
         device.set_memory(memory.shared()).unwrap();
         for queue in &queues {
             device.set_ring(queue.id(), queue.layout()).unwrap();
         }
         let mut halves = device.start(&[Arc::new(tap.into())]).unwrap();
         Self {
-            rx: queues[0].driver_ring(true).unwrap(),
-            tx: queues[1].driver_ring(true).unwrap(),
+            rx: queues[0].driver_ring().unwrap(),
+            tx: queues[1].driver_ring().unwrap(),
             pool,
             from_tap: halves.rx.remove(0),
             to_tap: halves.tx.remove(0),

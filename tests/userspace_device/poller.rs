@@ -11,7 +11,7 @@ use nix::unistd::write;
 use taptool::action::{Action, PeerKey};
 use taptool::counters::{Direction, QueueSnapshot, check_at_rest};
 use taptool::device::{
-    Backend, BufferClass, Memory, Pool, QueueId, QueueMemory, Userspace, wanted_features,
+    Backend, BufferClass, Memory, Pool, QueueId, QueueMemory, Userspace, known_features,
 };
 use taptool::engine::{Engine, QueueKey, RxParts, TxParts};
 use taptool::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
@@ -56,7 +56,7 @@ impl Rig {
             Arc::new(QueueMemory::new(&self.memory, at, index, id, size, true, pool).unwrap())
         });
         let mut device = Userspace::new();
-        device.set_features(wanted_features()).unwrap();
+        device.set_features(known_features()).unwrap();
         device.set_memory(self.memory.shared()).unwrap();
         for queue in &queues {
             device.set_ring(queue.id(), queue.layout()).unwrap();
@@ -68,7 +68,7 @@ impl Rig {
             interface: index,
             kind: Kind::Tap,
             memory: Arc::clone(&queues[1]),
-            ring: queues[1].driver_ring(true).unwrap(),
+            ring: queues[1].driver_ring().unwrap(),
             device: halves.tx.remove(0),
             admin_up: true,
         };
@@ -76,7 +76,7 @@ impl Rig {
             interface: index,
             kind: Kind::Tap,
             memory: Arc::clone(&queues[0]),
-            ring: queues[0].driver_ring(true).unwrap(),
+            ring: queues[0].driver_ring().unwrap(),
             device: halves.rx.remove(0),
             pool: Arc::clone(&pool),
             credit,

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 
 use super::{Facts, Node, limits};
-use crate::device::{feature_names, wanted_features};
+use crate::device::{feature_names, negotiate};
 use crate::diag::Code;
 use crate::doctor::Holder;
 use crate::doctor::finding::{Finding, Report, line};
@@ -191,7 +191,7 @@ fn module(check: &'static str, name: &str, driver: Driver, cost: &'static str) -
 
 /// Feature bits that we need and this vhost-net does not offer.
 fn lacking(facts: &Facts) -> Option<u64> {
-    facts.vhost_features.map(|offered| wanted_features() & !offered)
+    facts.vhost_features.map(|offered| negotiate(offered).err().unwrap_or(0))
 }
 
 fn vhost_node(facts: &Facts) -> Finding {

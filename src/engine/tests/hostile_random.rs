@@ -150,7 +150,7 @@ impl Pair {
             interface: SwIfIndex(1),
             kind: Kind::Tap,
             memory: Arc::clone(&rings[0]),
-            ring: rings[0].driver_ring(event_idx).unwrap(),
+            ring: rings[0].driver_ring().unwrap(),
             device: Box::new(Scribbled { refuses: 1 }),
             pool: Arc::clone(&pool),
             credit: ENTRIES,
@@ -160,7 +160,7 @@ impl Pair {
             interface: SwIfIndex(2),
             kind: Kind::Tap,
             memory: Arc::clone(&rings[1]),
-            ring: rings[1].driver_ring(event_idx).unwrap(),
+            ring: rings[1].driver_ring().unwrap(),
             device: Box::new(Scribbled { refuses: 1 + random.short(5) }),
             admin_up: true,
         };
@@ -174,7 +174,7 @@ impl Pair {
     /// Writes a header that is right, or anything, in front of the buffer of a receive entry.
     fn write_header(&self, random: &mut Random, head: u32) {
         let Ok(entry) = u16::try_from(head) else { return };
-        let addr = self.rings[0].driver_ring(false).unwrap().descriptor(entry).addr;
+        let addr = self.rings[0].driver_ring().unwrap().descriptor(entry).addr;
         let Ok(words) = AtomicArray::<AtomicU16>::new(self.memory.shared(), addr, 6) else {
             return;
         };

@@ -278,7 +278,7 @@ fn a_queue_whose_files_cannot_be_watched_is_refused_with_the_errno_and_can_be_ta
         interface: interface.index,
         kind: Kind::Tap,
         memory: Arc::clone(&interface.memory[1]),
-        ring: interface.memory[1].driver_ring(true).unwrap(),
+        ring: interface.memory[1].driver_ring().unwrap(),
         device: port(Direction::Tx),
         admin_up: true,
     };
@@ -290,7 +290,7 @@ fn a_queue_whose_files_cannot_be_watched_is_refused_with_the_errno_and_can_be_ta
         interface: interface.index,
         kind: Kind::Tap,
         memory: Arc::clone(&interface.memory[0]),
-        ring: interface.memory[0].driver_ring(true).unwrap(),
+        ring: interface.memory[0].driver_ring().unwrap(),
         device: port(Direction::Rx),
         pool: Arc::clone(&interface.pool),
         credit: 0,

@@ -179,7 +179,7 @@ impl Rig {
             interface: index,
             kind: Kind::Tap,
             memory: Arc::clone(&memory[1]),
-            ring: memory[1].driver_ring(true).unwrap(),
+            ring: memory[1].driver_ring().unwrap(),
             device: port(Direction::Tx),
             admin_up: true,
         };
@@ -189,7 +189,7 @@ impl Rig {
             interface: index,
             kind: Kind::Tap,
             memory: Arc::clone(&memory[0]),
-            ring: memory[0].driver_ring(true).unwrap(),
+            ring: memory[0].driver_ring().unwrap(),
             device: port(Direction::Rx),
             pool: Arc::clone(&pool),
             credit: shape.credit,
