@@ -67,9 +67,10 @@ pub fn into_background() -> Result<(), Failure> {
     let refused = |doing: &str, e: &std::io::Error| Failure::io(doing, "background", e);
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     let null = null.map_err(|e| refused("open /dev/null", &e))?;
-    let log = match log::open()? {
-        Some(log) => log,
-        None => null.try_clone().map_err(|e| refused("dup", &e))?,
+    // Where a log cannot be, interfaces go on without one: the terminal may be gone already.
+    let log = match log::open() {
+        Ok(Some(log)) => log,
+        Ok(None) | Err(_) => null.try_clone().map_err(|e| refused("dup", &e))?,
     };
     setsid().map_err(|e| Failure::sys("setsid", "background", e))?;
     std::env::set_current_dir("/").map_err(|e| refused("chdir /", &e))?;

@@ -104,6 +104,20 @@ fn detach_in_the_dialogue_keeps_the_interfaces() {
 }
 
 #[test]
+fn a_log_that_is_a_fifo_holds_up_no_detach_and_costs_no_interface() {
+    live(|world| {
+        nix::unistd::mkfifo("/var/log/taptool.log", nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut terminal = with_tap(world, "");
+        terminal.send("quit");
+        terminal.wait(READS);
+        terminal.keys("detach\r");
+        assert_eq!(terminal.ended(), 0);
+        lives_on(world, &["tap0"]);
+        fs::remove_file("/var/log/taptool.log").unwrap();
+    });
+}
+
+#[test]
 fn a_private_shell_has_no_socket_and_cannot_detach() {
     live(|world| {
         let mut terminal = with_tap(world, "--private");
