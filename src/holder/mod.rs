@@ -14,6 +14,7 @@ mod listener;
 mod lock;
 mod log;
 mod message;
+mod note;
 mod outgoing;
 mod place;
 mod server;

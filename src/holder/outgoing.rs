@@ -7,20 +7,41 @@
 
 use std::io;
 
+use nix::libc;
+
 use super::connection::Connection;
-use super::message;
+use super::message::{self, Answer};
 use crate::api::{Outcome, Piece};
 use crate::control::thread;
-use crate::diag::Failure;
+use crate::diag::{Code, Failure};
 
 /// Short pieces are sent together, up to some more than this many bytes.
 const TOGETHER: usize = 64 << 10;
 
-/// Sends an outcome as an answer.
+/// What a call is answered with.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// A short answer.
+    Answer(Answer),
+    /// The outcome of a request, which may be long.
+    Outcome(Outcome),
+}
+
+impl From<Answer> for Said {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
+/// Sends an answer.
 ///
 /// # Errors
 /// As [`Connection::write`].
-pub(super) async fn send(connection: &mut Connection, outcome: Outcome) -> io::Result<()> {
+pub(super) async fn send(connection: &mut Connection, said: Said) -> io::Result<()> {
+    let outcome = match said {
+        Said::Answer(answer) => return connection.send(&answer.text(), &[]).await,
+        Said::Outcome(outcome) => outcome,
+    };
     let mut together = Vec::new();
     for piece in message::pieces(outcome) {
         let text = match piece {
@@ -44,4 +65,20 @@ pub(super) async fn send(connection: &mut Connection, outcome: Outcome) -> io::R
     }
     together.push(0);
     connection.write(&together, &[]).await
+}
+
+/// What a client is told whose message is not taken; none where there is nobody to tell.
+pub(super) fn refusal(error: &io::Error) -> Option<Failure> {
+    use io::ErrorKind::{InvalidData, QuotaExceeded};
+    match error.kind() {
+        InvalidData => Some(Failure::usage("request", error.to_string())),
+        QuotaExceeded => {
+            let failure = Failure::new(Code::Failed, "request", error.to_string());
+            Some(failure.hint("try again when other clients have finished theirs"))
+        }
+        _ if error.raw_os_error() == Some(libc::EMFILE) => {
+            Some(Failure::io("recvmsg", "files of the request", error))
+        }
+        _ => None,
+    }
 }

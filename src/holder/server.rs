@@ -16,12 +16,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use nix::libc;
 use nix::unistd::geteuid;
 use serde_json::Map;
 use tokio::sync::Notify;
@@ -32,17 +30,14 @@ use super::client_table::ClientTable;
 use super::connection::{CALL_MAX, Connection, Message, SpareFiles};
 use super::control_socket::{self, ControlSocket};
 use super::message::{self, Answer, Call};
-use super::{Owner, outgoing, service};
-use crate::api::{Outcome, Reply, Request};
-use crate::diag::{Code, Failure};
+use super::outgoing::{self, Said};
+use super::{Owner, note, service};
+use crate::api::Request;
 use crate::sys::socket::Peer;
 
 /// Most clients at a time. Where there are as many, the client that has been idle longest is
 /// disconnected.
 const CLIENTS_MAX: usize = 512;
-
-/// Most bytes of what the log says of one request.
-const NOTE_MAX: usize = 4096;
 
 /// How often it is looked whether the socket is still there.
 const LOOK: Duration = Duration::from_secs(1);
@@ -110,22 +105,6 @@ struct Server<'a, C> {
 fn is_monitor(message: &Message) -> bool {
     let call = serde_json::from_slice::<Call>(&message.text);
     call.is_ok_and(|call| call.method == message::MONITOR && call.more == Some(true))
-}
-
-/// What a client is told whose message is not taken; none where there is nobody to tell.
-fn refusal(error: &io::Error) -> Option<Failure> {
-    use io::ErrorKind::{InvalidData, QuotaExceeded};
-    match error.kind() {
-        InvalidData => Some(Failure::usage("request", error.to_string())),
-        QuotaExceeded => {
-            let failure = Failure::new(Code::Failed, "request", error.to_string());
-            Some(failure.hint("try again when other clients have finished theirs"))
-        }
-        _ if error.raw_os_error() == Some(libc::EMFILE) => {
-            Some(Failure::io("recvmsg", "files of the request", error))
-        }
-        _ => None,
-    }
 }
 
 impl<C: Owner> Server<'_, C> {
@@ -232,7 +211,7 @@ impl<C: Owner> Server<'_, C> {
                 Ok(Some(message)) => message,
                 Ok(None) => return,
                 Err(error) => {
-                    let Some(refused) = refusal(&error) else { return };
+                    let Some(refused) = outgoing::refusal(&error) else { return };
                     let refused = Answer::from(&refused).text();
                     return tokio::select! {
                         biased;
@@ -254,11 +233,7 @@ impl<C: Owner> Server<'_, C> {
             let (answer, wanted) = self.answer(message, peer).await;
             let answering = self.count(&self.answering);
             drop(running);
-            let sent = match answer {
-                _ if !wanted => Ok(()),
-                Said::Answer(answer) => connection.send(&answer.text(), &[]).await,
-                Said::Outcome(outcome) => outgoing::send(&mut connection, outcome).await,
-            };
+            let sent = if wanted { outgoing::send(&mut connection, answer).await } else { Ok(()) };
             drop(answering);
             if sent.is_err() {
                 return;
@@ -348,8 +323,8 @@ impl<C: Owner> Server<'_, C> {
             Ok(()) => self.control.submit(request).await,
             Err(failure) => Err(failure),
         };
-        if changes {
-            self.note(peer, &result);
+        if changes && let Some(line) = note::line(peer, &result) {
+            (self.log)(&line);
         }
         let last = deletes && result.is_ok() && self.running.get() == 1;
         if last
@@ -364,51 +339,6 @@ impl<C: Owner> Server<'_, C> {
             Err(failure) => Answer::from(&failure).into(),
         }
     }
-
-    fn note(&self, peer: Peer, result: &Result<Outcome, Failure>) {
-        let what = match result {
-            Err(failure) => format!("refused: {}", failure.to_string().replace('\n', "; ")),
-            Ok(outcome) => match &outcome.reply {
-                Reply::Created(interface) => format!("created {}", interface.name),
-                Reply::Deleted(gone) => {
-                    let names: Vec<&str> = gone.iter().map(|gone| gone.name.as_str()).collect();
-                    format!("deleted {}", names.join(" "))
-                }
-                Reply::Changed(names) => {
-                    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-                    format!("changed {}", names.join(" "))
-                }
-                _ => return,
-            },
-        };
-        (self.log)(&format!("uid {} pid {}: {}", peer.uid, peer.pid, short(what)));
-    }
-}
-
-/// What a call is answered with.
-enum Said {
-    /// A short answer.
-    Answer(Answer),
-    /// The outcome of a request, which may be long.
-    Outcome(Outcome),
-}
-
-impl From<Answer> for Said {
-    fn from(answer: Answer) -> Self {
-        Self::Answer(answer)
-    }
-}
-
-/// A text for the log, cut where it is long: a client may make it as long as its request.
-fn short(mut text: String) -> String {
-    if text.len() <= NOTE_MAX {
-        return text;
-    }
-    let whole = text.len();
-    text.truncate((0..=NOTE_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
-    let left_out = whole - text.len();
-    text.push_str(&format!("... ({left_out} bytes left out)"));
-    text
 }
 
 /// A request or an answer in progress.
@@ -421,17 +351,5 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.number.set(self.number.get() - 1);
         self.changed.notify_one();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_note_is_cut_between_two_characters_and_says_how_much_is_left_out() {
-        assert_eq!(short("x".repeat(NOTE_MAX)), "x".repeat(NOTE_MAX));
-        let cut = short("\u{20ac}".repeat(300_000));
-        assert_eq!(cut, "\u{20ac}".repeat(1365) + "... (895905 bytes left out)");
     }
 }
