@@ -237,7 +237,7 @@ impl<'a> Building<'a> {
                 .set_features(features)
                 .and_then(|()| backend.set_memory(memory.shared()))
                 .and_then(|()| {
-                    rings.iter().try_for_each(|ring| backend.set_ring(ring.id(), ring.layout()))
+                    rings.iter().try_for_each(|ring| backend.set_ring(ring.id(), ring.layout(), 0))
                 })
                 .and_then(|()| backend.start(&taps));
             // Let go before the thread answers: the undo frees them.
@@ -287,7 +287,7 @@ impl<'a> Building<'a> {
     async fn stop_backend(&mut self) -> Vec<Failure> {
         let Some(mut backend) = self.backend.take() else { return Vec::new() };
         let stopped = self.thread.finish(move || {
-            let left = backend.stop();
+            let left = backend.stop().failures;
             (backend, left)
         });
         match stopped.await {

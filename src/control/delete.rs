@@ -120,7 +120,7 @@ impl Torn {
         let backend = shared.registry().get_mut(self.index).and_then(|i| i.backend.take());
         let before = self.lost(shared);
         let stopped = thread::finish("stop", move || {
-            backend.map(|mut backend| backend.stop()).unwrap_or_default()
+            backend.map(|mut backend| backend.stop().failures).unwrap_or_default()
         });
         match stopped.await {
             Ok(left) => self.failures.extend(left),

@@ -75,7 +75,7 @@ pub(super) async fn halt(
     }
     let mut backend = shared.registry().get_mut(index).and_then(|i| i.backend.take());
     let (backend, left) = thread::finish("stop", move || {
-        let left = backend.as_mut().map(|b| b.stop()).unwrap_or_default();
+        let left = backend.as_mut().map(|b| b.stop().failures).unwrap_or_default();
         (backend, left)
     })
     .await?;
@@ -119,7 +119,7 @@ pub(super) async fn revive(
         let taps = taps;
         let started = rings
             .iter()
-            .try_for_each(|(id, layout)| backend.set_ring(*id, layout))
+            .try_for_each(|(id, layout)| backend.set_ring(*id, layout, 0))
             .and_then(|()| backend.start(&taps));
         if started.is_err() {
             backend.stop();

@@ -52,11 +52,12 @@ pub trait Backend: Send + fmt::Debug {
     /// When it refuses the memory.
     fn set_memory(&mut self, shared: &MemoryMap) -> Result<(), Failure>;
 
-    /// Says where a ring lies. The ring is empty.
+    /// Says where a ring lies, and the available index that the device reads next: 0 for a new ring,
+    /// else what [`Backend::stop`] said.
     ///
     /// # Errors
     /// When it refuses the ring.
-    fn set_ring(&mut self, queue: QueueId, layout: &RingLayout) -> Result<(), Failure>;
+    fn set_ring(&mut self, queue: QueueId, layout: &RingLayout, base: u16) -> Result<(), Failure>;
 
     /// Puts the tap's files behind the rings, pair `i` on file `i` modulo their number, starts it,
     /// and hands out the data halves.
@@ -65,9 +66,9 @@ pub trait Backend: Send + fmt::Debug {
     /// When it cannot start; it is stopped then.
     fn start(&mut self, taps: &[Arc<OwnedFd>]) -> Result<QueueDevices, Failure>;
 
-    /// Stops using rings, buffers and tap; returns when it has, with the steps that failed. It
-    /// forgets the rings: before a new start they are emptied and set again.
-    fn stop(&mut self) -> Vec<Failure>;
+    /// Stops using rings, buffers and tap, and returns when it has. It forgets the rings: before a
+    /// new start they are set again, emptied or at their bases.
+    fn stop(&mut self) -> Stopped;
 
     /// Its files, for `show`.
     fn fds(&self) -> Vec<i32> {
@@ -84,6 +85,15 @@ pub trait Backend: Send + fmt::Debug {
     fn worker_mode(&self) -> Option<&'static str> {
         None
     }
+}
+
+/// How a backend stopped.
+#[derive(Debug, Default)]
+pub struct Stopped {
+    /// The available index that it would have read next, of each ring that it had.
+    pub bases: Vec<(QueueId, u16)>,
+    /// The steps that failed.
+    pub failures: Vec<Failure>,
 }
 
 /// The data halves of a started backend, queue 0 first.

@@ -29,7 +29,7 @@ use vm_memory::{
     WriteVolatile,
 };
 
-use super::backend::{Backend, QueueDevice, QueueDevices, QueueId, Served, Wait};
+use super::backend::{Backend, QueueDevice, QueueDevices, QueueId, Served, Stopped, Wait};
 use super::features::{has_event_idx, known_features};
 use crate::counters::Direction;
 use crate::diag::{Code, Failure};
@@ -50,7 +50,7 @@ const NO_SEGMENT: DeviceSegment = DeviceSegment { addr: 0, len: 0, writable: fal
 pub struct Userspace {
     acknowledged: u64,
     map: Option<MemoryMap>,
-    rings: Vec<(QueueId, RingLayout)>,
+    rings: Vec<(QueueId, RingLayout, u16)>,
 }
 
 impl Userspace {
@@ -79,8 +79,8 @@ impl Backend for Userspace {
         Ok(())
     }
 
-    fn set_ring(&mut self, queue: QueueId, layout: &RingLayout) -> Result<(), Failure> {
-        self.rings.push((queue, *layout));
+    fn set_ring(&mut self, queue: QueueId, layout: &RingLayout, base: u16) -> Result<(), Failure> {
+        self.rings.push((queue, *layout, base));
         Ok(())
     }
 
@@ -89,9 +89,10 @@ impl Backend for Userspace {
         let map = self.map.clone().ok_or_else(|| failed("started without memory"))?;
         let event_idx = has_event_idx(self.acknowledged);
         let mut devices = QueueDevices::default();
-        for (id, layout) in &self.rings {
-            let ring =
-                DeviceRing::attach(&map, layout, event_idx).map_err(|e| failed(&e.to_string()))?;
+        for (id, layout, base) in &self.rings {
+            let ring = DeviceRing::attach(&map, layout, event_idx)
+                .map_err(|e| failed(&e.to_string()))?
+                .at(*base);
             let tap = taps
                 .get(usize::from(id.index.0) % taps.len().max(1))
                 .ok_or_else(|| failed("started without a tap"))?;
@@ -108,10 +109,16 @@ impl Backend for Userspace {
         Ok(devices)
     }
 
-    fn stop(&mut self) -> Vec<Failure> {
-        // The data halves are with the poller; without them nothing of it runs.
-        self.rings.clear();
-        Vec::new()
+    fn stop(&mut self) -> Stopped {
+        // The data halves are with the poller; without them nothing of it runs. They use up what
+        // they read in the same visit, so the ring says where they stand.
+        let map = self.map.as_ref();
+        let base = |(id, layout, _)| {
+            let ring = DeviceRing::attach(map?, &layout, false).ok()?;
+            Some((id, ring.base()))
+        };
+        let bases = std::mem::take(&mut self.rings).into_iter().filter_map(base).collect();
+        Stopped { bases, failures: Vec::new() }
     }
 }
 

@@ -10,7 +10,9 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::gettid;
 use vm_memory::GuestAddress;
 
-use super::backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Wait};
+use super::backend::{
+    Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Stopped, Wait,
+};
 use super::features::{feature_names, negotiate};
 use crate::counters::Direction;
 use crate::diag::{Code, Failure};
@@ -159,7 +161,7 @@ impl Backend for VhostNet {
         Ok(())
     }
 
-    fn set_ring(&mut self, queue: QueueId, layout: &RingLayout) -> Result<(), Failure> {
+    fn set_ring(&mut self, queue: QueueId, layout: &RingLayout, base: u16) -> Result<(), Failure> {
         let notify = Notify::new().map_err(|e| Failure::sys("eventfd", queue.to_string(), e))?;
         let index = vring(queue.direction);
         let file = self.file(queue)?;
@@ -169,7 +171,7 @@ impl Backend for VhostNet {
             used: GuestAddress(layout.used),
         };
         file.set_vring_num(index, layout.size)
-            .and_then(|()| file.set_vring_base(index, 0))
+            .and_then(|()| file.set_vring_base(index, base))
             .and_then(|()| file.set_vring_addr(index, addresses))
             .and_then(|()| file.set_vring_call(index, Some(notify.call.as_fd())))
             .and_then(|()| file.set_vring_kick(index, Some(notify.kick.as_fd())))
@@ -208,22 +210,25 @@ impl Backend for VhostNet {
         Ok(devices)
     }
 
-    fn stop(&mut self) -> Vec<Failure> {
-        let mut failures = Vec::new();
+    fn stop(&mut self) -> Stopped {
+        let Stopped { mut bases, mut failures } = Stopped::default();
         for queue in std::mem::take(&mut self.started) {
-            let stopped = match self.file(queue) {
-                Ok(file) => file.net_set_backend(vring(queue.direction), None),
-                Err(_) => continue,
-            };
-            if let Err(refused) = stopped {
+            let Ok(file) = self.file(queue) else { continue };
+            let index = vring(queue.direction);
+            if let Err(refused) = file.net_set_backend(index, None) {
                 failures.push(self.named(queue, refused));
                 self.started.push(queue);
+                continue;
+            }
+            match file.get_vring_base(index) {
+                Ok(base) => bases.push((queue, base)),
+                Err(refused) => failures.push(self.named(queue, refused)),
             }
         }
         if self.started.is_empty() {
             self.rings.clear();
         }
-        failures
+        Stopped { bases, failures }
     }
 
     fn fds(&self) -> Vec<i32> {

@@ -45,7 +45,8 @@ pub struct DeviceRing {
 }
 
 impl DeviceRing {
-    /// The ring at `layout`, both indices where they are in the file.
+    /// The ring at `layout`, both indices where the used index is in the file: a device before it has
+    /// used up what it read before it stopped.
     ///
     /// # Errors
     /// When a part lies outside the file.
@@ -69,6 +70,18 @@ impl DeviceRing {
             used_idx,
             signalled_idx: used_idx,
         })
+    }
+
+    /// The available index that is read next.
+    pub const fn base(&self) -> u16 {
+        self.last_avail_idx
+    }
+
+    /// Reads on from `base`.
+    #[must_use]
+    pub const fn at(mut self, base: u16) -> Self {
+        self.last_avail_idx = base;
+        self
     }
 
     /// How many chains wait. A driver that claims more than the ring holds is taken for an idle one.

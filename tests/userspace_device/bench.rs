@@ -8,7 +8,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair
 use taptool::counters::Direction;
 use taptool::device::{
     Backend, BufferClass, Frame, Memory, Pool, PoolSlot, QueueDevice, QueueId, QueueMemory,
-    Userspace, known_features,
+    Stopped, Userspace, known_features,
 };
 use taptool::ring::{DriverRing, MAX_SEGMENTS, Segment};
 use taptool::units::{QueueIndex, RingSize, SwIfIndex};
@@ -69,6 +69,8 @@ pub struct Bench {
     pub to_tap: Box<dyn QueueDevice>,
     pub memory: Arc<Memory>,
     pub queues: [QueueMemory; 2],
+    device: Userspace,
+    tap: Arc<OwnedFd>,
 }
 
 impl Bench {
@@ -85,9 +87,10 @@ impl Bench {
         device.set_features(known_features()).unwrap();
         device.set_memory(memory.shared()).unwrap();
         for queue in &queues {
-            device.set_ring(queue.id(), queue.layout()).unwrap();
+            device.set_ring(queue.id(), queue.layout(), 0).unwrap();
         }
-        let mut halves = device.start(&[Arc::new(tap.into())]).unwrap();
+        let tap = Arc::new(tap.into());
+        let mut halves = device.start(&[Arc::clone(&tap)]).unwrap();
         Self {
             rx: queues[0].driver_ring().unwrap(),
             tx: queues[1].driver_ring().unwrap(),
@@ -96,7 +99,22 @@ impl Bench {
             to_tap: halves.tx.remove(0),
             memory,
             queues,
+            device,
+            tap,
         }
+    }
+
+    /// Stops the device and starts it again where it stopped: its bases, receive ring first.
+    pub fn restart(&mut self) -> Vec<u16> {
+        let Stopped { bases, failures } = self.device.stop();
+        assert!(failures.is_empty(), "{failures:?}");
+        for (queue, (id, base)) in self.queues.iter().zip(&bases) {
+            assert_eq!(queue.id(), *id);
+            self.device.set_ring(*id, queue.layout(), *base).unwrap();
+        }
+        let mut halves = self.device.start(&[Arc::clone(&self.tap)]).unwrap();
+        (self.from_tap, self.to_tap) = (halves.rx.remove(0), halves.tx.remove(0));
+        bases.into_iter().map(|(_, base)| base).collect()
     }
 
     /// Posts so many buffers for receiving.

@@ -59,7 +59,7 @@ impl Rig {
         device.set_features(known_features()).unwrap();
         device.set_memory(self.memory.shared()).unwrap();
         for queue in &queues {
-            device.set_ring(queue.id(), queue.layout()).unwrap();
+            device.set_ring(queue.id(), queue.layout(), 0).unwrap();
         }
         let mut halves = device.start(&[Arc::new(tap)]).unwrap();
         let (rx, tx) = (self.engine.reserve_queue(), self.engine.reserve_queue());

@@ -39,6 +39,37 @@ fn frames_in_one_piece_and_in_many_arrive_whole_and_in_order() {
 }
 
 #[test]
+fn a_device_that_stopped_goes_on_at_its_ring_bases_and_no_frame_is_lost_or_sent_twice() {
+    let (tap, host) = socket_tap(SockType::SeqPacket);
+    setsockopt(&tap, sockopt::SndBuf, &(64 << 10)).unwrap();
+    let mut bench = Bench::new(tap, BufferClass::Small);
+    bench.post(40);
+    let mut random = Random(9);
+    let frames: Vec<_> = (0..16).map(|_| random.frame(10_000)).collect();
+    for frame in &frames {
+        bench.send(frame);
+    }
+    // The host side takes some of them.
+    bench.to_tap.serve();
+    let sent = bench.reclaim().len();
+    assert!(sent > 0 && sent < frames.len(), "{sent}");
+    assert_eq!(bench.restart(), [0, u16::try_from(sent).unwrap()]);
+    let mut arrived = Vec::new();
+    while arrived.len() < frames.len() {
+        arrived.extend(read_host(&host));
+        bench.to_tap.serve();
+        bench.reclaim();
+    }
+    assert_eq!(arrived, frames);
+    assert_eq!(read_host(&host), None);
+    assert_eq!(bench.restart(), [0, 16]);
+    nix::unistd::write(&host, &frames[0]).unwrap();
+    bench.from_tap.serve();
+    assert_eq!(bench.receive().map(|(_, buffers)| buffers), Some(5));
+    assert_eq!(bench.restart(), [5, 16]);
+}
+
+#[test]
 fn a_full_host_side_leaves_the_chains_in_the_ring_and_wakes_the_queue_when_it_has_room() {
     let (tap, host) = socket_tap(SockType::SeqPacket);
     setsockopt(&tap, sockopt::SndBuf, &(64 << 10)).unwrap();

@@ -198,6 +198,18 @@ impl VhostFile {
         unsafe { ioctl::read_by_kernel(self.fd.as_fd(), VHOST_SET_VRING_BASE, &state) }
     }
 
+    /// The available index that the kernel would read next of a ring that it does not run.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn get_vring_base(&self, index: VringIndex) -> Result<u16, Refused> {
+        let mut state = VringState { index: index.get(), num: 0 };
+        // SAFETY: VHOST_GET_VRING_BASE reads and writes one vhost_vring_state.
+        unsafe { ioctl::written_by_kernel(self.fd.as_fd(), VHOST_GET_VRING_BASE, &mut state) }?;
+        // A split ring's index is 16 bits; the kernel keeps it in a u16.
+        Ok(u16::try_from(state.num & 0xffff).unwrap_or_default())
+    }
+
     /// Says where a ring lies, each part whole within one region of the memory of
     /// [`VhostFile::set_mem_table`].
     ///
