@@ -131,6 +131,10 @@ pub struct Interface {
     pub mtu: u32,
     /// Transmit queue length of the Linux device, packets.
     pub qlen: u32,
+    /// Frames that the host dropped before taptool could read them, as when its queue of `qlen`
+    /// packets was full, since `clear interfaces`; beside the ledger, since they never came.
+    #[serde(default)]
+    pub host_tx_dropped: u64,
     /// MAC of the Linux device; null for a tun.
     pub host_mac_addr: Option<MacAddr>,
     /// Our side's MAC; null for a tun.

@@ -93,7 +93,8 @@ pub struct ErrorRow {
     pub direction: Direction,
     /// The queue.
     pub queue: QueueIndex,
-    /// The reason's key.
+    /// The reason's key: that of a drop reason, or `host_tx_dropped` for what the host dropped before
+    /// taptool could read it.
     pub reason: Cow<'static, str>,
     /// The reason as a sentence.
     pub sentence: Cow<'static, str>,

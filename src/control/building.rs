@@ -347,6 +347,8 @@ impl<'a> Building<'a> {
             label,
             host_ns: side.namespace,
             host: side.facts,
+            host_dropped: 0,
+            host_dropped_errors: 0,
             seen: Seen::AtCreate,
             nsid: side.nsid,
             life: Life::Running,

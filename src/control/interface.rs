@@ -87,6 +87,9 @@ pub(super) struct Interface {
     pub(super) host_ns: Option<String>,
     /// The host side when it was last looked at.
     pub(super) host: HostFacts,
+    /// Frames that it had dropped at `clear interfaces`, and at `clear errors`.
+    pub(super) host_dropped: u64,
+    pub(super) host_dropped_errors: u64,
     /// How much is known of it.
     pub(super) seen: Seen,
     /// Number of its namespace in the staging namespace, for events.

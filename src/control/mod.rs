@@ -15,6 +15,7 @@ mod changes;
 mod create;
 mod delete;
 mod executor;
+mod host_counters;
 mod host_side;
 mod interface;
 mod life;
@@ -46,6 +47,7 @@ use crate::engine::{self, Engine};
 use crate::host::{StagingNamespace, Watch};
 use crate::units::MemorySize;
 
+use host_counters::HostCounters;
 use interface::Interface;
 use registry::Registry;
 use thread::StepThread;
@@ -71,6 +73,7 @@ struct Resources {
     engine: Engine,
     memory: Arc<Memory>,
     staging: Arc<StagingNamespace>,
+    host_counters: HostCounters,
     /// What pollers report, until the watch takes it.
     events: Mutex<Option<UnboundedReceiver<engine::Event>>>,
 }
@@ -97,7 +100,8 @@ impl Shared {
                 let memory = Arc::new(Memory::new(options.memory)?);
                 let (engine, events) = Engine::start(options.pollers)?;
                 let events = Mutex::new(Some(events));
-                Ok(Arc::new(Resources { engine, memory, staging, events }))
+                let host_counters = HostCounters::start()?;
+                Ok(Arc::new(Resources { engine, memory, staging, host_counters, events }))
             })
             .await?
         });
@@ -181,7 +185,7 @@ impl Submit for Control {
             Request::Xconnect(request) => return changes::xconnect(shared, &request).await,
             Request::Set(request) => changes::set(shared, &request).await,
             Request::Show(request) => show::show(shared, &request).await,
-            Request::Clear(request) => show::clear(shared, &request),
+            Request::Clear(request) => show::clear(shared, &request).await,
         };
         done.map(Outcome::from)
     }

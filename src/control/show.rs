@@ -19,6 +19,7 @@ pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<
     if let ShowRequest::Threads {} = request {
         return threads(shared).await.map(Reply::Threads);
     }
+    refresh(shared).await;
     let registry = shared.registry();
     let some = |kind: Option<Kind>, descriptors: bool| {
         select(&registry, request.names(), kind)
@@ -45,6 +46,13 @@ pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<
         ShowRequest::Logging {} => Reply::Logging(registry.log.rows()),
         ShowRequest::Threads {} | ShowRequest::Version { .. } => request.empty(),
     })
+}
+
+/// Reads what the kernel alone counts.
+async fn refresh(shared: &Arc<Shared>) {
+    if let Ok(resources) = shared.running() {
+        resources.host_counters.refresh(shared).await;
+    }
 }
 
 /// The process's threads, read on one of its own.
@@ -138,6 +146,7 @@ pub(super) fn interface(
         host_bridge: host.bridge.clone(),
         mtu: host.mtu,
         qlen: host.qlen,
+        host_tx_dropped: host.stats.tx_dropped.saturating_sub(interface.host_dropped),
         host_mac_addr: host.mac,
         mac_addr: interface.mac,
         gso: interface.gso,
@@ -206,10 +215,26 @@ fn errors(interface: &Interface) -> Vec<ErrorRow> {
     };
     let rx = interface.rx.iter().enumerate().flat_map(|(i, q)| row(Direction::Rx, i, q));
     let tx = interface.tx.iter().enumerate().flat_map(|(i, q)| row(Direction::Tx, i, q));
-    rx.chain(tx).collect()
+    let dropped = interface.host.stats.tx_dropped;
+    let by_the_host = ErrorRow {
+        count: dropped.saturating_sub(interface.host_dropped_errors),
+        name: interface.name.clone(),
+        direction: Direction::Rx,
+        // The kernel keeps one number for all queues.
+        queue: QueueIndex(0),
+        reason: HOST_TX_DROPPED.into(),
+        sentence: HOST_TX_DROPPED_SENTENCE.into(),
+    };
+    let by_the_host = (by_the_host.count > 0).then_some(by_the_host);
+    rx.chain(tx).chain(by_the_host).collect()
 }
 
-pub(super) fn clear(shared: &Arc<Shared>, request: &ClearRequest) -> Result<Reply, Failure> {
+/// The key of what the host dropped, among the reasons of `show errors`.
+const HOST_TX_DROPPED: &str = "host_tx_dropped";
+const HOST_TX_DROPPED_SENTENCE: &str = "the host side's queue was full: raise its txqueuelen";
+
+pub(super) async fn clear(shared: &Arc<Shared>, request: &ClearRequest) -> Result<Reply, Failure> {
+    refresh(shared).await;
     let mut registry = shared.registry();
     let chosen: Vec<_> = match request {
         ClearRequest::Interfaces(names) => {
@@ -221,6 +246,12 @@ pub(super) fn clear(shared: &Arc<Shared>, request: &ClearRequest) -> Result<Repl
     for index in chosen {
         let Some(interface) = registry.get_mut(index) else { continue };
         changed.push(interface.name.clone());
+        match request {
+            ClearRequest::Interfaces(_) => interface.host_dropped = interface.host.stats.tx_dropped,
+            ClearRequest::Errors {} => {
+                interface.host_dropped_errors = interface.host.stats.tx_dropped;
+            }
+        }
         for queue in interface.rx.iter_mut().chain(&mut interface.tx) {
             let now: QueueSnapshot = queue.snapshot();
             match request {

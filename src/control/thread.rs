@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::device::Backend;
 use crate::diag::{Code, Failure};
 use crate::host::thread::{PREFIX, panicked};
-use crate::host::{HostThread, aside};
+use crate::host::{HostThread, Session, aside};
 
 /// Runs `work` on a thread of its own and waits for it without blocking the runtime.
 ///
@@ -62,6 +62,8 @@ pub(super) struct Site {
     pub(super) thread: HostThread,
     /// The backend, until a step takes it: opened before the thread left the holder's namespace.
     pub(super) opened: Option<Result<Box<dyn Backend>, Failure>>,
+    /// A session that a thread that stays goes on with.
+    pub(super) session: Option<Session>,
 }
 
 type Work = Box<dyn FnOnce(&mut Site) + Send>;

@@ -26,12 +26,12 @@ use rtnetlink::packet_core::{
     NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::link::LinkMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::sys::{AsyncSocket, TokioSocket, protocols::NETLINK_ROUTE};
 use rtnetlink::{Error, Handle, LinkGetRequest, LinkMessageBuilder, LinkUnspec};
 use tokio::runtime::{Builder, Runtime};
 
-use super::link::Link;
+use super::link::{Link, LinkStats};
 use super::refusal;
 use super::thread::in_namespace;
 use crate::diag::{Code, Failure};
@@ -188,6 +188,19 @@ impl Session {
         self.find(&format!("look up link {ifindex}"), request)
     }
 
+    /// What the host has counted on a link of another namespace, by that namespace's number in the
+    /// session's (`IFLA_TARGET_NETNSID`, Linux 4.20): nothing enters that namespace, and nothing
+    /// keeps it alive. None where link or namespace is gone.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn stats_at(&self, nsid: i32, ifindex: u32) -> Result<Option<LinkStats>, Failure> {
+        let mut request = self.handle.link().get().match_index(ifindex);
+        request.message_mut().attributes.push(LinkAttribute::IfNetnsId(nsid));
+        let doing = format!("look up link {ifindex} of namespace {nsid}");
+        Ok(self.find(&doing, request)?.map(|link| link.stats))
+    }
+
     fn find(&self, doing: &str, mut request: LinkGetRequest) -> Result<Option<Link>, Failure> {
         let message = std::mem::take(request.message_mut());
         match self.try_ask(doing, self.exchange(RouteNetlinkMessage::GetLink(message), ACK))? {
@@ -195,7 +208,8 @@ impl Session {
                 RouteNetlinkMessage::NewLink(message) => Some(Link::read(&message)),
                 _ => None,
             })),
-            Err(e) if refusal::errno(&e) == Some(Errno::ENODEV) => Ok(None),
+            // EINVAL: the number is that of no namespace any more.
+            Err(e) if matches!(refusal::errno(&e), Some(Errno::ENODEV | Errno::EINVAL)) => Ok(None),
             Err(e) => Err(refusal::failure(doing, &self.on, &e)),
         }
     }

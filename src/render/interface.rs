@@ -47,7 +47,7 @@ fn state(interface: &Interface) -> &'static str {
     }
 }
 
-fn counters(interface: &Interface) -> [(&'static str, u64); 5] {
+fn counters(interface: &Interface) -> [(&'static str, u64); 6] {
     let sum =
         |queues: &[Queue], counter| -> u64 { queues.iter().map(|q| q.counters.get(counter)).sum() };
     let drops = interface.rx_queues.iter().chain(&interface.tx_queues);
@@ -57,5 +57,6 @@ fn counters(interface: &Interface) -> [(&'static str, u64); 5] {
         ("tx packets", sum(&interface.tx_queues, Counter::Packets)),
         ("tx bytes", sum(&interface.tx_queues, Counter::Bytes)),
         ("drops", drops.map(|q| q.counters.lost_in_all()).sum()),
+        ("host tx dropped", interface.host_tx_dropped),
     ]
 }

@@ -71,6 +71,10 @@ fn host_side(i: &Interface, out: &mut Text) {
     out.some("  host-ns ", i.host_ns.as_ref().map(|ns| format!("\"{}\"", escape(ns))));
     out.line(format_args!("  host-ifindex {}", i.host_ifindex));
     out.line(format_args!("  host-mtu-size \"{}\"", i.mtu));
+    if i.host_tx_dropped > 0 {
+        let (dropped, qlen) = (i.host_tx_dropped, i.qlen);
+        out.line(format_args!("  host-tx-dropped {dropped} (its queue of {qlen} was full)"));
+    }
     out.some("  host-mac-addr: ", i.host_mac_addr);
     for address in &i.host_addresses {
         out.line(format_args!(

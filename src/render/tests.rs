@@ -75,6 +75,7 @@ fn tap0() -> Interface {
         host_bridge: None,
         mtu: 1500,
         qlen: 1000,
+        host_tx_dropped: 0,
         host_mac_addr: Some("02:fe:aa:bb:cc:dd".parse().unwrap()),
         mac_addr: Some("02:fe:11:22:33:44".parse().unwrap()),
         gso: false,
@@ -452,7 +453,7 @@ fn json_keys() {
         keys(tap).join(" "),
         "action addresses admin_up backend backend_features backend_features_raw backend_reason \
          created_with csum_offload features features_raw gso host_addresses host_bridge host_if_name \
-         host_ifindex host_mac_addr host_ns id kind link_up mac_addr mtu name offloads qlen \
+         host_ifindex host_mac_addr host_ns host_tx_dropped id kind link_up mac_addr mtu name offloads qlen \
          rx_queues state sw_if_index tap_fds tx_queues vhost_fds vhost_worker_mode"
     );
     assert_eq!(

@@ -21,6 +21,7 @@ mod delete;
 mod doctor;
 mod fate;
 mod holder;
+mod host_drops;
 mod one_shot;
 mod refuse;
 mod respond;

@@ -73,6 +73,7 @@ fn tap0() -> Interface {
         host_bridge: None,
         mtu: 1500,
         qlen: 1000,
+        host_tx_dropped: 0,
         host_mac_addr: Some("02:fe:aa:bb:cc:dd".parse().unwrap()),
         mac_addr: Some("02:fe:11:22:33:44".parse().unwrap()),
         gso: false,
