@@ -11,6 +11,7 @@ use super::queues::{Placed, Queues};
 use super::registry::Reservation;
 use super::steps::Step;
 use super::thread::StepThread;
+use super::watch::tell_link;
 use super::{Resources, Shared};
 use crate::api::BackendKind;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
@@ -271,7 +272,8 @@ impl<'a> Building<'a> {
         let plan = &self.plan;
         let action = local_action(plan.mac, &plan.respond);
         let what = (of.sw_if_index, plan.kind);
-        self.queues.place(&self.resources, what, devices, &action, !plan.admin_down).await
+        let up = (!plan.admin_down, !plan.host_down);
+        self.queues.place(&self.resources, what, devices, &action, up).await
     }
 
     async fn take_back(&mut self) -> Vec<Failure> {
@@ -353,8 +355,9 @@ impl<'a> Building<'a> {
             nsid: side.nsid,
             life: Life::Running,
         };
-        let queues = interface.queues();
+        let (queues, index) = (interface.queues(), interface.sw_if_index);
         self.shared.registry().insert(interface);
+        tell_link(&self.shared, &self.resources, index).await;
         // What pollers suspected of it before it was known led to no look. Where the device is gone
         // indeed, they say so again.
         for (poller, key) in queues {

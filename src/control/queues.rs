@@ -105,7 +105,7 @@ impl Queues {
         (interface, kind): (SwIfIndex, Kind),
         devices: QueueDevices,
         action: &Action,
-        admin_up: bool,
+        (admin_up, link_up): (bool, bool),
     ) -> Result<(), Failure> {
         let engine = &resources.engine;
         let peer = self.peer.ok_or_else(|| bug("no peer key"))?;
@@ -118,7 +118,7 @@ impl Queues {
             let memory = Arc::clone(memory);
             made.queue.notify_fds = device.notify_fds();
             made.placed = true;
-            let parts = TxParts { interface, kind, memory, ring, device, admin_up };
+            let parts = TxParts { interface, kind, memory, ring, device, admin_up, link_up };
             engine.add_tx(poller, key, parts).await?;
             to.push((poller, key));
         }

@@ -200,16 +200,8 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
     };
     match HostSide::find(&resources.staging, taps, label, known).await {
         Ok(Some(side)) => {
-            let mut registry = shared.registry();
-            let Some(interface) = registry.get_mut(index) else { return };
-            let name = interface.name.clone();
-            let before = std::mem::replace(&mut interface.host, side.facts);
-            interface.host_ns = side.namespace;
-            interface.nsid = side.nsid;
-            interface.seen = Seen::Current;
-            let news = news(&before, &interface.host, interface.host_ns.as_deref());
-            for (level, text) in news {
-                registry.log.add(level, &name, text);
+            if renew(shared, index, side) {
+                tell_link(shared, resources, index).await;
             }
         }
         Ok(None) => host_is_gone(shared, resources, index, &held).await,
@@ -223,6 +215,38 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
                 registry.log.add(Level::Warn, &name, text);
             }
         }
+    }
+}
+
+/// Keeps what was found of a host side, and logs what is new; whether it was set up or down.
+fn renew(shared: &Shared, index: SwIfIndex, side: HostSide) -> bool {
+    let mut registry = shared.registry();
+    let Some(interface) = registry.get_mut(index) else { return false };
+    let name = interface.name.clone();
+    let before = std::mem::replace(&mut interface.host, side.facts);
+    interface.host_ns = side.namespace;
+    interface.nsid = side.nsid;
+    interface.seen = Seen::Current;
+    let switched = before.up != interface.host.up;
+    let news = news(&before, &interface.host, interface.host_ns.as_deref());
+    for (level, text) in news {
+        registry.log.add(level, &name, text);
+    }
+    switched
+}
+
+/// Tells the transmit queues whether the host side is up.
+pub(super) async fn tell_link(shared: &Shared, resources: &Resources, index: SwIfIndex) {
+    let (up, queues) = match shared.registry().get(index) {
+        Some(interface) => {
+            let queues: Vec<_> = interface.tx.iter().map(|q| (q.poller, q.key)).collect();
+            (interface.host.up, queues)
+        }
+        None => return,
+    };
+    for (poller, key) in queues {
+        // A poller that has ended sends nothing either.
+        let _ = resources.engine.set_link(poller, key, up).await;
     }
 }
 

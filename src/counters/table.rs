@@ -131,9 +131,10 @@ drops! {
     HandoffFull "handoff_full" Rx false "handoff ring to the peer's poller is full";
     NoFreeTxSlots "no_free_tx_slots" Tx false "no free tx slots";
     QueueBroken "queue_broken" Tx false "queue is broken: set its state up";
+    LinkDown "link_down" Tx false "host side is down; the frame was not put into the ring";
     NoHost "no_host" Tx false "host side is gone, or about to be; the frame was not put into the ring";
     WriteEinval "write_einval" Tx true "host side refused the frame (EINVAL)";
-    WriteEio "write_eio" Tx true "host side is down (EIO)";
+    WriteEio "write_eio" Tx true "host side had just been set down (EIO)";
     WriteEnomem "write_enomem" Tx true "kernel had no memory for the frame (ENOMEM, ENOBUFS)";
     WriteOther "write_other" Tx true "host side refused the frame (another errno)";
     HostGone "host_gone" Both true "host side is gone";

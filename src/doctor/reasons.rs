@@ -56,7 +56,9 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
             ("the Linux device was deleted, or its namespace", None)
         }
         DropReason::WriteEinval => ("the kernel found the frame or its offload fields wrong", None),
-        DropReason::WriteEio => ("the host side was down when they came", None),
+        DropReason::LinkDown | DropReason::WriteEio => {
+            ("the host side was down when they came", None)
+        }
         DropReason::WriteEnomem => (
             "the machine or the memory cgroup of the process is out of memory",
             Some("cat /sys/fs/cgroup/$(cut -d: -f3 /proc/self/cgroup)/memory.events; free -m"),

@@ -399,6 +399,19 @@ impl Engine {
         self.ask(poller, Command::SetAdmin(key, up)).await
     }
 
+    /// Tells a transmit queue whether the host side is up: it refuses frames where it is not.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_link(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        up: bool,
+    ) -> Result<(), Failure> {
+        self.ask(poller, Command::SetLink(key, up)).await
+    }
+
     /// Stops a queue. With [`StopReason::HostGone`] its backend has been stopped before. If several
     /// faults break a queue, the first stays the reason. The report of a device error is ignored if
     /// it is about the device before a reset.

@@ -27,6 +27,8 @@ pub struct TxParts {
     pub device: Box<dyn QueueDevice>,
     /// Set up.
     pub admin_up: bool,
+    /// The host side is up.
+    pub link_up: bool,
 }
 
 /// A transmit queue.
@@ -39,6 +41,8 @@ pub struct TxQueue {
     pub(super) stuck: bool,
     /// A frame taken out of the ring and not yet counted.
     pub(super) taken: Option<Frame>,
+    /// The host side is up.
+    pub(super) link_up: bool,
 }
 
 impl Queue for TxQueue {
@@ -53,12 +57,13 @@ impl Queue for TxQueue {
 
 impl TxQueue {
     pub(super) fn new(key: QueueKey, parts: TxParts) -> Self {
-        let TxParts { interface, kind, memory, ring, device, admin_up } = parts;
+        let TxParts { interface, kind, memory, ring, device, admin_up, link_up } = parts;
         Self {
             common: Common::new(key, interface, kind, ring, device, memory, admin_up),
             dirty: false,
             stuck: false,
             taken: None,
+            link_up,
         }
     }
 
@@ -87,6 +92,8 @@ impl TxQueue {
             Some(StopReason::HostGone | StopReason::HostSuspect) => Err(DropReason::NoHost),
             Some(StopReason::Retired) => Err(DropReason::AdminDown),
             None if !self.common.admin_up => Err(DropReason::AdminDown),
+            // vhost-net would report the frame as used all the same.
+            None if !self.link_up => Err(DropReason::LinkDown),
             None => Ok(()),
         }
     }

@@ -71,6 +71,7 @@ impl Rig {
             ring: queues[1].driver_ring().unwrap(),
             device: halves.tx.remove(0),
             admin_up: true,
+            link_up: true,
         };
         let rx_parts = RxParts {
             interface: index,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::created::off_its_bridge;
-use super::host::refused_by;
+use super::host::LINK_DOWN;
 use super::{Case, Finding, place};
 use crate::api::{Action, Interface, State};
 use crate::doctor::commands::{self, is_link_local, neighbor, word};
@@ -92,7 +92,7 @@ fn peer_state(peer: &Interface, seen: bool) -> Option<Finding> {
         ),
         _ if !peer.link_up => drops(
             format!("{place}, the host side of {name}, is down or has no carrier"),
-            refused_by(peer),
+            LINK_DOWN,
             match &peer.host_ns {
                 Some(label) if seen => commands::ip(
                     Some(label),

@@ -1,7 +1,7 @@
 //! The host side: its namespace, link, MTU, bridge.
 
 use super::{Case, Finding, place};
-use crate::api::{BackendKind, Interface, State};
+use crate::api::{Interface, State};
 use crate::doctor::commands::{self, recreate, word};
 use crate::doctor::finding::line;
 use crate::doctor::look::Look;
@@ -103,20 +103,13 @@ fn unseen(interface: &Interface, look: &Look) -> Finding {
     .cost(holder)
 }
 
-/// What happens to frames that the host does not take.
-pub(super) fn refused_by(interface: &Interface) -> &'static str {
-    match interface.backend {
-        BackendKind::Userspace => "our frames to it are dropped (write_eio)",
-        BackendKind::VhostNet => {
-            "our frames to it are lost in the kernel (`ip -s link' counts it as RX dropped)"
-        }
-    }
-}
+/// What happens to frames for a host side that is down.
+pub(super) const LINK_DOWN: &str = "our frames to it are dropped (link_down)";
 
 fn link_down(interface: &Interface, value: String) -> Finding {
     let args = format!("link set dev {} up", word(&interface.host_if_name));
     Finding::drops("host-link", value)
-        .cost(format!("the host sends nothing through it, and {}", refused_by(interface)))
+        .cost(format!("the host sends nothing through it, and {}", LINK_DOWN))
         .remedy(commands::ip(interface.host_ns.as_deref(), &args))
 }
 

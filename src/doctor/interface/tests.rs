@@ -209,7 +209,7 @@ fn the_host_side_and_its_link() {
                 "host-link",
                 "drops",
                 "foo:tap0 is down",
-                "the host sends nothing through it, and our frames to it are dropped (write_eio)",
+                "the host sends nothing through it, and our frames to it are dropped (link_down)",
                 "ip -n foo link set dev tap0 up",
             ),
         ),
@@ -229,7 +229,7 @@ fn the_host_side_and_its_link() {
         change(&mut seen);
         only(&judged(&[tap0()], &look(seen)), row);
     }
-    // What vhost-net does with it.
+    // vhost-net alike.
     let mut seen = seen();
     seen.link.up = false;
     let tap = Interface { backend: BackendKind::VhostNet, ..tap0() };
@@ -239,8 +239,7 @@ fn the_host_side_and_its_link() {
             "host-link",
             "drops",
             "foo:tap0 is down",
-            "the host sends nothing through it, and our frames to it are lost in the kernel (`ip \
-             -s link' counts it as RX dropped)",
+            "the host sends nothing through it, and our frames to it are dropped (link_down)",
             "ip -n foo link set dev tap0 up",
         ),
     );
@@ -819,7 +818,7 @@ fn the_peer_of_a_wire() {
                 "peer",
                 "drops",
                 down,
-                "our frames to it are dropped (write_eio)",
+                "our frames to it are dropped (link_down)",
                 "ip -n bar link set dev tap1 up",
             ),
         ),
@@ -882,7 +881,7 @@ fn what_was_lost_is_told_by_reason_with_its_cause_and_fails_nothing() {
         (
             "lost",
             "note",
-            "tx has lost 1 frame: host side is down (EIO) (write_eio)",
+            "tx has lost 1 frame: host side had just been set down (EIO) (write_eio)",
             "the host side was down when they came",
             "",
         ),

@@ -109,6 +109,11 @@ impl Poller {
                     common.admin_up = up;
                 }
             }
+            Command::SetLink(key, up) => {
+                if let Some(queue) = self.tx.get(key) {
+                    queue.link_up = up;
+                }
+            }
             Command::Stop(key, reason) => self.stop(key, reason),
             Command::Resume(key) => {
                 if let Some((common, core)) = self.common(key) {

@@ -31,6 +31,7 @@ pub(in crate::engine) enum Command {
     ForgetPool(PoolSlot),
     SetAction(QueueKey, Action),
     SetAdmin(QueueKey, bool),
+    SetLink(QueueKey, bool),
     Stop(QueueKey, StopReason),
     Resume(QueueKey),
     Empty(QueueKey, oneshot::Sender<bool>),

@@ -38,6 +38,28 @@ fn an_interface_that_is_down_drops_what_it_receives_and_what_it_is_offered() {
 }
 
 #[test]
+fn a_host_side_that_is_down_is_offered_frames_that_never_reach_the_ring() {
+    for shape in [Shape::SMALL, Shape::LARGE] {
+        let mut rig = Rig::new(1);
+        let (a, b) = (rig.add(0, shape), rig.add(0, shape));
+        rig.connect(a, b);
+        let (poller, tx) = (rig.interfaces[b].poller, rig.interfaces[b].tx);
+        rig.ask(|engine| engine.set_link(poller, tx, false));
+        rig.interfaces[a].wire.inject((0..20).map(|i| frame(i, 100)));
+        rig.settle();
+        assert_lost(&rig.interfaces[b].sent(), &[(DropReason::LinkDown, 20)]);
+        assert_eq!(
+            (rig.interfaces[b].sent().get(Counter::Enqueued), rig.interfaces[b].out()),
+            (0, 0)
+        );
+        rig.ask(|engine| engine.set_link(poller, tx, true));
+        rig.interfaces[a].wire.inject((0..20).map(|i| frame(i, 100)));
+        rig.settle();
+        assert_eq!(rig.interfaces[b].out(), 20);
+    }
+}
+
+#[test]
 fn frames_that_the_host_side_cannot_hand_over_are_counted_beside_those_received() {
     let mut rig = Rig::new(1);
     let a = rig.add(0, Shape { style: Style::Inline, ..Shape::SMALL });

@@ -163,6 +163,7 @@ impl Pair {
             ring: rings[1].driver_ring().unwrap(),
             device: Box::new(Scribbled { refuses: 1 + random.short(5) }),
             admin_up: true,
+            link_up: true,
         };
         let (rx, tx) = (
             RxQueue::new(key(0), rx, PeerKey { slot: 0, generation: 1 }),

@@ -281,6 +281,7 @@ fn a_queue_whose_files_cannot_be_watched_is_refused_with_the_errno_and_can_be_ta
         ring: interface.memory[1].driver_ring().unwrap(),
         device: port(Direction::Tx),
         admin_up: true,
+        link_up: true,
     };
     refused(rig.try_ask(|engine| engine.add_tx(poller, tx, parts)));
     // As the undo of a create does it.

@@ -182,6 +182,7 @@ impl Rig {
             ring: memory[1].driver_ring().unwrap(),
             device: port(Direction::Tx),
             admin_up: true,
+            link_up: true,
         };
         self.ask(|engine| engine.add_tx(poller, tx, tx_parts));
         self.ask(|engine| engine.set_peer(peer, vec![(poller, tx)]));
