@@ -1,9 +1,9 @@
 //! Actions: what an interface does with each received frame.
 //!
 //! # Theory of operation
-//! The poller that owns a receive queue calls [`Action::visit`] for every frame, with its own
-//! [`Reply`] buffer. The action decides and returns a [`Verdict`]; the poller carries it out and
-//! counts it. An action knows neither rings nor file descriptors nor threads: it reads the frame
+//! The poller that owns a receive queue calls [`Action::visit`] for every frame, with a [`Context`]:
+//! the frame's header, the poller's clock and its [`Reply`] buffer. The action decides and returns a
+//! [`Verdict`]; the poller carries it out and counts it. An action knows neither rings nor file descriptors nor threads: it reads the frame
 //! through [`FrameBytes`], which may be scattered over several buffers, writes at most one frame
 //! into the reply, allocates nothing, never waits, and never fails otherwise than by
 //! [`Verdict::Drop`].
@@ -65,6 +65,19 @@ pub enum Verdict {
     Drop(DropReason),
 }
 
+/// What an action may use besides the frame.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Kind of the interface.
+    pub kind: Kind,
+    /// The frame's virtio header.
+    pub hdr: &'a NetHdr,
+    /// The poller's clock, ns; it does not go back.
+    pub now_ns: u64,
+    /// Room for a frame of the action's own.
+    pub reply: &'a mut Reply,
+}
+
 /// What an interface does with received frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -91,18 +104,16 @@ impl Action {
         }
     }
 
-    /// Decides about one frame. What `reply` held before is gone.
+    /// Decides about one frame. What the reply held before is gone.
     pub fn visit<F: FrameBytes + ?Sized>(
         &mut self,
-        kind: Kind,
-        hdr: &NetHdr,
+        context: &mut Context<'_>,
         frame: &F,
-        reply: &mut Reply,
     ) -> Verdict {
-        reply.clear();
+        context.reply.clear();
         match self {
             Self::Sink => sink::visit(),
-            Self::Respond(responder) => responder.visit(kind, hdr, frame, reply),
+            Self::Respond(responder) => responder.visit(context, frame),
             Self::Xconnect(peer) => xconnect::visit(*peer),
             #[cfg(test)]
             Self::Panic => panic!("on purpose"),
@@ -119,7 +130,9 @@ mod tests {
         let mut reply = Reply::new();
         let frame: &[u8] = &[0; 60];
         let visit = |mut action: Action, reply: &mut Reply| {
-            action.visit(Kind::Tap, &NetHdr::plain(), frame, reply)
+            let hdr = &NetHdr::plain();
+            let mut context = Context { kind: Kind::Tap, hdr, now_ns: 0, reply };
+            action.visit(&mut context, frame)
         };
         assert_eq!(visit(Action::Sink, &mut reply), Verdict::Consume);
         let peer = PeerKey { slot: 3, generation: 9 };

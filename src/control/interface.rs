@@ -114,6 +114,6 @@ pub(super) fn local_action(mac: Option<MacAddr>, addresses: &[IpNet]) -> Action 
     if addresses.is_empty() {
         Action::Sink
     } else {
-        Action::Respond(Responder { mac, addresses: addresses.to_vec() })
+        Action::Respond(Responder::new(mac, addresses.to_vec()))
     }
 }

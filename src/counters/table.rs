@@ -124,7 +124,9 @@ drops! {
     Fragment "fragment" Rx false "IP fragment, which the responder does not reassemble";
     VlanTagged "vlan_tagged" Rx false "frame of a VLAN, in which the responder has no address";
     NotOurs "not_ours" Rx false "packet for another address, which the responder does not forward";
-    NoListener "no_listener" Rx false "packet for our address that is no ping: nothing listens";
+    NoListener "no_listener" Rx false "packet for our address that is discarded unanswered";
+    RateLimited "rate_limited" Rx false "packet for our address that nothing takes, beyond 100 refusals a second";
+    UnknownProtocol "unknown_protocol" Rx false "frame for our MAC that is neither ARP nor IP";
     PeerStalled "peer_stalled" Rx false "peer holds all buffers that may be lent";
     PeerGone "peer_gone" Rx false "peer was deleted";
     NoBuffer "no_buffer" Rx false "no free buffer for the reply";

@@ -32,8 +32,17 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
             None,
         ),
         DropReason::NoListener => (
-            "they came for our address and were neither ARP, neighbour discovery nor ping, the only \
-             things that it answers",
+            "they came for our address and ask for what a host need not answer, as an ICMP timestamp",
+            None,
+        ),
+        DropReason::RateLimited => (
+            "they came for our address, where nothing takes them: more than 100 in a second are not \
+             refused one by one",
+            None,
+        ),
+        DropReason::UnknownProtocol => (
+            "they came to our MAC and are neither ARP nor IP: an interface with addresses speaks no \
+             other protocol",
             None,
         ),
         DropReason::PeerStalled => (

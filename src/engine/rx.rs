@@ -7,7 +7,7 @@ use super::QueueKey;
 use super::poller::{Core, Queue, Slots};
 use super::queue::{Common, HDR_BYTES, StopReason};
 use super::tx::TxQueue;
-use crate::action::{Action, FrameBytes, PeerKey, Verdict};
+use crate::action::{Action, Context, FrameBytes, PeerKey, Verdict};
 use crate::counters::{Counter, DropReason};
 use crate::device::{Frame, Pool, QueueDevice, QueueMemory};
 use crate::frame::NetHdr;
@@ -262,7 +262,8 @@ impl Core {
             Verdict::Drop(DropReason::Oversize)
         } else {
             let view = FrameView(&queue.pool, &frame);
-            queue.action.visit(queue.common.kind, hdr, &view, &mut self.reply)
+            let (kind, now_ns, reply) = (queue.common.kind, self.now_ns, &mut self.reply);
+            queue.action.visit(&mut Context { kind, hdr, now_ns, reply }, &view)
         };
         let counted = match verdict {
             Verdict::Consume => {

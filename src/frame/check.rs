@@ -202,7 +202,7 @@ impl Transport {
                 let fixed = header.slice().len();
                 let base = network + fixed;
                 match upper_layer(header.next_header(), packet.get(fixed..)?) {
-                    Upper::At { protocol, offset } if protocol == wanted => {
+                    Upper::At { protocol, offset, .. } if protocol == wanted => {
                         Some(Self::At(u32::try_from(base + offset).ok()?))
                     }
                     Upper::Beyond { offset } => {

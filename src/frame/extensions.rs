@@ -15,6 +15,8 @@ pub enum Upper {
         protocol: IpNumber,
         /// Bytes of extension headers.
         offset: usize,
+        /// Offset of the last of them, which names the protocol; 0 where there is none.
+        last: usize,
     },
     /// To a piece of a packet: what follows is not an upper-layer header, or not all of it.
     Fragment,
@@ -31,7 +33,7 @@ pub enum Upper {
 /// A fragment header of a whole packet (offset 0, last) is passed over ([RFC 6946] §4).
 pub fn upper_layer(first: IpNumber, bytes: &[u8]) -> Upper {
     let mut protocol = first;
-    let mut offset = 0;
+    let (mut offset, mut last) = (0, 0);
     for _ in 0..MOST {
         let rest = bytes.get(offset..).unwrap_or_default();
         match protocol {
@@ -42,6 +44,7 @@ pub fn upper_layer(first: IpNumber, bytes: &[u8]) -> Upper {
                     return Upper::Beyond { offset };
                 };
                 protocol = header.next_header();
+                last = offset;
                 offset += header.slice().len();
             }
             ip_number::IPV6_FRAGMENTATION_HEADER => {
@@ -52,12 +55,13 @@ pub fn upper_layer(first: IpNumber, bytes: &[u8]) -> Upper {
                     return Upper::Fragment;
                 }
                 protocol = header.next_header();
+                last = offset;
                 offset += header.slice().len();
             }
-            _ => return Upper::At { protocol, offset },
+            _ => return Upper::At { protocol, offset, last },
         }
     }
-    Upper::At { protocol, offset }
+    Upper::At { protocol, offset, last }
 }
 
 #[cfg(test)]
@@ -71,7 +75,7 @@ mod tests {
         let both = [&hop[..], &dest[..], &[0; 20]].concat();
         assert_eq!(
             upper_layer(ip_number::IPV6_HEADER_HOP_BY_HOP, &both),
-            Upper::At { protocol: ip_number::TCP, offset: 24 }
+            Upper::At { protocol: ip_number::TCP, offset: 24, last: 8 }
         );
         assert_eq!(
             upper_layer(ip_number::IPV6_HEADER_HOP_BY_HOP, &both[..20]),
@@ -79,7 +83,7 @@ mod tests {
         );
         assert_eq!(
             upper_layer(ip_number::UDP, &[]),
-            Upper::At { protocol: ip_number::UDP, offset: 0 }
+            Upper::At { protocol: ip_number::UDP, offset: 0, last: 0 }
         );
     }
 
@@ -91,13 +95,19 @@ mod tests {
         let first = ip_number::IPV6_FRAGMENTATION_HEADER;
         assert_eq!(upper_layer(first, &more), Upper::Fragment);
         assert_eq!(upper_layer(first, &later), Upper::Fragment);
-        assert_eq!(upper_layer(first, &whole), Upper::At { protocol: ip_number::UDP, offset: 8 });
+        assert_eq!(
+            upper_layer(first, &whole),
+            Upper::At { protocol: ip_number::UDP, offset: 8, last: 0 }
+        );
     }
 
     #[test]
     fn a_chain_that_does_not_end_is_left_after_a_bounded_number_of_headers() {
         let endless = [0u8; 4096];
         let first = ip_number::IPV6_HEADER_HOP_BY_HOP;
-        assert_eq!(upper_layer(first, &endless), Upper::At { protocol: first, offset: 8 * MOST });
+        assert_eq!(
+            upper_layer(first, &endless),
+            Upper::At { protocol: first, offset: 8 * MOST, last: 8 * (MOST - 1) }
+        );
     }
 }

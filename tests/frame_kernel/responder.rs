@@ -12,7 +12,7 @@ use nix::sys::socket::{
     send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
-use taptool::action::{Action, Reply, Responder, Verdict};
+use taptool::action::{Action, Context, Reply, Responder, Verdict};
 use taptool::frame::{HEAD_BYTES, NetHdr, check};
 use taptool::units::{Kind, MacAddr};
 
@@ -25,10 +25,10 @@ const OURS: (Ipv4Addr, Ipv6Addr) =
 
 /// Answers until told to stop; returns how many replies were sent.
 fn answer(kind: Kind, device: &Tap, stop: &AtomicBool) -> u32 {
-    let mut action = Action::Respond(Responder {
-        mac: Some(MacAddr::local(1)),
-        addresses: vec![IpAddr::from(OURS.0).into(), IpAddr::from(OURS.1).into()],
-    });
+    let mut action = Action::Respond(Responder::new(
+        Some(MacAddr::local(1)),
+        vec![IpAddr::from(OURS.0).into(), IpAddr::from(OURS.1).into()],
+    ));
     let (mut buffer, mut reply, mut replies) = (vec![0; 1 << 17], Reply::new(), 0);
     while !stop.load(Ordering::Relaxed) {
         let fd = device.fd();
@@ -36,7 +36,8 @@ fn answer(kind: Kind, device: &Tap, stop: &AtomicBool) -> u32 {
         poll(&mut ready, PollTimeout::from(50u8)).unwrap();
         while let Some((hdr, bytes)) = device.receive(&mut buffer) {
             let frame = &buffer[NetHdr::BYTES..NetHdr::BYTES + bytes];
-            match action.visit(kind, &hdr, frame, &mut reply) {
+            let mut context = Context { kind, hdr: &hdr, now_ns: 0, reply: &mut reply };
+            match action.visit(&mut context, frame) {
                 Verdict::Reply => {
                     let frame = reply.frame();
                     let head = &frame[..frame.len().min(HEAD_BYTES)];

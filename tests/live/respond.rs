@@ -1,5 +1,9 @@
 //! `respond`: our side answers ARP, ND and echo requests for its addresses.
 
+use std::io::ErrorKind;
+use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
+
 use crate::common::{Hold, World, assert_ledger, eventually, live, number, queue, sum};
 
 /// Which lladdr the kernel of a namespace has for an address.
@@ -154,24 +158,39 @@ fn addresses_are_kept_during_a_cross_connect_and_answer_after_l3() {
 }
 
 #[test]
-fn what_the_responder_does_not_answer_is_lost_with_its_reason_in_show_errors_and_doctor() {
+fn what_nothing_takes_is_refused_as_a_host_refuses_it_and_what_is_for_others_is_lost_with_a_reason()
+{
     live(|world| {
-        world.quiet_netns("a");
-        world.done("create t0 --netns a --ip4 192.0.2.1/24 --gw4 192.0.2.2 --respond 192.0.2.2/24");
-        // The kernel asks for our MAC before it sends, so that the datagrams come to it.
+        world.netns("a");
+        world.done(
+            "create t0 --netns a --ip4 192.0.2.1/24 --gw4 192.0.2.2 --ip6 fd00::1/64 \
+             --respond 192.0.2.2/24 --respond fd00::2/64",
+        );
+        // The kernel asks for our MAC before it sends, so that packets come to it.
         world.ping_answered("a", "192.0.2.2");
+        world.ping_answered("a", "fd00::2");
+        for [us, them] in [["192.0.2.1:0", "192.0.2.2:33434"], ["[fd00::1]:0", "[fd00::2]:33434"]] {
+            world.inside("a", || {
+                let socket = UdpSocket::bind(us).unwrap();
+                socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+                socket.connect(them).unwrap();
+                socket.send(b"x").unwrap();
+                let refused = socket.recv(&mut [0; 1]).unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "UDP to {them}");
+                let refused = TcpStream::connect(them).unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "TCP to {them}");
+            });
+        }
+        assert_eq!(world.done("show errors"), "", "a refusal is an answer");
         world.inside("a", || {
-            let socket = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
-            socket.send_to(b"x", "192.0.2.2:33434").unwrap();
+            let socket = UdpSocket::bind("192.0.2.1:0").unwrap();
             socket.send_to(b"x", "198.51.100.1:9").unwrap();
         });
-        let lost = || world.done("show errors");
-        eventually("both are counted", 60.0, || {
-            let lost = lost();
-            lost.contains("nothing listens") && lost.contains("does not forward")
+        eventually("it is counted", 60.0, || {
+            world.done("show errors").contains("does not forward")
         });
         let found = world.run("doctor t0").1;
-        assert!(found.contains("no_listener") && found.contains("not_ours"), "{found}");
+        assert!(found.contains("not_ours"), "{found}");
         assert!(found.contains("t0: 1 thing drops frames"), "{found}");
     });
 }

@@ -9,21 +9,21 @@ use etherparse::{
 use crate::action::FrameBytes;
 
 use super::link::{BROADCAST, Link, is_other_host, put};
-use super::{MALFORMED, NotOurs, Request, Responder, Unanswered};
+use super::{Answer, Ignored, MALFORMED, Request, Responder, Unanswered};
 
 /// Answers a request for one of our addresses; a probe, whose sender has no address yet, too.
 pub(super) fn answer<F: FrameBytes + ?Sized>(
     us: &Responder,
     request: &Request<'_, F>,
     room: &mut [u8],
-) -> Result<usize, Unanswered> {
-    let Link::Ethernet { ours, destination, .. } = request.link else { return Err(NotOurs) };
+) -> Result<Answer, Unanswered> {
+    let Link::Ethernet { ours, destination, .. } = request.link else { return Err(Ignored) };
     let arp = ArpPacketSlice::from_slice(request.packet_head()).map_err(|_| MALFORMED)?;
     let known = arp.hw_addr_type() == ArpHardwareId::ETHERNET
         && arp.proto_addr_type() == EtherType::IPV4
         && arp.operation() == ArpOperation::REQUEST;
     if !known || !(request.link.is_to_us_alone() || destination == BROADCAST) {
-        return Err(NotOurs);
+        return Err(Ignored);
     }
     // Sizes other than those of Ethernet and IPv4 contradict the types.
     let sender_mac: [u8; 6] = arp.sender_hw_addr().try_into().map_err(|_| MALFORMED)?;
@@ -35,7 +35,7 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
     // conflict; neither asks.
     let asks = probe || us.is_other_host_v4(Ipv4Addr::from(sender));
     if !asks || !us.has_v4(Ipv4Addr::from(target)) || !is_other_host(ours, sender_mac) {
-        return Err(NotOurs);
+        return Err(Ignored);
     }
     let reply = ArpEthIpv4Packet {
         operation: ArpOperation::REPLY,
@@ -46,5 +46,5 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
     };
     request.link.write(sender_mac, ether_type::ARP, room)?;
     put(room, request.link.bytes(), &reply.to_bytes())?;
-    Ok(request.link.bytes() + ArpEthIpv4Packet::LEN)
+    Ok(Answer::Reply(request.link.bytes() + ArpEthIpv4Packet::LEN))
 }

@@ -10,7 +10,8 @@ use crate::frame::checksum::Sum;
 use crate::frame::extensions::{Upper, upper_layer};
 
 use super::link::{Link, put};
-use super::{HOPS, Lost, MALFORMED, NotOurs, Request, Responder, Unanswered, neighbor};
+use super::refuse::Refused;
+use super::{Answer, HOPS, Ignored, Lost, MALFORMED, Request, Responder, Unanswered, neighbor};
 
 /// Bytes of the shortest ICMPv6 message that there is.
 const MESSAGE_BYTES_MIN: usize = 8;
@@ -20,7 +21,7 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
     us: &Responder,
     request: &Request<'_, F>,
     room: &mut [u8],
-) -> Result<usize, Unanswered> {
+) -> Result<Answer, Unanswered> {
     let head = request.packet_head();
     let header = Ipv6HeaderSlice::from_slice(head).map_err(|_| MALFORMED)?;
     let payload_bytes = usize::from(header.payload_length());
@@ -34,17 +35,32 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
         let other = request.link.is_to_us_alone()
             && us.is_other_host_v6(destination)
             && us.is_other_host_v6(source);
-        return Err(if other { Lost(DropReason::NotOurs) } else { NotOurs });
+        return Err(if other { Lost(DropReason::NotOurs) } else { Ignored });
     }
 
     let seen = &head[Ipv6Header::LEN..head.len().min(Ipv6Header::LEN + payload_bytes)];
     let offset = match upper_layer(header.next_header(), seen) {
-        Upper::At { protocol: ip_number::IPV6_ICMP, offset } => offset,
-        Upper::At { .. } if unicast => return Err(Lost(DropReason::NoListener)),
-        Upper::At { .. } => return Err(NotOurs),
+        Upper::At { protocol: ip_number::IPV6_ICMP, offset, .. } => offset,
+        // No next header: nothing is asked.
+        Upper::At { protocol: ip_number::IPV6_NO_NEXT_HEADER, .. } => return Err(Ignored),
+        Upper::At { protocol, offset, last } if unicast && us.is_other_host_v6(source) => {
+            let refused = Refused {
+                request,
+                source: source.into(),
+                ours: destination.into(),
+                protocol,
+                packet_bytes: Ipv6Header::LEN + payload_bytes,
+                headers_bytes: Ipv6Header::LEN + offset,
+                last_header_at: if offset == 0 { 0 } else { Ipv6Header::LEN + last },
+            };
+            return refused.answer(room);
+        }
+        Upper::At { .. } => return Err(Ignored),
         Upper::Fragment => return Err(Lost(DropReason::Fragment)),
         Upper::Beyond { .. } if seen.len() == payload_bytes => return Err(MALFORMED),
-        Upper::Beyond { .. } => return Err(NotOurs),
+        // Headers beyond the bytes that were read.
+        Upper::Beyond { .. } if unicast => return Err(Lost(DropReason::NoListener)),
+        Upper::Beyond { .. } => return Err(Ignored),
     };
     let message_bytes = payload_bytes.checked_sub(offset).ok_or(MALFORMED)?;
     if message_bytes < MESSAGE_BYTES_MIN {
@@ -66,7 +82,7 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
             if (unicast || all_nodes) && message[1] == 0 && us.is_other_host_v6(source) =>
         {
             // An answer to a group's request comes from an address of ours ([RFC 4443] §4.2).
-            let ours = if unicast { destination } else { us.v6_towards(source).ok_or(NotOurs)? };
+            let ours = if unicast { destination } else { us.v6_towards(source).ok_or(Ignored)? };
             message[..4].copy_from_slice(&[icmpv6::TYPE_ECHO_REPLY, 0, 0, 0]);
             write_checksum(ours, source, message)?;
             let reply = Ipv6Header {
@@ -80,9 +96,14 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
             };
             put(room, network, &reply.to_bytes())?;
             request.link.write_back(ether_type::IPV6, room)?;
-            Ok(start + message_bytes)
+            Ok(Answer::Reply(start + message_bytes))
         }
-        _ => Err(NotOurs),
+        // Listener reports and queries, router messages, advertisements and redirects, answers and
+        // errors: nothing is asked of us.
+        130..=132 | 133..=134 | 136..=137 | 143 | icmpv6::TYPE_ECHO_REPLY | ..128 => Err(Ignored),
+        // What is not known, and an echo request with a code, is discarded ([RFC 4443] §2.4 (b)).
+        _ if unicast => Err(Lost(DropReason::NoListener)),
+        _ => Err(Ignored),
     }
 }
 

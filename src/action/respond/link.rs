@@ -5,7 +5,7 @@ use etherparse::{EtherType, Ethernet2Header, Ethernet2HeaderSlice, ether_type};
 use crate::counters::DropReason;
 use crate::units::{Kind, MacAddr};
 
-use super::{Lost, MALFORMED, NotOurs, Unanswered};
+use super::{Ignored, Lost, MALFORMED, Unanswered};
 
 /// Bytes of an Ethernet header.
 const ETHERNET_BYTES: usize = Ethernet2Header::LEN;
@@ -48,21 +48,27 @@ pub(super) fn parse(
         Kind::Tap => {
             let header =
                 Ethernet2HeaderSlice::from_slice(head).map_err(|_| Lost(DropReason::ShortFrame))?;
-            let ours = ours.ok_or(NotOurs)?;
+            let ours = ours.ok_or(Ignored)?;
             let (source, destination) = (header.source(), header.destination());
             let for_us = destination == ours.bytes() || is_group(destination);
             if !for_us || !is_other_host(ours, source) {
-                return Err(NotOurs);
+                return Err(Ignored);
             }
             let (ether_type, tag_bytes) = match header.ether_type() {
                 ether_type::VLAN_TAGGED_FRAME => untagged(head)?,
+                ether_type::PROVIDER_BRIDGING => return Err(Lost(DropReason::VlanTagged)),
                 other => (other, 0),
             };
             let protocol = match ether_type {
                 ether_type::ARP => Protocol::Arp,
                 ether_type::IPV4 => Protocol::Ipv4,
                 ether_type::IPV6 => Protocol::Ipv6,
-                _ => return Err(NotOurs),
+                // Behind a tag with id 0.
+                ether_type::VLAN_TAGGED_FRAME | ether_type::PROVIDER_BRIDGING => {
+                    return Err(Lost(DropReason::VlanTagged));
+                }
+                _ if is_group(destination) => return Err(Ignored),
+                _ => return Err(Lost(DropReason::UnknownProtocol)),
             };
             let network = ETHERNET_BYTES + tag_bytes;
             Ok((Link::Ethernet { ours, source, destination }, network, protocol))

@@ -11,9 +11,12 @@
 //!   [`DropReason::Fragment`].
 //! * A frame of a VLAN is lost as [`DropReason::VlanTagged`]; VLAN id 0 carries a priority only, and
 //!   the frame is untagged ([IEEE 802.1Q] §6.9), as Linux takes it. Its reply has no tag.
-//! * A packet to our MAC for another address is lost as [`DropReason::NotOurs`], and one for an
-//!   address of ours that asks for what nothing here answers as [`DropReason::NoListener`]. Frames
-//!   for other MACs, for groups, and answers and errors are consumed.
+//! * A packet to our MAC for another address is lost as [`DropReason::NotOurs`], a frame of another
+//!   protocol than ARP and IP as [`DropReason::UnknownProtocol`]. UDP, TCP and other protocols to an
+//!   address of ours are refused as their RFCs say (`refuse`), 100 a second; more of them are lost
+//!   as [`DropReason::RateLimited`]. What a host discards without an answer is lost as
+//!   [`DropReason::NoListener`]. Frames for other MACs, for groups, and answers and errors are
+//!   consumed.
 //! * IPv4 options and IPv6 options headers are passed over and
 //!   not sent back.
 //! * Nothing is sent in answer to an answer or an error ([RFC 1122] §3.2.2), to a group, or to
@@ -24,10 +27,12 @@
 //!   and no neighbour table: a reply goes back where its request came from.
 
 mod arp;
+mod bucket;
 mod ipv4;
 mod ipv6;
 mod link;
 mod neighbor;
+mod refuse;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -37,7 +42,8 @@ use crate::counters::DropReason;
 use crate::frame::{HEAD_BYTES, NetHdr};
 use crate::units::{Kind, MacAddr};
 
-use super::{FrameBytes, Reply, Verdict};
+use super::{Context, FrameBytes, Verdict};
+use bucket::Bucket;
 use link::Link;
 
 /// Hop limit of replies; neighbour advertisements have 255.
@@ -50,18 +56,28 @@ pub struct Responder {
     pub mac: Option<MacAddr>,
     /// Our addresses, each with the prefix of its subnet.
     pub addresses: Vec<IpNet>,
+    refusals: Bucket,
+}
+
+/// What was built, and its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// What was asked for.
+    Reply(usize),
+    /// That nothing takes it here.
+    Refusal(usize),
 }
 
 /// Why a frame is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unanswered {
     /// It asks nothing of us.
-    NotOurs,
+    Ignored,
     /// It is lost.
     Lost(DropReason),
 }
 
-use Unanswered::{Lost, NotOurs};
+use Unanswered::{Ignored, Lost};
 
 const MALFORMED: Unanswered = Lost(DropReason::Malformed);
 
@@ -78,20 +94,27 @@ struct Request<'a, F: ?Sized> {
 }
 
 impl Responder {
+    /// Answers for these addresses.
+    pub fn new(mac: Option<MacAddr>, addresses: Vec<IpNet>) -> Self {
+        Self { mac, addresses, refusals: Bucket::default() }
+    }
+
     /// Decides about one frame; the answer is in `reply` when it says so.
     pub fn visit<F: FrameBytes + ?Sized>(
-        &self,
-        kind: Kind,
-        hdr: &NetHdr,
+        &mut self,
+        context: &mut Context<'_>,
         frame: &F,
-        reply: &mut Reply,
     ) -> Verdict {
+        let Context { kind, hdr, now_ns, ref mut reply } = *context;
         match self.answer(kind, hdr, frame, reply.room(kind)) {
-            Ok(frame_bytes) => {
-                reply.commit(NetHdr::plain(), frame_bytes);
+            Ok(Answer::Refusal(_)) if !self.refusals.take(now_ns) => {
+                Verdict::Drop(DropReason::RateLimited)
+            }
+            Ok(Answer::Reply(bytes) | Answer::Refusal(bytes)) => {
+                reply.commit(NetHdr::plain(), bytes);
                 Verdict::Reply
             }
-            Err(NotOurs) => Verdict::Consume,
+            Err(Ignored) => Verdict::Consume,
             Err(Lost(reason)) => Verdict::Drop(reason),
         }
     }
@@ -103,7 +126,7 @@ impl Responder {
         hdr: &NetHdr,
         frame: &F,
         room: &mut [u8],
-    ) -> Result<usize, Unanswered> {
+    ) -> Result<Answer, Unanswered> {
         let mut head = [0; HEAD_BYTES];
         let head_bytes = frame.copy_to(0, &mut head).min(HEAD_BYTES);
         let head = &head[..head_bytes];

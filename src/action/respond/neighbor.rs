@@ -7,7 +7,7 @@ use etherparse::{Ipv6FlowLabel, Ipv6Header, Ipv6HeaderSlice, ether_type, icmpv6,
 
 use super::ipv6::{solicited_node, write_checksum};
 use super::link::{Link, is_other_host, put};
-use super::{MALFORMED, NotOurs, Responder, Unanswered};
+use super::{Answer, Ignored, MALFORMED, Responder, Unanswered};
 
 /// What neighbour discovery is sent with, so that a packet from off the link is recognised.
 const HOPS_NEIGHBOR: u8 = 255;
@@ -30,15 +30,15 @@ pub(super) fn answer(
     header: &Ipv6HeaderSlice<'_>,
     message_bytes: usize,
     room: &mut [u8],
-) -> Result<usize, Unanswered> {
-    let Link::Ethernet { ours, source: sender, .. } = link else { return Err(NotOurs) };
+) -> Result<Answer, Unanswered> {
+    let Link::Ethernet { ours, source: sender, .. } = link else { return Err(Ignored) };
     let network = link.bytes();
     let start = network + Ipv6Header::LEN;
     let message = room.get(start..start + message_bytes).ok_or(MALFORMED)?;
     let (source, destination) = (header.source_addr(), header.destination_addr());
     let (target, sender_option) = parse(header, message)?;
     if !us.has_v6(target) {
-        return Err(NotOurs);
+        return Err(Ignored);
     }
     // A sender without an address asks whether this one is in use; the answer goes to all (§7.2.4).
     let (to, to_mac, flags) = if source.is_unspecified() {
@@ -49,7 +49,7 @@ pub(super) fn answer(
     } else {
         let mac = sender_option.unwrap_or(sender);
         if !us.is_other_host_v6(source) || !is_other_host(ours, mac) {
-            return Err(NotOurs);
+            return Err(Ignored);
         }
         (source, mac, SOLICITED | OVERRIDE)
     };
@@ -75,7 +75,7 @@ pub(super) fn answer(
     link.write(to_mac, ether_type::IPV6, room)?;
     put(room, network, &ip.to_bytes())?;
     put(room, start, &reply)?;
-    Ok(start + MESSAGE_BYTES)
+    Ok(Answer::Reply(start + MESSAGE_BYTES))
 }
 
 /// The target and the sender's link-layer address, after the checks of §7.1.1.

@@ -6,9 +6,11 @@ use etherparse::{
 };
 
 use super::*;
+use crate::action::Reply;
 
 mod echo;
 mod hostile;
+mod refusals;
 mod resolution;
 
 const OURS: [u8; 6] = [0x02, 0xfe, 0, 0, 0, 1];
@@ -19,15 +21,14 @@ const PEER_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 9);
 const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0x12, 0x3456);
 
 fn us() -> Responder {
-    Responder {
-        mac: Some(MacAddr::new(OURS).unwrap()),
-        addresses: vec!["10.0.0.2/24".parse().unwrap(), "fd00::12:3456/64".parse().unwrap()],
-    }
+    let addresses = ["10.0.0.2/24", "fd00::12:3456/64"].map(|net| net.parse().unwrap());
+    Responder::new(Some(MacAddr::new(OURS).unwrap()), addresses.to_vec())
 }
 
 fn visit_with(kind: Kind, hdr: &NetHdr, frame: &[u8]) -> (Verdict, Reply) {
     let mut reply = Reply::new();
-    let verdict = us().visit(kind, hdr, frame, &mut reply);
+    let mut context = Context { kind, hdr, now_ns: 0, reply: &mut reply };
+    let verdict = us().visit(&mut context, frame);
     assert_eq!(reply.is_empty(), verdict != Verdict::Reply);
     (verdict, reply)
 }

@@ -49,7 +49,7 @@ pub(in crate::engine) struct Core {
     pub(in crate::engine) foreign: usize,
     pub(in crate::engine) reply: Reply,
     pub(super) statistics: PollerStatistics,
-    pub(super) now_ns: u64,
+    pub(in crate::engine) now_ns: u64,
     pub(in crate::engine) touched: Touched,
 }
 

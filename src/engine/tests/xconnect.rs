@@ -92,8 +92,7 @@ fn an_arp_request_is_answered_and_counted_as_originated() {
         let mut rig = Rig::new(2);
         let a = rig.add(1, shape);
         let mac = "02:fe:00:00:00:01".parse().unwrap();
-        let responder =
-            Responder { mac: Some(mac), addresses: vec!["10.9.0.2/24".parse().unwrap()] };
+        let responder = Responder::new(Some(mac), vec!["10.9.0.2/24".parse().unwrap()]);
         rig.set_action(a, Action::Respond(responder));
         let mut request = vec![0; 12];
         request.extend([0xff; 6]);

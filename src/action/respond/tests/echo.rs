@@ -116,10 +116,13 @@ fn a_frame_with_vlan_id_0_is_answered_untagged_and_one_of_a_vlan_is_lost_with_it
         assert_eq!(reply_to(Kind::Tap, &NetHdr::plain(), &tagged([0x60, 0])), expected);
         let lost = Verdict::Drop(DropReason::VlanTagged);
         assert_eq!(visit(&tagged([0x60, 5])), lost);
-        // Two tags: the inner one is of no protocol that is answered.
+        // Two tags, and the tag of a provider.
         let mut twice = tagged([0, 0]);
         twice.splice(12..12, [0x81, 0, 0, 0]);
-        assert_eq!(visit(&twice), Verdict::Consume);
+        assert_eq!(visit(&twice), lost);
+        let mut provider = tagged([0, 0]);
+        provider[12..14].copy_from_slice(&[0x88, 0xa8]);
+        assert_eq!(visit(&provider), lost);
         assert_eq!(visit(&tagged([0, 0])[..16]), Verdict::Drop(DropReason::Malformed));
     }
 }
@@ -131,14 +134,23 @@ fn what_comes_to_our_mac_and_is_not_answered_is_lost_with_its_reason() {
     let mut frame = echo_v4(b"x");
     set_v4(&mut frame, 30, &[10, 0, 0, 3]);
     assert_eq!(visit(&frame), not_ours);
-    for protocol in [6, 17, 132] {
-        let mut frame = echo_v4(b"x");
-        set_v4(&mut frame, 23, &[protocol]);
-        assert_eq!(visit(&frame), no_listener, "{protocol}");
-        let mut frame = echo_v6(b"x");
-        frame[20] = protocol;
-        assert_eq!(visit(&frame), no_listener, "{protocol}");
-    }
+    // MPLS to us, and to a group.
+    let mut frame = echo_v4(b"x");
+    frame[12..14].copy_from_slice(&[0x88, 0x47]);
+    assert_eq!(visit(&frame), Verdict::Drop(DropReason::UnknownProtocol));
+    frame[0] = 1;
+    assert_eq!(visit(&frame), Verdict::Consume);
+    // An echo request with a code.
+    let mut frame = echo_v4(b"x");
+    (frame[35], frame[37]) = (1, frame[37].wrapping_sub(1));
+    assert_eq!(visit(&frame), no_listener);
+    // More options headers than are read.
+    let mut frame = echo_v6(b"x");
+    let mut options = vec![58, 30, 1, 246];
+    options.resize(248, 0);
+    frame.splice(54..54, options);
+    (frame[18], frame[19], frame[20]) = (1, frame[19].wrapping_add(248), 60);
+    assert_eq!(visit(&frame), no_listener);
     let mut frame = echo_v6(b"x");
     frame[53] ^= 1;
     assert_eq!(visit(&frame), not_ours);
@@ -171,7 +183,10 @@ fn what_is_for_others_or_asks_nothing_is_consumed() {
         ("group source", |f| f[6] = 1),
         ("zero source", |f| f[6..12].fill(0)),
         ("our own MAC as source", |f| f[6..12].copy_from_slice(&OURS)),
-        ("LLC", |f| f[12..14].copy_from_slice(&[0, 100])),
+        ("LLC for a group", |f| {
+            f[0] = 1;
+            f[12..14].copy_from_slice(&[0, 100]);
+        }),
         ("from a group", |f| set_v4(f, 26, &[224, 0, 0, 1])),
         ("from the subnet's broadcast", |f| set_v4(f, 26, &[10, 0, 0, 255])),
     ];
@@ -191,12 +206,13 @@ fn what_is_for_others_or_asks_nothing_is_consumed() {
         assert_eq!(visit(&frame), Verdict::Consume, "{destination:?}");
     }
     let mut without_mac = Responder { mac: None, ..us() };
-    let mut reply = Reply::new();
+    let (hdr, mut reply) = (NetHdr::plain(), Reply::new());
+    let mut context = Context { kind: Kind::Tap, hdr: &hdr, now_ns: 0, reply: &mut reply };
     let frame = echo_v4(b"x");
-    let verdict = without_mac.visit(Kind::Tap, &NetHdr::plain(), &frame[..], &mut reply);
-    assert_eq!(verdict, Verdict::Consume);
+    assert_eq!(without_mac.visit(&mut context, &frame[..]), Verdict::Consume);
     without_mac.addresses.clear();
-    let verdict = without_mac.visit(Kind::Tun, &NetHdr::plain(), &frame[14..], &mut reply);
+    context.kind = Kind::Tun;
+    let verdict = without_mac.visit(&mut context, &frame[14..]);
     assert_eq!(verdict, Verdict::Drop(DropReason::NotOurs));
 }
 
@@ -220,8 +236,8 @@ fn errors_replies_and_other_messages_are_not_answered() {
         let sum = crate::frame::checksum::internet(&frame[34..]);
         frame[36..38].copy_from_slice(&sum.to_be_bytes());
         let expected = match kind {
-            13 | 15 | 17 => Verdict::Drop(DropReason::NoListener),
-            _ => Verdict::Consume,
+            0 | 3 | 4 | 5 | 9 | 11 | 12 | 14 | 16 | 18 => Verdict::Consume,
+            _ => Verdict::Drop(DropReason::NoListener),
         };
         assert_eq!(visit(&frame), expected, "ICMP type {kind}");
     }
@@ -233,6 +249,10 @@ fn errors_replies_and_other_messages_are_not_answered() {
         }
         let mut frame = echo_v6(b"12345678901234567890");
         frame[54] = kind;
-        assert_eq!(visit_with(Kind::Tap, &partial, &frame).0, Verdict::Consume, "type {kind}");
+        let expected = match kind {
+            0..=127 | 129..=134 | 136 | 137 | 143 => Verdict::Consume,
+            _ => Verdict::Drop(DropReason::NoListener),
+        };
+        assert_eq!(visit_with(Kind::Tap, &partial, &frame).0, expected, "type {kind}");
     }
 }

@@ -102,11 +102,12 @@ fn bytes_that_change_between_reads_do_not_get_an_unverified_answer() {
     other[34] = 0;
     let frame =
         Shifting { first: &honest, later: &other, len: honest.len(), reads: Default::default() };
-    let mut reply = Reply::new();
-    assert_eq!(us().visit(Kind::Tap, &NetHdr::plain(), &frame, &mut reply), MALFORMED);
+    let (hdr, mut reply) = (NetHdr::plain(), Reply::new());
+    let mut context = Context { kind: Kind::Tap, hdr: &hdr, now_ns: 0, reply: &mut reply };
+    assert_eq!(us().visit(&mut context, &frame), MALFORMED);
     let frame =
         Shifting { first: &honest, later: &[], len: honest.len(), reads: Default::default() };
-    assert_eq!(us().visit(Kind::Tap, &NetHdr::plain(), &frame, &mut reply), MALFORMED);
+    assert_eq!(us().visit(&mut context, &frame), MALFORMED);
 }
 
 /// Frames that begin like real ones, so that the walk gets deep.
@@ -148,7 +149,7 @@ proptest! {
         let bytes = if tun { frame.get(14..).unwrap_or_default() } else { &frame[..] };
         let (verdict, reply) = visit_with(kind, &hdr, bytes);
         if verdict == Verdict::Reply {
-            prop_assert!(reply.frame().len() <= bytes.len() + 44);
+            prop_assert!(reply.frame().len() <= bytes.len() + 48);
             prop_assert_ne!(
                 visit_with(kind, &NetHdr::plain(), reply.frame()).0,
                 Verdict::Reply
