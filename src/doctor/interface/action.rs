@@ -135,6 +135,22 @@ fn respond(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for (net, way) in interface.addresses.iter().zip(&seen.ways) {
         findings.extend(reach(interface, seen, *net, way));
     }
+    findings.extend(gateway(case, seen));
+}
+
+/// The namespace sends what is for other networks here. With another interface that has addresses,
+/// as a router has, it is meant to go on.
+fn gateway(case: &Case<'_>, seen: &Inspection) -> Option<Finding> {
+    let interface = case.interface;
+    let ours = |gateway: &&IpAddr| interface.addresses.iter().any(|net| net.addr() == **gateway);
+    let gateway = seen.gateways.iter().find(ours)?;
+    let mut others = case.all.iter().filter(|other| other.name != interface.name);
+    let value = format!("{} sends what is for other networks to {gateway}", place(interface));
+    let cost = "it is dropped (not_ours): this version does not route between interfaces";
+    Some(match others.any(|other| other.action == Action::Respond) {
+        true => Finding::drops("gateway", value).cost(cost),
+        false => Finding::note("gateway", value).cost(cost),
+    })
 }
 
 /// A port's own addresses are of no use: packets that come in belong to the bridge.

@@ -283,6 +283,30 @@ fn packets_that_would_have_to_be_forwarded_are_something_that_drops_frames() {
 }
 
 #[test]
+fn a_gateway_of_ours_is_told_before_the_first_packet_and_drops_where_a_router_is_meant() {
+    let mut seen = seen();
+    seen.gateways = vec!["10.9.0.2".parse().unwrap()];
+    let row = |state| {
+        (
+            "gateway",
+            state,
+            "foo:tap0 sends what is for other networks to 10.9.0.2",
+            "it is dropped (not_ours): this version does not route between interfaces",
+            "",
+        )
+    };
+    let tap1 = Interface { name: IfName::new("tap1").unwrap(), ..tap0() };
+    only(&judged(&[tap0(), tap1.clone()], &look(seen.clone())), row("drops"));
+    let sink = Interface { action: Action::Sink, ..tap1 };
+    let report = judged(&[tap0(), sink], &look(seen.clone()));
+    has(&report, row("note"));
+    assert_eq!(report.code, None);
+    seen.gateways = vec!["10.9.0.3".parse().unwrap()];
+    let report = judged(&[tap0()], &look(seen));
+    assert!(report.findings.iter().all(|finding| finding.check != "gateway"));
+}
+
+#[test]
 fn a_host_side_without_a_transmit_queue_drops_everything_and_the_summary_says_so() {
     let mut seen = seen();
     seen.link.qlen = 0;
