@@ -69,11 +69,13 @@ fn without_a_holder_there_are_no_interfaces() {
     for (line, said) in [
         ("show tap0", (3, "show: `tap0' is neither a table nor an interface\n")),
         ("show plugins", (3, "show: `plugins' is neither a table nor an interface\n")),
+        ("show buffers", (3, "show: `buffers' is neither a table nor an interface\n")),
+        ("leak-check show", (2, "unknown input `leak-check'\n  `--help' lists the commands\n")),
         (
-            "sh buf",
+            "sh bridge",
             (
                 2,
-                "show buffers: not supported in this version\n  `show tap' has what lies in each ring: desc_in_use\n",
+                "show bridge-domain: not supported in this version\n  `bridge link' shows a Linux bridge's ports\n",
             ),
         ),
     ] {

@@ -480,6 +480,16 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ("--socket= show", "show: socket `': its value is empty"),
         ("show --color blue", "show: color blue: not one of auto, always, never"),
         ("hold --memory 0", "hold: memory 0: not a size between 16M and 1T (512M, 4G)"),
+        (
+            "set interface state GigabitEthernet3/0/0 up",
+            "set interface state: GigabitEthernet3/0/0: hardware interfaces are Linux's, not \
+             taptool's\n  there they have another name: `ip link set dev NAME up'; `show' lists \
+             taptool's",
+        ),
+        (
+            "gso tap0/1 on",
+            "gso: tap0/1: an interface name is made of letters, digits, `.', `_' and `-'",
+        ),
         ("history x", "history: x: not a number of lines between 1 and 1000"),
         ("history 0", "history: 0: not a number of lines between 1 and 1000"),
         ("wait -1", "wait: unknown input `-1'"),

@@ -13,6 +13,11 @@ pub(super) fn failure(error: &clap::Error) -> Failure {
     let arg = text(error, ContextKind::InvalidArg);
     let value = text(error, ContextKind::InvalidValue);
     match error.kind() {
+        ErrorKind::ValueValidation if !arg.starts_with('-') && is_of_hardware(&value) => {
+            Failure::usage(subject(&arg, &value), "hardware interfaces are Linux's, not taptool's").hint(
+                "there they have another name: `ip link set dev NAME up'; `show' lists taptool's",
+            )
+        }
         ErrorKind::ValueValidation => {
             let why = error.source().map_or_else(|| "not a value".to_owned(), ToString::to_string);
             Failure::usage(subject(&arg, &value), why)
@@ -84,6 +89,12 @@ fn name(arg: &str) -> &str {
 fn subject(arg: &str, value: &str) -> String {
     let value = if value.is_empty() { "`'".into() } else { escape(value) };
     if arg.starts_with('-') { format!("{} {value}", name(arg)) } else { value.into_owned() }
+}
+
+/// Whether VPP would call a network card so: `GigabitEthernet3/0/0`. No name here has a slash.
+fn is_of_hardware(name: &str) -> bool {
+    let Some((kind, place)) = name.split_once(|c: char| c.is_ascii_digit()) else { return false };
+    kind.ends_with("Ethernet") && place.contains('/')
 }
 
 /// `<NAME>`, `[NAME]...` and `--all` as people write them.

@@ -92,8 +92,8 @@ const ONE_POLLER: &str = "there is one poller, and it owns every queue";
 const NO_ROUTES: &str = "our side only answers; routes and neighbours are the host side's: `ip -n NS route', `ip -n NS neigh'";
 const MAC: &str = "`create ... hw-addr MAC' sets it for the interface's life";
 const NAME: &str = "`create ... if-name NAME' names an interface for its life";
-const TERMINAL: &str =
-    "the terminal is taken as it is; $PAGER, --no-pager and --color say the rest";
+const LOOPBACK: &str = "only taps are made here: `set interface ip address IF A/L' gives one an address of ours, and \
+                        `ip addr add A/L dev lo' gives the host one of its own";
 const GSO: &str = "`gso NAME on|off' switches checksum and segmentation offload together";
 
 /// Every command, those about interfaces first, in an order in which the lines of all can be run one
@@ -367,50 +367,20 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "trace rx tx max 100 intfc tap0",
         "`tcpdump -i HOST-NAME -w FILE' in the host side's namespace writes the same frames",
     ),
-    lacks(
-        "packet-generator new {...}",
-        "packet-generator",
-        "new { name x limit 1 }",
-        "ping or iperf3 on the host side sends frames",
-    ),
-    lacks(
-        "create packet-generator|pg interface N",
-        "create packet-generator|pg",
-        "interface 0",
-        "`create tap' and a sender on its host side",
-    ),
-    lacks(
-        "show packet-generator",
-        "show packet-generator",
-        "",
-        "`show --rates' has packets per second",
-    ),
-    lacks(
-        "create loopback|loop interface ...",
-        "create loopback|loop",
-        "interface",
-        "`set interface ip address' gives a tap an address of ours",
-    ),
-    lacks(
-        "loop create|delete ...",
-        "loop",
-        "create",
-        "loopback interfaces are not supported in this version; `set interface ip address' gives a \
-         tap an address of ours",
-    ),
+    lacks("create loopback|loop interface ...", "create loopback|loop", "interface", LOOPBACK),
+    lacks("loop create|delete ...", "loop", "create", LOOPBACK),
     lacks(
         "bvi create|delete ...",
         "bvi",
         "create instance 10",
-        "bridge-domain interfaces are not supported in this version; an address on a Linux bridge \
-         (`create ... host-bridge BRIDGE') does the same",
+        "`create ... host-bridge BRIDGE' joins a Linux bridge, and `ip addr add A/L dev BRIDGE' gives \
+         that an address",
     ),
     lacks(
         "set interface unnumbered IF use IF",
         "set interface unnumbered",
         "tap0 use tap1",
-        "borrowed addresses are not supported in this version; `set interface ip address' gives a \
-         tap its own",
+        "`set interface ip address IF A/L' gives each tap an address of its own",
     ),
     lacks(
         "create host-interface|af-packet|af_packet name IF ...",
@@ -419,30 +389,11 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "only taps are made here; a Linux bridge joins one with eth0: `create ... host-bridge BRIDGE'",
     ),
     lacks(
-        "create bond ...",
-        "create bond",
-        "mode lacp id 1",
-        "only taps are made here; `ip link add NAME type bond' bonds host sides",
-    ),
-    lacks(
-        "create memif|vhost-user|vhost|vmxnet3|rdma|avf|virtio|af_xdp|af-xdp|dpdk|interface ...",
-        "create memif|vhost-user|vhost|vmxnet3|rdma|avf|virtio|af_xdp|af-xdp|dpdk|interface",
+        "create bond|memif|vhost-user|vhost|vmxnet3|rdma|avf|virtio|af_xdp|af-xdp|dpdk|interface|packet-generator|pg|vxlan|vxlan-gpe|geneve|gre|gtpu|ipip|ipsec|l2tpv3 ...",
+        "create bond|memif|vhost-user|vhost|vmxnet3|rdma|avf|virtio|af_xdp|af-xdp|dpdk|interface|packet-generator|pg|vxlan|vxlan-gpe|geneve|gre|gtpu|ipip|ipsec|l2tpv3",
         "id 50",
-        "only taps are made here: `create NAME', `create tap id N'",
+        "only taps are made here (`create tap id N'); other devices are Linux's: `ip link add NAME type ...'",
     ),
-    lacks(
-        "create vxlan|vxlan-gpe|geneve|gre|gtpu|ipip|ipsec|l2tpv3 ...",
-        "create vxlan|vxlan-gpe|geneve|gre|gtpu|ipip|ipsec|l2tpv3",
-        "tunnel src 10.0.0.1 dst 10.0.0.2",
-        "only taps are made here; tunnels are the host side's: `ip -n NS link add NAME type vxlan ...'",
-    ),
-    lacks(
-        "lcp create IF ...",
-        "lcp",
-        "create tap0 host-if e0",
-        "every interface has its host side already",
-    ),
-    lacks("show node counters", "show node", "counters", "`show errors' has them"),
     lacks(
         "clear hardware-interfaces [IF]...",
         "clear hardware-interfaces",
@@ -450,44 +401,6 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "`clear interfaces' takes every counter of a queue for zero",
     ),
     lacks("clear runtime", "clear runtime", "", "`show --rates' measures anew each time"),
-    lacks("show buffers", "show buffers", "", "`show tap' has what lies in each ring: desc_in_use"),
-    lacks(
-        "show memory",
-        "show memory",
-        "",
-        "`hold --memory SIZE' bounds it; `doctor' says what is there",
-    ),
-    lacks("show files", "show files", "", "`show tap' has the files of each interface"),
-    lacks("show virtio pci", "show virtio", "pci", "`show tap' shows the virtio rings"),
-    lacks(
-        "set logging ...",
-        "set logging",
-        "class tap level debug",
-        "the log has one level: `show logging', `monitor'",
-    ),
-    lacks("set terminal ...", "set terminal", "pager off", TERMINAL),
-    lacks("show terminal", "show terminal", "", TERMINAL),
-    lacks(
-        "show cli-sessions",
-        "show cli-sessions",
-        "",
-        "`show logging' says what was done; clients are not listed",
-    ),
-    lacks("uncomment TEXT", "uncomment", "show tap", "write the line without `comment' in front"),
-    lacks(
-        "vpplog TEXT",
-        "vpplog",
-        "hello",
-        "`echo TEXT' prints it; the log is of what happens to interfaces",
-    ),
-    lacks(
-        "leak-check {COMMAND}",
-        "leak-check",
-        "{ show tap }",
-        "run the command alone: there is no heap of VPP's here",
-    ),
-    lacks("restart", "restart", "", "`quit', and start it again; a holder is ended by SIGTERM"),
-    lacks("choices", "choices", "", "`?' lists the commands"),
 ];
 
 /// The tree with the lacking commands in it: hidden, without arguments, described by what to do

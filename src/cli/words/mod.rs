@@ -176,6 +176,9 @@ impl<'a> Walk<'a> {
         rest: &mut std::slice::Iter<'_, String>,
     ) -> Result<(), Failure> {
         let Some(long) = word.strip_prefix("--") else {
+            if let Some(failure) = self.unknown_short(word, rest.as_slice().first()) {
+                return Err(failure);
+            }
             self.argv.push(word.to_owned());
             return Ok(());
         };
@@ -447,6 +450,27 @@ impl<'a> Walk<'a> {
                 None => unknown(word),
             },
         }
+    }
+
+    /// The refusal of a short option that other programs have for a long one of the program's that
+    /// takes a value (`vppctl -s SOCKET'). Here its value would be refused instead.
+    fn unknown_short(&self, word: &str, next: Option<&String>) -> Option<Failure> {
+        let mut letters = word.strip_prefix('-')?.chars();
+        let short = letters.next()?;
+        let here = self.node.get_arguments().chain(self.root.get_arguments());
+        if here.filter_map(Arg::get_short).any(|known| known == short) {
+            return None;
+        }
+        let takes = |arg: &&Arg| arg.is_global_set() && arg.get_action().takes_values();
+        let mut options = self.root.get_arguments().filter(takes);
+        let arg = options.find(|arg| arg.get_long().is_some_and(|long| long.starts_with(short)))?;
+        let value = match (letters.as_str(), next) {
+            ("", Some(next)) => next,
+            ("", None) => arg.get_value_names()?.first()?.as_str(),
+            (value, _) => value,
+        };
+        let meant = format!("--{} {value}", arg.get_long()?);
+        Some(unknown(&format!("-{short}")).hint(format!("did you mean `{}'", escape(&meant))))
     }
 
     fn unknown_option(&self, word: &str, name: &str) -> Failure {
