@@ -30,7 +30,7 @@ pub use pieces::Piece;
 pub use process::{Level, LogRow, NodeRow, PollerRow, ThreadRow, Version};
 pub use queue::{Queue, QueueState, RingEntry};
 pub use set::{SetInterface, SetRequest};
-pub use show::{Detail, ErrorRow, ShowRequest};
+pub use show::{Detail, ErrorRow, ShowRequest, View};
 pub use xconnect::XconnectRequest;
 
 use std::future::Future;
@@ -133,25 +133,28 @@ impl Request {
     }
 
     /// How the answer to this is read from what [`Outcome::into_pieces`] made.
-    pub fn reader(&self) -> fn(Value) -> serde_json::Result<Reply> {
+    pub fn reader(&self) -> Reader {
         match self {
             Self::Create(create) if create.dry_run => {
-                |wire| list(wire, "steps").map(Reply::Planned)
+                Box::new(|wire| list(wire, "steps").map(Reply::Planned))
             }
-            Self::Create(_) => |wire| {
+            Self::Create(_) => Box::new(|wire| {
                 let made = list(wire, "interfaces")?.pop();
                 made.map(Reply::Created)
                     .ok_or_else(|| serde::de::Error::missing_field("interfaces"))
-            },
-            Self::Delete(_) => |wire| list(wire, "interfaces").map(Reply::Deleted),
-            Self::Gso(_) | Self::Xconnect(_) | Self::Set(_) | Self::Clear(_) => |wire| {
+            }),
+            Self::Delete(_) => Box::new(|wire| list(wire, "interfaces").map(Reply::Deleted)),
+            Self::Gso(_) | Self::Xconnect(_) | Self::Set(_) | Self::Clear(_) => Box::new(|wire| {
                 let changed: Vec<Named> = list(wire, "interfaces")?;
                 Ok(Reply::Changed(changed.into_iter().map(|named| named.name).collect()))
-            },
+            }),
             Self::Show(show) => show.reader(),
         }
     }
 }
+
+/// Reads the wire form of an answer.
+pub type Reader = Box<dyn FnOnce(Value) -> serde_json::Result<Reply> + Send>;
 
 /// A list of a wire reply; absent is empty.
 fn list<T: serde::de::DeserializeOwned>(
@@ -178,25 +181,11 @@ pub enum Reply {
     Deleted(Vec<Deleted>),
     /// Names of the interfaces that changed (gso, xconnect, set, clear).
     Changed(Vec<IfName>),
-    /// `show`: one compact table of everything.
-    Overview(Vec<Interface>),
-    /// `show tap`: VPP's layout; ring entries when `descriptors` was asked for.
-    Tap(Vec<Interface>),
-    /// `show interface`: VPP's counter table.
-    Counters(Vec<Interface>),
+    /// Interfaces, and how they were asked to be laid out.
+    Interfaces(Vec<Interface>, View),
     /// `show errors`: a row per interface, direction, queue and reason that lost frames; whether
     /// queues are kept apart.
     Errors(Vec<ErrorRow>, bool),
-    /// `show interface addr`.
-    Addresses(Vec<Interface>),
-    /// `show interface rx-placement`.
-    RxPlacement(Vec<Interface>),
-    /// `show interface features`.
-    Features(Vec<Interface>),
-    /// `show hardware-interfaces`, and how much of it.
-    Hardware(Vec<Interface>, Detail),
-    /// `show mode`.
-    Mode(Vec<Interface>),
     /// `show runtime`; whether with queues that moved nothing.
     Runtime(Vec<PollerRow>, bool),
     /// `show threads`.
@@ -221,14 +210,7 @@ impl Reply {
                 let named = |name: &IfName| Named { name: name.clone() };
                 of(&names.iter().map(named).collect::<Vec<_>>())
             }
-            Self::Overview(all)
-            | Self::Tap(all)
-            | Self::Counters(all)
-            | Self::Addresses(all)
-            | Self::RxPlacement(all)
-            | Self::Features(all)
-            | Self::Hardware(all, _)
-            | Self::Mode(all) => of(all),
+            Self::Interfaces(all, _) => of(all),
             Self::Errors(rows, _) => of(rows),
             Self::Runtime(pollers, _) => of(pollers),
             Self::Threads(threads) => of(threads),
@@ -241,14 +223,7 @@ impl Reply {
     pub fn interfaces_mut(&mut self) -> &mut [Interface] {
         match self {
             Self::Created(interface) => std::slice::from_mut(interface),
-            Self::Overview(all)
-            | Self::Tap(all)
-            | Self::Counters(all)
-            | Self::Addresses(all)
-            | Self::RxPlacement(all)
-            | Self::Features(all)
-            | Self::Hardware(all, _)
-            | Self::Mode(all) => all,
+            Self::Interfaces(all, _) => all,
             Self::Planned(_)
             | Self::Deleted(_)
             | Self::Changed(_)
@@ -263,17 +238,9 @@ impl Reply {
     /// The name under which it travels.
     fn key(&self) -> &'static str {
         match self {
-            Self::Created(_)
-            | Self::Deleted(_)
-            | Self::Changed(_)
-            | Self::Overview(_)
-            | Self::Tap(_)
-            | Self::Counters(_)
-            | Self::Addresses(_)
-            | Self::RxPlacement(_)
-            | Self::Features(_)
-            | Self::Hardware(..)
-            | Self::Mode(_) => "interfaces",
+            Self::Created(_) | Self::Deleted(_) | Self::Changed(_) | Self::Interfaces(..) => {
+                "interfaces"
+            }
             Self::Planned(_) => "steps",
             Self::Errors(..) => "errors",
             Self::Runtime(..) => "pollers",

@@ -66,14 +66,7 @@ impl Reply {
             Self::Planned(steps) => each(steps),
             Self::Deleted(gone) => each(gone),
             Self::Changed(names) => each(names.into_iter().map(|name| Named { name }).collect()),
-            Self::Overview(all)
-            | Self::Tap(all)
-            | Self::Counters(all)
-            | Self::Addresses(all)
-            | Self::RxPlacement(all)
-            | Self::Features(all)
-            | Self::Hardware(all, _)
-            | Self::Mode(all) => interfaces(all),
+            Self::Interfaces(all, _) => interfaces(all),
             Self::Errors(rows, _) => each(rows),
             Self::Runtime(pollers, _) => each(pollers),
             Self::Threads(threads) => each(threads),

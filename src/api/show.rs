@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{InterfaceRef, Reply, Version, list, wire};
+use super::{InterfaceRef, Reader, Reply, Version, list, wire};
 use crate::counters::Direction;
 use crate::units::{IfName, Kind, QueueIndex};
 
@@ -82,6 +81,27 @@ pub enum Detail {
     Verbose,
 }
 
+/// How interfaces are laid out as text. As JSON they are the same in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// `show`: one compact table of everything.
+    Overview,
+    /// `show tap`: VPP's layout, whole; ring entries where they were asked for.
+    Tap,
+    /// `show interface`: VPP's counter table.
+    Counters,
+    /// `show interface addr`.
+    Addresses,
+    /// `show interface rx-placement`.
+    RxPlacement,
+    /// `show interface features`.
+    Features,
+    /// `show hardware-interfaces`, and how much of it.
+    Hardware(Detail),
+    /// `show mode`.
+    Mode,
+}
+
 /// Frames of one queue lost for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorRow {
@@ -120,67 +140,54 @@ impl ShowRequest {
         }
     }
 
+    /// How what it asks for is laid out, where that is interfaces.
+    pub fn view(&self) -> Option<View> {
+        Some(match *self {
+            Self::Overview(_) => View::Overview,
+            Self::Tap { .. } => View::Tap,
+            Self::Interface(_) => View::Counters,
+            Self::Addresses(_) => View::Addresses,
+            Self::RxPlacement(_) => View::RxPlacement,
+            Self::Features(_) => View::Features,
+            Self::Hardware { detail, .. } => View::Hardware(detail),
+            Self::Mode(_) => View::Mode,
+            Self::Errors { .. }
+            | Self::Runtime { .. }
+            | Self::Threads {}
+            | Self::Logging {}
+            | Self::Version { .. } => return None,
+        })
+    }
+
     /// The reply where no process holds interfaces: empty, or this program's version.
     pub fn empty(&self) -> Reply {
+        if let Some(view) = self.view() {
+            return Reply::Interfaces(Vec::new(), view);
+        }
         match *self {
-            Self::Overview(_) => Reply::Overview(Vec::new()),
-            Self::Tap { .. } => Reply::Tap(Vec::new()),
-            Self::Interface(_) => Reply::Counters(Vec::new()),
             Self::Errors { verbose } => Reply::Errors(Vec::new(), verbose),
-            Self::Addresses(_) => Reply::Addresses(Vec::new()),
-            Self::RxPlacement(_) => Reply::RxPlacement(Vec::new()),
-            Self::Features(_) => Reply::Features(Vec::new()),
-            Self::Hardware { detail, .. } => Reply::Hardware(Vec::new(), detail),
-            Self::Mode(_) => Reply::Mode(Vec::new()),
             Self::Runtime { verbose } => Reply::Runtime(Vec::new(), verbose),
             Self::Threads {} => Reply::Threads(Vec::new()),
-            Self::Logging {} => Reply::Logging(Vec::new()),
             Self::Version { verbose } => Reply::Version(vec![Version::own()], verbose),
+            // The others have a view.
+            _ => Reply::Logging(Vec::new()),
         }
     }
 
-    /// How the answer to this is read from its wire form.
-    pub(super) fn reader(&self) -> fn(Value) -> serde_json::Result<Reply> {
-        match self {
-            Self::Overview(_) => |wire| list(wire, "interfaces").map(Reply::Overview),
-            Self::Tap { .. } => |wire| list(wire, "interfaces").map(Reply::Tap),
-            Self::Interface(_) => |wire| list(wire, "interfaces").map(Reply::Counters),
-            Self::Errors { verbose: true } => {
-                |wire| list(wire, "errors").map(|all| Reply::Errors(all, true))
-            }
-            Self::Errors { verbose: false } => {
-                |wire| list(wire, "errors").map(|all| Reply::Errors(all, false))
-            }
-            Self::Addresses(_) => |wire| list(wire, "interfaces").map(Reply::Addresses),
-            Self::RxPlacement(_) => |wire| list(wire, "interfaces").map(Reply::RxPlacement),
-            Self::Features(_) => |wire| list(wire, "interfaces").map(Reply::Features),
-            Self::Hardware { detail, .. } => match detail {
-                Detail::Brief => {
-                    |wire| list(wire, "interfaces").map(|all| Reply::Hardware(all, Detail::Brief))
-                }
-                Detail::Normal => {
-                    |wire| list(wire, "interfaces").map(|all| Reply::Hardware(all, Detail::Normal))
-                }
-                Detail::Verbose => {
-                    |wire| list(wire, "interfaces").map(|all| Reply::Hardware(all, Detail::Verbose))
-                }
-            },
-            Self::Mode(_) => |wire| list(wire, "interfaces").map(Reply::Mode),
-            Self::Runtime { verbose: true } => {
-                |wire| list(wire, "pollers").map(|all| Reply::Runtime(all, true))
-            }
-            Self::Runtime { verbose: false } => {
-                |wire| list(wire, "pollers").map(|all| Reply::Runtime(all, false))
-            }
-            Self::Threads {} => |wire| list(wire, "threads").map(Reply::Threads),
-            Self::Logging {} => |wire| list(wire, "events").map(Reply::Logging),
-            Self::Version { verbose: true } => {
-                |wire| list(wire, "versions").map(|all| Reply::Version(all, true))
-            }
-            Self::Version { verbose: false } => {
-                |wire| list(wire, "versions").map(|all| Reply::Version(all, false))
-            }
-        }
+    /// How the answer to this is read from its wire form: as the same reply with what came.
+    pub(super) fn reader(&self) -> Reader {
+        let empty = self.empty();
+        Box::new(move |wire| {
+            let key = empty.key();
+            Ok(match empty {
+                Reply::Interfaces(_, view) => Reply::Interfaces(list(wire, key)?, view),
+                Reply::Errors(_, verbose) => Reply::Errors(list(wire, key)?, verbose),
+                Reply::Runtime(_, verbose) => Reply::Runtime(list(wire, key)?, verbose),
+                Reply::Threads(_) => Reply::Threads(list(wire, key)?),
+                Reply::Version(_, verbose) => Reply::Version(list(wire, key)?, verbose),
+                _ => Reply::Logging(list(wire, key)?),
+            })
+        })
     }
 }
 

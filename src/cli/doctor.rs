@@ -52,8 +52,8 @@ pub(super) async fn holder(client: &Client) -> Holder {
     let everything = Request::Show(ShowRequest::Overview(Vec::new()));
     match client.submit(everything).await {
         Ok(Ok(outcome)) => Holder::Answers(match outcome.reply {
-            Reply::Overview(all) if all.len() == 1 => "with 1 interface".to_owned(),
-            Reply::Overview(all) => format!("with {} interfaces", all.len()),
+            Reply::Interfaces(all, _) if all.len() == 1 => "with 1 interface".to_owned(),
+            Reply::Interfaces(all, _) => format!("with {} interfaces", all.len()),
             _ => String::new(),
         }),
         Ok(Err(_)) => Holder::Absent,

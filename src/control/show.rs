@@ -21,30 +21,26 @@ pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<
     }
     refresh(shared).await;
     let registry = shared.registry();
-    let some = |kind: Option<Kind>, descriptors: bool| {
-        select(&registry, request.names(), kind)
-            .map(|found| found.into_iter().map(|i| interface(&registry, i, descriptors)).collect())
-    };
-    let all = || some(None, false);
+    if let Some(view) = request.view() {
+        let (kind, descriptors) = match request {
+            ShowRequest::Tap { kind, descriptors, .. } => (Some(*kind), *descriptors),
+            _ => (None, false),
+        };
+        let found = select(&registry, request.names(), kind)?.into_iter();
+        let all = found.map(|i| interface(&registry, i, descriptors)).collect();
+        return Ok(Reply::Interfaces(all, view));
+    }
     Ok(match request {
-        ShowRequest::Overview(_) => Reply::Overview(all()?),
-        ShowRequest::Tap { kind, descriptors, .. } => Reply::Tap(some(Some(*kind), *descriptors)?),
-        ShowRequest::Interface(_) => Reply::Counters(all()?),
         ShowRequest::Errors { verbose } => {
             Reply::Errors(registry.all().flat_map(errors).collect(), *verbose)
         }
-        ShowRequest::Addresses(_) => Reply::Addresses(all()?),
-        ShowRequest::RxPlacement(_) => Reply::RxPlacement(all()?),
-        ShowRequest::Features(_) => Reply::Features(all()?),
-        ShowRequest::Hardware { detail, .. } => Reply::Hardware(all()?, *detail),
-        ShowRequest::Mode(_) => Reply::Mode(all()?),
         ShowRequest::Runtime { verbose } => {
             let resources = shared.resources.get();
             let pollers = resources.map(|all| process::pollers(all, &registry));
             Reply::Runtime(pollers.unwrap_or_default(), *verbose)
         }
         ShowRequest::Logging {} => Reply::Logging(registry.log.rows()),
-        ShowRequest::Threads {} | ShowRequest::Version { .. } => request.empty(),
+        _ => request.empty(),
     })
 }
 

@@ -112,7 +112,9 @@ pub(super) async fn at_rest(control: &Control, place: &Place) -> Result<(Reply, 
 }
 
 async fn balance(reply: &Reply, place: &Place) -> Result<Result<Ledger, String>, Failure> {
-    let Reply::Overview(all) = reply else { return Ok(Err("no overview".into())) };
+    let Reply::Interfaces(all, _) = reply else {
+        return Ok(Err("no overview".into()));
+    };
     let queues =
         all.iter().flat_map(|i| i.rx_queues.iter().chain(&i.tx_queues)).map(|q| &q.counters);
     if let Err(imbalance) = check_at_rest(queues.clone()) {

@@ -84,7 +84,7 @@ async fn overview(
     names: Vec<InterfaceRef>,
 ) -> Result<Vec<crate::api::Interface>, Failure> {
     match holder.submit(Request::Show(ShowRequest::Overview(names))).await?.reply {
-        Reply::Overview(all) => Ok(all),
+        Reply::Interfaces(all, _) => Ok(all),
         other => Err(Failure::new(Code::Failed, "show", format!("answered {other:?}"))),
     }
 }

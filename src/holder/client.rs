@@ -234,7 +234,10 @@ impl Client {
         };
         if answer.error.is_some() {
             // A holder that could not start answers any call with the reason.
-            return match message::read(answer, |_| Err(serde::de::Error::custom("no reply"))) {
+            return match message::read(
+                answer,
+                Box::new(|_| Err(serde::de::Error::custom("no reply"))),
+            ) {
                 Meaning::Result(Err(failure)) => Err(failure.into()),
                 _ => Err(Missed::Cut),
             };

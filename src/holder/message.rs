@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{Outcome, Piece, Reply, Request};
+use crate::api::{Outcome, Piece, Reader, Request};
 use crate::diag::{Code, Failure};
 
 /// The interface of the verbs.
@@ -137,7 +137,7 @@ pub(super) enum Meaning {
 }
 
 /// Reads an answer; `reader` is the request's.
-pub(super) fn read(answer: Answer, reader: fn(Value) -> serde_json::Result<Reply>) -> Meaning {
+pub(super) fn read(answer: Answer, reader: Reader) -> Meaning {
     let Answer { error, mut parameters, .. } = answer;
     match error.as_deref() {
         Some(LEAVING) => Meaning::Leaving,

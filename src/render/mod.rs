@@ -22,7 +22,7 @@ mod views;
 pub use escape::{escape, escape_lines};
 pub use rates::{has_rates, rates_json, rates_text};
 
-use crate::api::Reply;
+use crate::api::{Interface, Reply, View};
 
 /// The reply as text, every line ended; empty where there is nothing to say. Layouts of ours fit
 /// into so many `columns`, where that is said; those of VPP are as wide as VPP's.
@@ -31,19 +31,25 @@ pub fn text(reply: &Reply, columns: Option<usize>) -> String {
         Reply::Created(interface) => format!("{}\n", interface.name),
         Reply::Planned(steps) => planned::steps(steps),
         Reply::Deleted(_) | Reply::Changed(_) => String::new(),
-        Reply::Overview(all) => overview::table(all, columns),
-        Reply::Tap(all) => all.iter().map(tap::interface).collect(),
-        Reply::Counters(all) => interface::table(all),
+        Reply::Interfaces(all, view) => interfaces(all, *view, columns),
         Reply::Errors(rows, verbose) => errors::table(rows, *verbose),
-        Reply::Addresses(all) => views::addresses(all),
-        Reply::RxPlacement(all) => views::rx_placement(all),
-        Reply::Features(all) => views::features(all),
-        Reply::Hardware(all, detail) => hardware::table(all, *detail),
-        Reply::Mode(all) => views::mode(all),
         Reply::Runtime(pollers, verbose) => process::runtime(pollers, *verbose),
         Reply::Threads(all) => process::threads(all),
         Reply::Logging(rows) => process::logging(rows),
         Reply::Version(all, verbose) => process::version(all, *verbose),
+    }
+}
+
+fn interfaces(all: &[Interface], view: View, columns: Option<usize>) -> String {
+    match view {
+        View::Overview => overview::table(all, columns),
+        View::Tap => all.iter().map(tap::interface).collect(),
+        View::Counters => interface::table(all),
+        View::Addresses => views::addresses(all),
+        View::RxPlacement => views::rx_placement(all),
+        View::Features => views::features(all),
+        View::Hardware(detail) => hardware::table(all, detail),
+        View::Mode => views::mode(all),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::{Interface, Queue, Reply};
+use crate::api::{Interface, Queue, Reply, View};
 use crate::counters::Counter;
 
 /// One queue between two looks, per second.
@@ -20,7 +20,7 @@ struct Rate<'a> {
 /// The interfaces of a reply whose queues can be compared.
 fn interfaces(reply: &Reply) -> Option<&[Interface]> {
     match reply {
-        Reply::Overview(all) | Reply::Tap(all) | Reply::Counters(all) => Some(all),
+        Reply::Interfaces(all, View::Overview | View::Tap | View::Counters) => Some(all),
         _ => None,
     }
 }

@@ -116,7 +116,7 @@ fn wired() -> Interface {
 
 #[test]
 fn show_is_one_table_that_fits_80_columns() {
-    let table = text(&Reply::Overview(vec![tap0(), wired()]));
+    let table = text(&Reply::Interfaces(vec![tap0(), wired()], View::Overview));
     let expected = "\
 Interface        Host side      Backend    State      Action
   queue                packets      bytes      drops
@@ -142,7 +142,7 @@ fn show_tap_has_the_layout_of_vpp_and_the_counters() {
         next: 0,
         user_addr: 0x7f00_1001_f000,
     }];
-    let shown = text(&Reply::Tap(vec![tap]));
+    let shown = text(&Reply::Interfaces(vec![tap], View::Tap));
     let expected = "\
 Interface: tap0 (ifindex 1)
   name \"vt0\"
@@ -203,7 +203,7 @@ fn show_tap_of_the_userspace_backend_says_why_and_has_no_vhost_lines() {
     let mut tap = wired();
     tap.tx_queues[0].state = QueueState::Broken("used id out of range".into());
     tap.state = State::Broken;
-    let shown = text(&Reply::Tap(vec![tap]));
+    let shown = text(&Reply::Interfaces(vec![tap], View::Tap));
     assert!(shown.contains(
         "  backend: userspace (/dev/vhost-net: No such file or directory (ENOENT))\n  tap-fds 20\n"
     ));
@@ -217,7 +217,7 @@ fn show_tap_of_the_userspace_backend_says_why_and_has_no_vhost_lines() {
 
 #[test]
 fn show_interface_has_the_columns_of_vpp() {
-    let shown = text(&Reply::Counters(vec![tap0(), wired()]));
+    let shown = text(&Reply::Interfaces(vec![tap0(), wired()], View::Counters));
     let expected = [
         "              Name               Idx    State  MTU (L3/IP4/IP6/MPLS)     Counter          Count",
         "tap0                              1      up          1500/0/0/0     rx packets                    10",
@@ -240,7 +240,7 @@ fn a_host_side_that_is_down_is_told_where_ours_is_up() {
         (State::AdminDown, false, "admin-down "),
     ] {
         (tap.state, tap.link_up) = (state, link_up);
-        let shown = text(&Reply::Overview(vec![tap.clone()]));
+        let shown = text(&Reply::Interfaces(vec![tap.clone()], View::Overview));
         assert!(shown.lines().nth(2).unwrap().contains(&format!(" {word}")), "\n{shown}");
     }
 }
@@ -289,20 +289,20 @@ fn small_tables_of_interfaces_have_the_layout_of_vpp() {
     broken.rx_queues[0].poller = PollerIndex(1);
     let both = || vec![tap0(), broken.clone()];
     assert_eq!(
-        text(&Reply::Addresses(both())),
+        text(&Reply::Interfaces(both(), View::Addresses)),
         "tap0 (up):\n  L3 10.9.0.2/24\ntap1 (dn):\n  L2 xconnect tap0\n"
     );
-    assert_eq!(text(&Reply::Mode(both())), "l3 tap0\nl2 xconnect tap1 tap0\n");
+    assert_eq!(text(&Reply::Interfaces(both(), View::Mode)), "l3 tap0\nl2 xconnect tap1 tap0\n");
     assert_eq!(
-        text(&Reply::RxPlacement(both())),
+        text(&Reply::Interfaces(both(), View::RxPlacement)),
         "Thread 0 (poller-0):\n node tap-input:\n    tap0 queue 0 (adaptive)\n\
          Thread 1 (poller-1):\n node tap-input:\n    tap1 queue 0 (adaptive)\n"
     );
-    let features = text(&Reply::Features(both()));
+    let features = text(&Reply::Interfaces(both(), View::Features));
     assert!(features.contains("on tap0...\n\ndevice-input:\n  respond\n"), "{features}");
     assert!(features.contains("on tap1...\n\ndevice-input:\n  xconnect tap0\n"), "{features}");
-    for nothing in [Reply::Addresses as fn(_) -> _, Reply::Mode, Reply::RxPlacement] {
-        assert_eq!(text(&nothing(Vec::new())), "");
+    for nothing in [View::Addresses, View::Mode, View::RxPlacement] {
+        assert_eq!(text(&Reply::Interfaces(Vec::new(), nothing)), "");
     }
 }
 
@@ -319,7 +319,7 @@ tap0                               1     up   tap0
     queue shared thread(s)
     0     no     0
 ";
-    let shown = |detail| text(&Reply::Hardware(vec![tap0()], detail));
+    let shown = |detail| text(&Reply::Interfaces(vec![tap0()], View::Hardware(detail)));
     assert_eq!(shown(Detail::Brief), head);
     let normal = shown(Detail::Normal);
     assert!(normal.starts_with(&format!("{head}{body}  Ethernet address ")), "{normal}");
@@ -414,9 +414,9 @@ fn changes_print_nothing_and_a_create_its_name() {
     assert_eq!(text(&Reply::Changed(vec![name()])), "");
     assert!(left_behind(&Reply::Changed(vec![name()])).is_empty());
     for empty in [
-        Reply::Overview(vec![]),
-        Reply::Tap(vec![]),
-        Reply::Counters(vec![]),
+        Reply::Interfaces(vec![], View::Overview),
+        Reply::Interfaces(vec![], View::Tap),
+        Reply::Interfaces(vec![], View::Counters),
         Reply::Errors(vec![], false),
     ] {
         assert_eq!(text(&empty), "");
@@ -447,7 +447,8 @@ fn keys(value: &Value) -> Vec<&str> {
 /// Programs rely on these keys: a change here is a change of the contract.
 #[test]
 fn json_keys() {
-    let all: Value = serde_json::from_str(&json(&Reply::Tap(vec![tap0()]), false)).unwrap();
+    let all: Value =
+        serde_json::from_str(&json(&Reply::Interfaces(vec![tap0()], View::Tap), false)).unwrap();
     let tap = &all[0];
     assert_eq!(
         keys(tap).join(" "),
@@ -473,7 +474,8 @@ fn json_keys() {
     assert_eq!(tap["state"], "up");
     assert_eq!(tap["host_mac_addr"], "02:fe:aa:bb:cc:dd");
     let overview: Value =
-        serde_json::from_str(&json(&Reply::Overview(vec![tap0()]), false)).unwrap();
+        serde_json::from_str(&json(&Reply::Interfaces(vec![tap0()], View::Overview), false))
+            .unwrap();
     assert_eq!(overview, all, "one shape of an interface wherever it is shown");
     let created: Value =
         serde_json::from_str(&json(&Reply::Created(Box::new(tap0())), true)).unwrap();
@@ -484,7 +486,8 @@ fn json_keys() {
 fn every_key_of_an_interface_and_its_queues_is_in_the_manual() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("man/taptool.8");
     let manual = std::fs::read_to_string(path).unwrap();
-    let shown: Value = serde_json::from_str(&json(&Reply::Tap(vec![tap0()]), false)).unwrap();
+    let shown: Value =
+        serde_json::from_str(&json(&Reply::Interfaces(vec![tap0()], View::Tap), false)).unwrap();
     let interface = shown[0].as_object().unwrap();
     let queues = ["rx_queues", "tx_queues"].map(|key| interface[key][0].as_object().unwrap());
     for key in queues.into_iter().chain([interface]).flat_map(|object| object.keys()) {

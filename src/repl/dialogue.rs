@@ -209,7 +209,7 @@ impl<'a> Dialogue<'a> {
             _ => return,
         };
         if (cause == Cause::Line || !news.is_empty())
-            && let Some(Reply::Overview(all)) = show(ShowRequest::Overview(Vec::new())).await
+            && let Some(Reply::Interfaces(all, _)) = show(ShowRequest::Overview(Vec::new())).await
         {
             let names = all.iter().map(Seen::from).collect();
             *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;

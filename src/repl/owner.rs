@@ -63,7 +63,7 @@ struct Stake {
 impl<C: Owner> Guests<'_, C> {
     async fn stake(&self) -> Stake {
         let show = Request::Show(ShowRequest::Overview(Vec::new()));
-        let Ok(Outcome { reply: Reply::Overview(all), .. }) = self.control.submit(show).await
+        let Ok(Outcome { reply: Reply::Interfaces(all, _), .. }) = self.control.submit(show).await
         else {
             return Stake::default();
         };

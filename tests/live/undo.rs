@@ -106,7 +106,10 @@ async fn check(world: &World, machine: &MachineState, bridge: bool) {
         world.state().assert_same_as(machine, &format!("after step {step}"));
         eventually("files and threads are as before", 5.0, || process() == before);
         let outcome = control.submit(Request::Show(ShowRequest::Overview(vec![]))).await.unwrap();
-        assert!(matches!(outcome.reply, Reply::Overview(all) if all.is_empty()), "step {step}");
+        assert!(
+            matches!(outcome.reply, Reply::Interfaces(all, _) if all.is_empty()),
+            "step {step}"
+        );
         let mut again = request(bridge);
         again.dry_run = true;
         let outcome = control.submit(Request::Create(Box::new(again))).await.unwrap();

@@ -30,7 +30,8 @@ async fn log(control: &Control) -> Vec<LogRow> {
 async fn until(control: &Control, what: &str, wanted: impl Fn(&Interface) -> bool) {
     let end = Instant::now() + patience(5.0);
     loop {
-        let Reply::Overview(all) = ask(control, ShowRequest::Overview(Vec::new())).await else {
+        let Reply::Interfaces(all, _) = ask(control, ShowRequest::Overview(Vec::new())).await
+        else {
             panic!("no overview")
         };
         if wanted(&all[0]) {

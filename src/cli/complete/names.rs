@@ -86,7 +86,7 @@ fn seen() -> Vec<Seen> {
     let all = Request::Show(ShowRequest::Overview(Vec::new()));
     let answer = block_on(async { Ok(timeout(PATIENCE, client.submit(all)).await) });
     match answer {
-        Ok(Ok(Ok(Ok(Outcome { reply: Reply::Overview(interfaces), .. })))) => {
+        Ok(Ok(Ok(Ok(Outcome { reply: Reply::Interfaces(interfaces, _), .. })))) => {
             interfaces.iter().map(Seen::from).collect()
         }
         _ => Vec::new(),

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::api::Submit;
-use crate::api::{Deleted, InterfaceRef, Outcome, Reply, ShowRequest};
+use crate::api::{Deleted, InterfaceRef, Outcome, Reply, ShowRequest, View};
 use crate::cli::script;
 
 /// Answers everything, and remembers what it was asked. `bad` does not exist; deleting `stuck`
@@ -37,7 +37,7 @@ impl Submit for Fake {
                     Some(name) => {
                         Err(Failure::new(Code::NotFound, name.to_string(), "no such interface"))
                     }
-                    None => Ok(Reply::Overview(Vec::new()).into()),
+                    None => Ok(Reply::Interfaces(Vec::new(), View::Overview).into()),
                 }
             }
             Request::Delete(DeleteRequest::All {}) => {

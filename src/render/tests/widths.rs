@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{tap0, wired};
-use crate::api::{Interface, Reply};
+use crate::api::{Interface, Reply, View};
 use crate::render::{rates_json, rates_text, text};
 
 const COLUMNS: [usize; 3] = [40, 80, 200];
@@ -28,7 +28,7 @@ fn check(shown: &dyn Fn(Option<usize>) -> String, narrow: &str, wide: &str) {
 #[test]
 fn show_is_a_list_on_40_columns_and_a_table_on_80_and_200() {
     check(
-        &|columns| text(&Reply::Overview(all()), columns),
+        &|columns| text(&Reply::Interfaces(all(), View::Overview), columns),
         "  queue    packets        bytes   drops
 tap0  up  vhost-net
   blue:vt0
@@ -55,7 +55,8 @@ abcdefghijklmno  eth0         userspace  host-gone  xconnect ABCDEFGHIJKLMNO
 
 #[test]
 fn rates_stand_under_their_interface_on_40_columns_and_beside_it_on_80_and_200() {
-    let (before, now) = (Reply::Overview(Vec::new()), Reply::Overview(all()));
+    let (before, now) =
+        (Reply::Interfaces(Vec::new(), View::Overview), Reply::Interfaces(all(), View::Overview));
     check(
         &|columns| rates_text(&before, &now, Duration::from_secs(2), columns),
         "  queue  packets/s     bit/s   drops/s
@@ -77,7 +78,10 @@ abcdefghijklmno  tx 0               0             0             0
 
 #[test]
 fn rates_as_json_are_an_object_for_each_queue() {
-    let (before, now) = (Reply::Overview(Vec::new()), Reply::Overview(vec![tap0()]));
+    let (before, now) = (
+        Reply::Interfaces(Vec::new(), View::Overview),
+        Reply::Interfaces(vec![tap0()], View::Overview),
+    );
     let json = rates_json(&before, &now, Duration::from_secs(2), false);
     let all: Value = serde_json::from_str(&json).unwrap();
     let expected = serde_json::json!([
