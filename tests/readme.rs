@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 use std::{env, fs, thread};
 
@@ -175,17 +175,17 @@ impl Shell {
         Self { child, lines }
     }
 
-    /// Runs a command; gives its output and that of others meanwhile: `expected` lines if so many
-    /// come in time, or all until it is quiet.
+    /// Runs a command; gives its output and that of others meanwhile: at least `expected` lines if
+    /// so many come. A line too many that comes later is seen with the next command, or at the end.
     fn run(&mut self, command: &str, expected: usize) -> Vec<String> {
         let stdin = self.child.stdin.as_mut().unwrap();
         writeln!(stdin, "{command}\necho '{DONE}'").unwrap();
         let (mut lines, mut done) = (Vec::new(), false);
         loop {
+            // How many are expected is not known while README is written anew.
             let wait = match (done, updating(), lines.len() >= expected) {
                 (true, true, _) => Duration::from_secs(2),
-                // One line too many is to be seen here, not with the next command.
-                (true, false, true) => Duration::from_millis(50),
+                (true, false, true) => return lines,
                 _ => patience(10.0),
             };
             match self.lines.recv_timeout(wait) {
@@ -195,6 +195,21 @@ impl Shell {
                 Ok(line) => lines.push(line.trim_end().to_owned()),
                 Err(_) if done => return lines,
                 Err(e) => panic!("{command}: {e}: {lines:#?}"),
+            }
+        }
+    }
+}
+
+impl Shell {
+    /// Ends it; what it and those that it started still print.
+    fn rest(mut self) -> Vec<String> {
+        drop(self.child.stdin.take());
+        let mut lines = Vec::new();
+        loop {
+            match self.lines.recv_timeout(patience(10.0)) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => return lines,
+                Err(RecvTimeoutError::Timeout) => panic!("somebody still has its output open"),
             }
         }
     }
@@ -225,6 +240,7 @@ fn the_tour_prints_what_readme_says() {
         if updating() {
             write_blocks("tour", "# ", &blocks);
         }
+        assert_eq!(shell.rest(), Vec::<String>::new());
         world.nothing_left();
         // Nothing is left: the namespaces have their loopback device alone.
         for netns in ["foo", "left", "right"] {

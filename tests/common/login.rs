@@ -1,12 +1,13 @@
 //! A login shell on a new terminal, in which `taptool` runs.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command};
 
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::Signal;
 
 use super::{World, taptool};
 
@@ -53,7 +54,14 @@ pub fn start(world: &World, args: &str, kind: Kind<'_>) -> (Child, File) {
     let (master, slave) = pair();
     let size = [kind.size.0.to_string(), kind.size.1.to_string()];
     let state = world.dir().join("state");
-    let login = Command::new("setsid")
+    let mut command = if ignores_what_a_terminal_sends() {
+        let mut env = Command::new("env");
+        env.args(["--default-signal=HUP,INT", "setsid"]);
+        env
+    } else {
+        Command::new("setsid")
+    };
+    let login = command
         .args(["-c", "sh", "-c", LOGIN, "sh"])
         .args(&size)
         .arg(taptool())
@@ -72,6 +80,15 @@ pub fn start(world: &World, args: &str, kind: Kind<'_>) -> (Child, File) {
         .spawn()
         .unwrap();
     (login, master)
+}
+
+/// Whether SIGHUP or SIGINT is ignored here, as it is where the tests were started with `nohup' or
+/// `&': every program inherits that, and no login shell is born so.
+fn ignores_what_a_terminal_sends() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+    let ignored = u64::from_str_radix(ignored, 16).unwrap();
+    [Signal::SIGHUP, Signal::SIGINT].iter().any(|signal| ignored >> (*signal as i32 - 1) & 1 == 1)
 }
 
 /// Both ends of a new terminal. Neither is inherited.

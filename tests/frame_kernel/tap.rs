@@ -134,7 +134,7 @@ impl Tap {
             set_address_6(inet6.as_raw_fd(), &raw const six).unwrap();
         }
         // The kernel lets go of a new address in a work queue, also where it probes for no double.
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while tentative() {
             assert!(Instant::now() < deadline, "{v6} stays tentative");
             std::thread::sleep(Duration::from_millis(1));

@@ -19,7 +19,7 @@ use taptool::units::Kind;
 use super::tap::{Tap, leave};
 
 const PORT: u16 = 5201;
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(120);
 const NEAR: (Ipv4Addr, Ipv6Addr) =
     (Ipv4Addr::new(10, 9, 0, 1), Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 1));
 const FAR: (Ipv4Addr, Ipv6Addr) =

@@ -319,26 +319,33 @@ fn neither_an_idle_interface_nor_one_that_is_host_gone_takes_processor_time() {
         let mut hold = responder(world);
         world.quiet_netns("b");
         hold.run("create tap1 host-ns b");
-        let spent = |hold: &Hold| {
-            let before = hold.cpu_seconds();
+        // The share of a core that the holder takes, and the loops of its pollers, over the time of
+        // two looks at the host sides.
+        let spent = |hold: &mut Hold| {
+            let before = number(&hold.one("show runtime"), "loops");
+            let (cpu, began) = (hold.cpu_seconds(), Instant::now());
             std::thread::sleep(Duration::from_secs(2));
-            hold.cpu_seconds() - before
+            let share = (hold.cpu_seconds() - cpu) / began.elapsed().as_secs_f64();
+            (share, number(&hold.one("show runtime"), "loops") - before)
         };
-        let idle = spent(&hold);
+        let idle = spent(&mut hold);
         world.ip("netns del b");
         world.ip("-n a link del tap0");
         for name in ["tap0", "tap1"] {
             hold.tap_when(name, "host-gone", 5.0, |t| t["state"] == "host-gone");
         }
-        let gone = spent(&hold);
-        // A loop that spins takes all of the 2 seconds.
-        assert!(idle < 0.5 && gone < 0.5, "idle {idle} s, gone {gone} s, of 2 s");
+        let gone = spent(&mut hold);
+        // A loop that spins takes what it gets of a core, and a poller's goes round more often than
+        // this in a millisecond.
+        for (share, loops) in [idle, gone] {
+            assert!(share < 0.25 && loops < 1_000, "idle {idle:?}, gone {gone:?}");
+        }
         hold.close();
     });
 }
 
 #[test]
-fn a_host_side_down_for_10_s_leaves_another_pair_untouched_and_resumes() {
+fn a_host_side_that_is_down_leaves_another_pair_untouched_and_resumes() {
     live(|world| {
         for netns in ["a", "b", "c", "d"] {
             world.quiet_netns(netns);
@@ -358,16 +365,15 @@ fn a_host_side_down_for_10_s_leaves_another_pair_untouched_and_resumes() {
         let flood = world.start("ip netns exec b ping -n -q -f 10.8.0.1");
         world.ip("-n a link set wa down");
         let before = hold.tap_when("wa", "link down", 5.0, |t| t["link_up"] == false);
-        let began = Instant::now();
-        while began.elapsed().as_secs() < 10 {
+        for _ in 0..10 {
             assert_eq!(world.ping("c", "10.7.0.2", 50), 50, "answers on the other pair");
         }
-        let after = hold.tap("wa");
-        let offered = |tap| sum(tap, "tx_queues", "offered");
-        assert!(offered(&after) > offered(&before) + 100, "the flood went on: {after:#}");
+        let offered = |tap: &Value| sum(tap, "tx_queues", "offered");
         // On either backend; those from before the event was heard have another reason, or none.
-        let lost = after["tx_queues"][0]["drops"]["link_down"].as_u64().unwrap_or(0);
-        assert!(lost > 100, "{after:#}");
+        hold.tap_when("wa", "the flood goes on", 10.0, |tap| {
+            let lost = tap["tx_queues"][0]["drops"]["link_down"].as_u64().unwrap_or(0);
+            offered(tap) > offered(&before) + 1_000 && lost > 1_000
+        });
         world.ip("-n a link set wa up");
         hold.tap_when("wa", "link up", 5.0, |t| t["link_up"] == true);
         drop(flood);

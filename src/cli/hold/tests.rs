@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -119,34 +119,44 @@ struct Held {
     stopped: bool,
 }
 
+/// All lines of a script.
 fn feed(script: &'static str) -> mpsc::Receiver<Input> {
-    let (sender, receiver) = mpsc::channel(2);
-    std::thread::spawn(move || script::read(script.as_bytes(), "f", &sender));
+    let (sender, receiver) = mpsc::channel(16);
+    // On a thread of its own, because it may not block a runtime.
+    std::thread::spawn(move || script::read(script.as_bytes(), "f", &sender)).join().unwrap();
     receiver
 }
+
+/// As often as the session may go on before a signal comes. Nothing that it does here waits for
+/// another thread more often.
+const TURNS: usize = 100;
+
+/// When something is taken for hung.
+const HUNG: Duration = Duration::from_secs(120);
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Holds `script`; the signal comes when it had ample time to end.
+/// Holds `script`; the signal comes when it has run and had ample opportunity to end.
 fn held(script: &'static str, globals: Globals) -> Held {
     let (out, err) = (Sink::default(), Sink::default());
     let printer = Printer::start(out.clone(), err.clone(), false).unwrap();
     let fake = Fake::default();
-    let mut stopped = false;
-    let end = runtime().block_on(serve(
-        &fake,
-        Some(feed(script)),
-        None,
-        (&globals, &printer),
-        || (),
-        async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            stopped = true;
-            15
-        },
-    ));
+    let (has_run, mut stopped) = (Cell::new(false), false);
+    let signal = async {
+        while !has_run.get() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+        stopped = true;
+        15
+    };
+    let run = || has_run.set(true);
+    let served = serve(&fake, Some(feed(script)), None, (&globals, &printer), run, signal);
+    let end = runtime().block_on(async { tokio::time::timeout(HUNG, served).await.unwrap() });
     Held { asked: fake.asked.into_inner(), out: out.text(), err: err.text(), end, stopped }
 }
 
@@ -252,9 +262,25 @@ fn a_wait_delays_the_next_line_and_a_signal_ends_it() {
     let begin = Instant::now();
     let waited = held("wait 0.02\nshow\n", Globals::default());
     assert_eq!(waited.asked, ["show", "delete all"]);
-    let cut = held("wait 3600\nshow\n", Globals::default());
-    assert_eq!((cut.asked, cut.end), (vec!["delete all".to_owned()], Ok(())));
-    assert!(begin.elapsed() < Duration::from_secs(60));
+    assert!(begin.elapsed() >= Duration::from_millis(20));
+
+    let printer = Printer::start(Sink::default(), Sink::default(), false).unwrap();
+    let fake = Fake::default();
+    let globals = Globals::default();
+    let signal = async {
+        while fake.asked.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..TURNS {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        15
+    };
+    let lines = Some(feed("show\nwait 3600\nshow\n"));
+    let held = serve(&fake, lines, None, (&globals, &printer), || (), signal);
+    let end = runtime().block_on(async { tokio::time::timeout(HUNG, held).await.unwrap() });
+    assert_eq!(end, Ok(()));
+    assert_eq!(fake.asked.into_inner(), ["show", "delete all"]);
 }
 
 #[test]

@@ -155,7 +155,7 @@ mod tests {
             inbox.fall_asleep();
             if handoff.is_empty() {
                 let mut bell = [PollFd::new(inbox.bell(), PollFlags::POLLIN)];
-                let woken = poll(&mut bell, PollTimeout::from(30_000_u16)).unwrap();
+                let woken = poll(&mut bell, PollTimeout::from(60_000_u16)).unwrap();
                 assert_eq!(woken, 1, "slept through message {taken}");
             }
             inbox.wake_up();

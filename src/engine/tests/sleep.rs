@@ -1,21 +1,25 @@
 //! Sleeping and waking.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
-
-use nix::time::{ClockId, clock_gettime};
 
 use super::doubles::Style;
 use super::frames::frame;
 use super::rig::{Interface, Rig, Shape, until};
 use crate::counters::Counter;
 
-/// The clock of the time that a thread of this process has spent on a core: `CPUCLOCK_SCHED` of
-/// one thread (`linux/posix-timers.h`).
-fn cpu_time(tid: i32) -> Duration {
-    let now = clock_gettime(ClockId::from_raw(!tid << 3 | 4 | 2)).unwrap();
-    Duration::from(now)
+/// How often a thread of this process has left a core, if it sleeps now; none while it runs or
+/// waits for a core (`proc_pid_status(5)`).
+fn sleeps(tid: i32) -> Option<Vec<u64>> {
+    let status = std::fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap();
+    let values = |name: &'static str| {
+        status.lines().filter_map(move |line| Some(line.split_once(name)?.1.trim()))
+    };
+    let asleep = values("State:").all(|state| state.starts_with('S'));
+    asleep.then(|| values("ctxt_switches:").map(|count| count.parse().unwrap()).collect())
 }
+
+/// Looks, some milliseconds apart, that must find a poller in one and the same sleep.
+const LOOKS: u32 = 100;
 
 fn poller_of(interface: &Interface) -> i32 {
     interface.wire.poller_tid.load(Ordering::Acquire)
@@ -37,17 +41,19 @@ fn a_poller_with_nothing_to_do_spends_no_time_on_a_core() {
         until("frames passed", || rig.interfaces[b].out() == 20);
         let tids = [a, b].map(|i| poller_of(&rig.interfaces[i]));
         assert_ne!(tids[0], tids[1]);
-        let times = || tids.map(cpu_time);
-        let mut last = (times(), Instant::now());
-        // Idle from the moment that the clocks stand for 300 ms. A poller that spins never gets
-        // there; one that wakes up in between, every 20 ms say, neither.
-        until("both pollers' clocks stand still", || {
-            let now = times();
-            if now != last.0 {
-                last = (now, Instant::now());
-            }
-            last.1.elapsed() > Duration::from_millis(300)
+        // A poller that spins never sleeps, or waits for a core; one that wakes up in between,
+        // every 20 ms say, has left a core once more by the next look.
+        let (mut last, mut looks) = ([None, None], 0);
+        until("both pollers sleep on", || {
+            let now = tids.map(sleeps);
+            looks = if now == last && now.iter().all(Option::is_some) { looks + 1 } else { 0 };
+            last = now;
+            std::thread::sleep(std::time::Duration::from_millis(3));
+            looks == LOOKS
         });
+        for counts in last.iter().flatten() {
+            assert_eq!(counts.len(), 2, "voluntary and other switches: {counts:?}");
+        }
     }
 }
 

@@ -1,15 +1,14 @@
 //! Devices that stop publishing used entries.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use super::doubles::Style;
 use super::frames::{assert_lost, check_content, frame, lost};
 use super::rig::{Rig, Shape, until};
 use crate::counters::{Counter, DropReason};
 
-/// How long a device publishes nothing.
-const STALL: Duration = Duration::from_secs(10);
+/// Bursts that pass on another pair while a device publishes nothing.
+const BURSTS: u64 = 2_000;
 
 /// Both styles of device.
 fn shapes() -> [Shape; 2] {
@@ -65,20 +64,17 @@ fn stall_and_resume(shape: Shape, pollers: u16) {
     });
     assert_eq!(b.sent().get(Counter::Packets), 0);
     assert!(b.sent().get(Counter::InFlight) > 0);
-    // The other pair does not notice, for as long as it lasts. A device that gets no core for a while
-    // fills its ring too.
-    let missed = || c.received().lost_in_all() + d.sent().lost_in_all();
-    let begin = Instant::now();
-    while begin.elapsed() < STALL {
+    // The other pair does not notice, for as long as it lasts: fewer frames than its ring has room
+    // for are under way at any time, so none may be lost.
+    for _ in 0..BURSTS {
         c.wire.inject((others..others + 16).map(|i| frame(i, 200)));
         others += 16;
         until("frames pass on the other pair", || {
             rig.check();
-            d.out() + missed() >= others
+            d.out() == others
         });
-        std::thread::park_timeout(Duration::from_millis(5));
     }
-    assert!(d.out() > others / 2, "{} of {others} on the other pair", d.out());
+    assert_eq!(c.received().lost_in_all() + d.sent().lost_in_all(), 0);
     assert_eq!(b.sent().get(Counter::Packets), 0);
     b.wire.tx_stalled.store(false, Ordering::Release);
     b.wire.wake();
@@ -97,7 +93,7 @@ fn stall_and_resume(shape: Shape, pollers: u16) {
     assert!(known.iter().flat_map(|m| m.keys()).all(|k| allowed.contains(k)), "{known:?}");
 }
 
-/// Each shape, side by side: it takes a while.
+/// Each shape, side by side.
 fn stall_and_resume_each(pollers: u16) {
     std::thread::scope(|scope| {
         for shape in shapes() {
@@ -107,12 +103,12 @@ fn stall_and_resume_each(pollers: u16) {
 }
 
 #[test]
-fn a_device_stalled_for_10_s_fills_its_ring_drops_and_resumes_while_others_go_on() {
+fn a_stalled_device_fills_its_ring_drops_and_resumes_while_others_go_on() {
     stall_and_resume_each(1);
 }
 
 #[test]
-fn a_device_stalled_for_10_s_on_another_poller_drops_and_resumes_while_others_go_on() {
+fn a_stalled_device_on_another_poller_drops_and_resumes_while_others_go_on() {
     stall_and_resume_each(2);
 }
 

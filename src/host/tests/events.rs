@@ -16,8 +16,8 @@ pub(super) fn number(staging: &StagingNamespace, namespace: &OwnedFd) -> i32 {
 
 pub(super) async fn hear(watch: &mut Watch, wanted: WatchEvent) {
     let search = async { while watch.next().await.unwrap() != wanted {} };
-    let heard = tokio::time::timeout(Duration::from_secs(20), search).await;
-    heard.unwrap_or_else(|_| panic!("not heard within 20 s: {wanted:?}"));
+    let heard = tokio::time::timeout(PATIENCE, search).await;
+    heard.unwrap_or_else(|_| panic!("not heard within {PATIENCE:?}: {wanted:?}"));
 }
 
 /// What somebody else does meanwhile, on a thread of its own, as sessions block.

@@ -115,7 +115,7 @@ fn no_notification_is_lost_when_two_sides_race_to_sleep() {
                     call.send(()).unwrap();
                 }
                 if done < FRAMES && !device.arm() {
-                    kicked.recv_timeout(Duration::from_secs(60)).expect("a kick was lost");
+                    kicked.recv_timeout(Duration::from_secs(120)).expect("a kick was lost");
                 }
                 device.disarm();
             }
@@ -135,7 +135,7 @@ fn no_notification_is_lost_when_two_sides_race_to_sleep() {
             }
             let room = posted < FRAMES && driver.free() > 0;
             if taken < FRAMES && !room && !driver.arm() {
-                called.recv_timeout(Duration::from_secs(60)).expect("a call was lost");
+                called.recv_timeout(Duration::from_secs(120)).expect("a call was lost");
             }
             driver.disarm();
         }
