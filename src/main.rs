@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use color_eyre::config::{HookBuilder, Theme};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use taptool::cli::{self, Settings, Shell, World};
+use taptool::cli::{self, Front, Settings, Shell, World};
 use taptool::control::{Control, Options};
 use taptool::demo;
 use taptool::device::BufferClass;
@@ -74,7 +74,9 @@ impl World for Process {
             }
         })
     }
+}
 
+impl Front for Process {
     fn shell(&self, shell: &Shell) -> Result<u8, Failure> {
         repl::run(self, shell)
     }

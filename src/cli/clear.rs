@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::complete;
+use super::names;
 use crate::api::{ClearRequest, InterfaceRef, Request};
 use crate::units::IfName;
 
@@ -20,7 +20,7 @@ enum What {
     #[command(after_help = "Examples:\n  clear interfaces\n  clear interfaces tap0")]
     Interfaces {
         /// Only these interfaces.
-        #[arg(value_name = "NAME", add = complete::interfaces())]
+        #[arg(value_name = "NAME", add = names::interfaces())]
         names: Vec<IfName>,
     },
     /// The rows of `show errors'.

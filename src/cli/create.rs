@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 
-use super::{complete, values};
+use super::{names, values};
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
 use crate::sys::userns;
@@ -84,14 +84,14 @@ struct Options {
     ///
     /// It must exist. taptool does not keep it alive: when it is deleted, the device is deleted with
     /// it, and `show' says host-gone.
-    #[arg(long, visible_alias = "netns", value_name = "NS", add = complete::namespaces(), help_heading = "Host side")]
+    #[arg(long, visible_alias = "netns", value_name = "NS", add = names::namespaces(), help_heading = "Host side")]
     host_ns: Option<NamespaceSpec>,
     /// Its MAC [default: the kernel's choice; with --host-bridge random fe:fe:..., so that the bridge
     /// keeps its own].
     #[arg(long, value_name = "MAC", help_heading = "Host side")]
     host_mac_addr: Option<MacAddr>,
     /// Bridge in that namespace of which it becomes a port; excludes addresses and gateways.
-    #[arg(long, visible_alias = "bridge", value_name = "BRIDGE", add = complete::bridges(), help_heading = "Host side")]
+    #[arg(long, visible_alias = "bridge", value_name = "BRIDGE", add = names::bridges(), help_heading = "Host side")]
     host_bridge: Option<IfName>,
     /// IPv4 address; repeatable.
     #[arg(

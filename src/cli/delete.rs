@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{complete, values};
+use super::{names, values};
 use crate::api::{DeleteRequest, InterfaceRef, Request};
 use crate::diag::Failure;
 use crate::units::{IfName, SwIfIndex};
@@ -47,7 +47,7 @@ enum KindArgs {
 #[group(skip)]
 struct Which {
     /// Interfaces.
-    #[arg(value_name = "NAME", add = complete::interfaces())]
+    #[arg(value_name = "NAME", add = names::interfaces())]
     names: Vec<IfName>,
     /// One interface, by its number in `show interface'.
     #[arg(
@@ -55,7 +55,7 @@ struct Which {
         alias = "sw-if-index",
         value_name = "N",
         value_parser = values::index,
-        add = complete::indices(),
+        add = names::indices(),
         conflicts_with = "names"
     )]
     sw_if_index: Option<u32>,

@@ -1,7 +1,7 @@
 //! `doctor [NAME]`: the command, and its findings as people read them.
 
-use super::complete;
-use super::grammar::Globals;
+use super::globals::Globals;
+use super::names;
 use super::shown::Shown;
 use crate::api::{InterfaceRef, Reply, Request, ShowRequest, Submit};
 use crate::diag::Failure;
@@ -30,7 +30,7 @@ const WIDTH: usize = 100;
 #[command(after_help = "Examples:\n  taptool doctor\n  taptool doctor tap0\n  -j doctor tap0")]
 pub(super) struct Args {
     /// The interface.
-    #[arg(value_name = "NAME", add = complete::interfaces())]
+    #[arg(value_name = "NAME", add = names::interfaces())]
     pub name: Option<IfName>,
 }
 

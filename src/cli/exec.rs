@@ -2,14 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::complete;
-use super::grammar::Globals;
-use super::printer::Printer;
-use super::script;
-use super::session::{End, Session};
-use super::shown::Shown;
-use crate::api::Submit;
-use crate::diag::Code;
+use super::names;
 
 /// Run the lines of a script, one after another.
 ///
@@ -24,31 +17,9 @@ Examples:
   taptool exec - --keep-going")]
 pub(super) struct Args {
     /// The script; `-' is standard input.
-    #[arg(value_name = "FILE", add = complete::files())]
+    #[arg(value_name = "FILE", add = names::files())]
     pub file: PathBuf,
     /// Run the lines after one that fails, too; the exit code is that of the first failure.
     #[arg(long)]
     pub keep_going: bool,
-}
-
-/// Runs a script whose lines `control` answers.
-pub(super) async fn exec<S: Submit>(
-    control: &S,
-    args: Args,
-    globals: &Globals,
-    printer: &Printer,
-) -> Result<(), Code> {
-    let lines = match script::start(args.file, "exec: ".to_owned()) {
-        Ok(lines) => lines,
-        Err(failure) => {
-            let _ = printer.print(&Shown::failure("", "exec", &failure)).await;
-            return Err(failure.code);
-        }
-    };
-    let session = Session::new(control, globals, printer, args.keep_going);
-    let never = std::pin::pin!(std::future::pending());
-    match session.run(lines, never).await {
-        End::Failed(code) => Err(code),
-        End::OfLines | End::Unheard | End::Stopped | End::Asked(_) => Ok(()),
-    }
 }

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use clap::builder::StyledStr;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::guide::{self, Place};
+use super::globals::Globals;
 use super::meta::Word;
+use super::place::Place;
 use super::reach::Reach;
 use super::watch::Again;
 use super::words::{self, Doubt, Refusal};
 use super::{
-    clear, complete, create, delete, doctor, exec, gso, hold, meta, monitor, set, show, usage, vpp,
-    xconnect,
+    clear, completions, create, delete, doctor, exec, gso, hold, meta, monitor, set, show, usage,
+    vpp, xconnect,
 };
 use crate::api::{Request, ShowRequest};
 use crate::diag::{Code, Failure};
@@ -58,47 +59,6 @@ struct Cli {
     command: Option<Verbs>,
 }
 
-// Options of every command. A comment and no doc: clap would print it as the program's own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
-#[command(next_help_heading = "Global options")]
-pub(super) struct Globals {
-    /// Print an array of JSON objects.
-    #[arg(short, long, global = true, hide_short_help = true)]
-    pub json: bool,
-    /// Print JSON on several lines; implies --json.
-    #[arg(short, long, global = true, hide_short_help = true)]
-    pub pretty: bool,
-    /// Colour help and errors: auto (on a terminal, NO_COLOR unset), always, never.
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        hide_possible_values = true,
-        default_value = "auto",
-        hide_default_value = true,
-        hide_short_help = true
-    )]
-    pub color: Color,
-    /// Print no notes (such as which backend was taken, and why) and no progress.
-    #[arg(short, long, global = true, overrides_with = "verbose", hide_short_help = true)]
-    pub quiet: bool,
-    /// Print each script line on stderr before it runs.
-    #[arg(short, long, global = true, overrides_with = "quiet", hide_short_help = true)]
-    pub verbose: bool,
-    /// Print long output on a terminal as it is, not through $PAGER.
-    #[arg(long, global = true, hide_short_help = true)]
-    pub no_pager: bool,
-}
-
-/// When to colour.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Color {
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
-
 #[derive(Debug, Subcommand)]
 enum Verbs {
     Create(Box<create::Args>),
@@ -114,7 +74,7 @@ enum Verbs {
     Demo(DemoArgs),
     Doctor(doctor::Args),
     Monitor(monitor::Args),
-    Completions(complete::Args),
+    Completions(completions::Args),
     Echo(meta::Echo),
     Comment(meta::Comment),
     Define(meta::Define),
@@ -171,7 +131,7 @@ pub(super) enum Verb {
     Doctor(Option<IfName>),
     /// Events as they happen.
     Monitor,
-    Completions(complete::Shell),
+    Completions(completions::Shell),
     /// Look again and again.
     Watch(ShowRequest, Again),
     /// Print this.
@@ -202,12 +162,9 @@ impl From<Refusal> for Unparsed {
     }
 }
 
-/// Reads words that stand in this place. Namespaces that they name are opened here, in the caller's
+/// Reads words that stand in this place and ask for no help of the guide's. Namespaces that they name are opened here, in the caller's
 /// context.
 pub(super) fn parse(line: &[String], place: Place) -> Result<Parsed, Unparsed> {
-    if let Some(answer) = guide::answer(line, place) {
-        return Err(answer);
-    }
     let resolved = words::resolve(&vpp::with_lacking(Cli::command()), line, place.help())?;
     let path = resolved.path;
     let refuse = |failure, at| {
@@ -288,19 +245,6 @@ pub(super) fn advise(doubt: Option<Doubt>, path: &str, failure: Failure) -> (Str
         None => failure,
     };
     (path, failure)
-}
-
-impl Globals {
-    /// These, and what a script line asks for on top.
-    pub(super) fn with(&self, line: &Self) -> Self {
-        Self {
-            json: self.json || line.json,
-            pretty: self.pretty || line.pretty,
-            quiet: self.quiet || line.quiet,
-            no_pager: self.no_pager || line.no_pager,
-            ..*self
-        }
-    }
 }
 
 /// The command tree, as clap's own tools read it: help, man pages, completion.

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::complete;
+use super::names;
 use crate::api::{GsoRequest, InterfaceRef, Request};
 use crate::units::IfName;
 
@@ -13,7 +13,7 @@ use crate::units::IfName;
 #[command(after_help = "Example: gso tap0 on")]
 pub(super) struct Args {
     /// The interface.
-    #[arg(value_name = "NAME", add = complete::interfaces())]
+    #[arg(value_name = "NAME", add = names::interfaces())]
     name: IfName,
     /// on or off.
     #[arg(value_name = "on|off", hide_possible_values = true)]

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::builder::StyledStr;
 use clap::{Arg, Command};
 
-use super::complete::{self, Seen};
-use super::grammar::{self, Unparsed};
-use super::meta;
+use super::complete;
+use super::grammar::{self, Parsed, Unparsed};
+use super::names::Seen;
 use super::pieces::{self, Piece};
+use super::place::Place;
 use super::vpp;
 use super::words::{self, Partial, partial};
 use crate::sys::terminal;
@@ -25,42 +26,6 @@ const WORDS_MAX: usize = 30;
 
 /// The existing interfaces, as the shell last saw them.
 pub type Names = Arc<Mutex<Vec<Seen>>>;
-
-/// Where a line is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Behind the program's name.
-    CommandLine,
-    /// In a script or a shell.
-    Script,
-}
-
-impl Place {
-    /// Whether a command can run there.
-    fn takes(self, command: &str) -> bool {
-        self == Self::CommandLine || !meta::COMMAND_LINE_ONLY.contains(&command)
-    }
-
-    /// The command tree whose help is read there. Global options are hidden in a shell: repeated with
-    /// each command they would bury the command's own options.
-    pub(super) fn tree(self, tree: Command) -> Command {
-        match self {
-            Self::CommandLine => tree,
-            Self::Script => tree.mut_args(|arg| {
-                let everywhere = arg.is_global_set();
-                if everywhere { arg.hide(true) } else { arg }
-            }),
-        }
-    }
-
-    /// The word that lists the commands there.
-    pub(super) fn help(self) -> &'static str {
-        match self {
-            Self::CommandLine => "--help",
-            Self::Script => "?",
-        }
-    }
-}
 
 /// Helps with lines of a shell.
 #[derive(Debug)]
@@ -187,9 +152,17 @@ fn typed(line: &str) -> (Vec<String>, Option<Piece>) {
     (pieces.into_iter().map(|piece| piece.word).collect(), last)
 }
 
+/// Reads a line that stands in this place; one that asks for help is answered.
+pub(super) fn parse(line: &[String], place: Place) -> Result<Parsed, Unparsed> {
+    match answer(line, place) {
+        Some(answer) => Err(answer),
+        None => grammar::parse(line, place),
+    }
+}
+
 /// Answers a line that asks for help: `help [COMMAND]` explains a command, `?` at the end lists the
 /// words that can follow. None for every other line.
-pub(super) fn answer(line: &[String], place: Place) -> Option<Unparsed> {
+fn answer(line: &[String], place: Place) -> Option<Unparsed> {
     let text = match (line.split_first(), line.split_last()) {
         (_, Some((last, before))) if last == "?" => {
             let before = before.strip_prefix(&["help".to_owned()]).unwrap_or(before);

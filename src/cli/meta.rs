@@ -10,9 +10,6 @@ use super::words::quoted;
 use crate::diag::Failure;
 use crate::render;
 
-/// Lines that were typed and are kept.
-pub const HISTORY_MAX: usize = 1000;
-
 /// Longest line that macros may make, bytes.
 const EXPANDED_MAX: usize = 64 * 1024;
 

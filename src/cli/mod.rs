@@ -9,23 +9,28 @@
 
 mod clear;
 mod complete;
+mod completions;
 mod create;
 mod delete;
 mod doctor;
 mod exec;
+mod globals;
 mod grammar;
 mod gso;
 mod guide;
 mod hold;
 mod meta;
 mod monitor;
+mod names;
 mod no_holder;
 mod pager;
 mod pieces;
+mod place;
 mod printer;
 mod reach;
 mod remote;
 mod script;
+mod service;
 mod session;
 mod set;
 mod shell;
@@ -38,47 +43,39 @@ mod values;
 mod vpp;
 mod watch;
 mod words;
+mod world;
 mod xconnect;
 
 use std::ffi::OsString;
-use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use globals::{Color, Globals, color_wanted};
 pub use grammar::tree;
-use grammar::{Color, Globals, Parsed, Unparsed, Verb};
-use guide::Place;
+use grammar::{Parsed, Unparsed, Verb};
 use pager::Pager;
+use place::Place;
 use shown::Shown;
+use world::block_on;
 
-pub use complete::Seen;
 pub use guide::{Candidates, Guide, Hint, Names};
-pub use meta::{HISTORY_MAX, LINES_ONLY, Word};
+pub use meta::{LINES_ONLY, Word};
+pub use names::Seen;
 pub use printer::Printer;
 pub use remote::Remote;
 pub use shell::{Ended, Lines, Shell};
+pub use values::HISTORY_MAX;
 pub use vpp::{Here, VPP_COMMANDS, VppCommand};
+pub use world::{Settings, World};
 
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
-use crate::holder::{self, Client, First, Owner};
+use crate::holder::{self, Client, First};
 use crate::sys::signals;
-use crate::units::MemorySize;
 
-/// What the command line asks of the process it runs in.
-pub trait World {
-    /// Control of this process.
-    type Control: Owner;
-
-    /// Starts control in this process; called at most once, on the runtime. Dropping what it
-    /// returns ends it.
-    fn start(&self, settings: &Settings) -> impl Future<Output = Result<Self::Control, Failure>>;
-
-    /// Takes over SIGTERM, SIGINT and SIGHUP and returns what ends with the number of the first of
-    /// them; called on the runtime, before [`World::start`] and before any thread of ours.
-    fn stop(&self) -> Result<impl Future<Output = i32>, Failure>;
-
+/// What else it asks of a process that people start.
+pub trait Front: World {
     /// Runs the interactive shell; called before any runtime or thread exists. The exit code.
     fn shell(&self, shell: &Shell) -> Result<u8, Failure>;
 
@@ -86,23 +83,8 @@ pub trait World {
     fn demo(&self, settings: &Settings) -> Result<(), Failure>;
 }
 
-/// What the command line says about the process rather than about an interface.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// Memory for all rings and buffers; none: the default.
-    pub memory: Option<MemorySize>,
-    /// Print JSON.
-    pub json: bool,
-    /// Print JSON on several lines; implies `json`.
-    pub pretty: bool,
-    /// Print no notices.
-    pub quiet: bool,
-    /// Say more.
-    pub verbose: bool,
-}
-
 /// Runs one command line, the program's own name not among `args`.
-pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> ExitCode {
+pub fn run<W: Front>(args: impl IntoIterator<Item = OsString>, world: &W) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     if let Some(code) = complete::answer(&args) {
         return code;
@@ -120,7 +102,7 @@ pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
             return print(&Shown::failure("", "", &failure), color(Color::Auto));
         }
     };
-    match grammar::parse(&words, Place::CommandLine) {
+    match guide::parse(&words, Place::CommandLine) {
         Ok(parsed) => {
             let color = color(parsed.globals.color);
             command(parsed, world, color)
@@ -136,7 +118,7 @@ pub fn run<W: World>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
     }
 }
 
-fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
+fn command<W: Front>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
     let Parsed { path, globals, reach, verb, doubt } = parsed;
     let Globals { json, pretty, quiet, verbose, .. } = globals;
     let mut settings = Settings { memory: None, json, pretty, quiet, verbose };
@@ -167,7 +149,7 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
             ended(block_on(async {
                 let remote = remote(&settings)?;
                 let printer = Printer::start(io::stdout(), io::stderr(), color)?;
-                Ok(exec::exec(&remote, args, &globals, &printer).await)
+                Ok(session::exec(&remote, args, &globals, &printer).await)
             }))
         }
         Verb::Watch(request, again) => {
@@ -244,7 +226,7 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
                 let stderr = holder::LogWriter::new(io::stderr());
                 let printer = Printer::start(io::stdout(), stderr, color)?;
                 let held =
-                    hold::hold(world, args, &globals, &reach, first, &settings, &printer, stop);
+                    service::hold(world, args, &globals, &reach, first, &settings, &printer, stop);
                 Ok(held.await)
             }))
         }
@@ -258,14 +240,6 @@ fn command<W: World>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
             }
         }
     }
-}
-
-fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::io("start of the runtime", "", &error))?
-        .block_on(future)
 }
 
 /// Prints, and returns the exit code. A closed stdout is no failure.
@@ -308,14 +282,4 @@ fn wish(words: &[String]) -> Color {
         })
         .last()
         .unwrap_or_default()
-}
-
-fn color_wanted(wish: Color, terminal: bool) -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    match wish {
-        Color::Auto => terminal && !no_color && !dumb,
-        Color::Always => true,
-        Color::Never => false,
-    }
 }

@@ -1,6 +1,6 @@
 //! `monitor`: events as they happen.
 
-use super::grammar::Globals;
+use super::globals::Globals;
 use super::printer::Printer;
 use super::shown::Shown;
 use crate::api::Reply;

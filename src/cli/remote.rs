@@ -1,7 +1,7 @@
 //! Requests of the command line, answered by the holder.
 
 use super::no_holder;
-use super::{Settings, World};
+use super::world::{Settings, World};
 use crate::api::{Outcome, Request, ShowRequest, Submit};
 use crate::diag::Failure;
 use crate::doctor;

@@ -15,10 +15,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::doctor;
-use super::grammar::{self, Globals, Unparsed, Verb};
-use super::guide::Place;
+use super::exec;
+use super::globals::Globals;
+use super::grammar::{self, Unparsed, Verb};
+use super::guide;
 use super::meta::{Macros, Word};
 use super::pieces;
+use super::place::Place;
 use super::printer::Printer;
 use super::script::{self, Input};
 use super::shown::Shown;
@@ -250,7 +253,7 @@ impl<'a, S: Submit> Session<'a, S> {
             Ok(words) => words,
             Err(refusal) => return (self.refusal(&line, &refusal, &place, depth), Next::Line),
         };
-        let parsed = match grammar::parse(&words, Place::Script) {
+        let parsed = match guide::parse(&words, Place::Script) {
             Ok(parsed) => parsed,
             Err(Unparsed::Help(help)) => {
                 let color = depth == 0 && self.shell.as_ref().is_some_and(|screen| screen.color);
@@ -348,4 +351,26 @@ enum Next {
     Quit,
     /// An action of the shell.
     Asked(Word),
+}
+
+/// Runs a script whose lines `control` answers.
+pub(super) async fn exec<S: Submit>(
+    control: &S,
+    args: exec::Args,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<(), Code> {
+    let lines = match script::start(args.file, "exec: ".to_owned()) {
+        Ok(lines) => lines,
+        Err(failure) => {
+            let _ = printer.print(&Shown::failure("", "exec", &failure)).await;
+            return Err(failure.code);
+        }
+    };
+    let session = Session::new(control, globals, printer, args.keep_going);
+    let never = std::pin::pin!(std::future::pending());
+    match session.run(lines, never).await {
+        End::Failed(code) => Err(code),
+        End::OfLines | End::Unheard | End::Stopped | End::Asked(_) => Ok(()),
+    }
 }

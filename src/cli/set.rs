@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-use super::{complete, values, vpp, xconnect};
+use super::{names, values, vpp, xconnect};
 use crate::api::{GsoRequest, InterfaceRef, Request, SetInterface, SetRequest};
 use crate::diag::Failure;
 use crate::units::{self, IfName, SwIfIndex};
@@ -43,7 +43,7 @@ enum Tap {
 #[derive(Debug, ClapArgs)]
 struct GsoArgs {
     /// The interface.
-    #[arg(value_name = "NAME", add = complete::interfaces())]
+    #[arg(value_name = "NAME", add = names::interfaces())]
     name: Option<IfName>,
     /// The interface, by its number in `show interface'.
     #[arg(
@@ -51,7 +51,7 @@ struct GsoArgs {
         alias = "sw-if-index",
         value_name = "N",
         value_parser = values::index,
-        add = complete::indices(),
+        add = names::indices(),
         conflicts_with = "name"
     )]
     sw_if_index: Option<u32>,
@@ -72,7 +72,7 @@ enum Interface {
     #[command(after_help = "Example: set interface state tap0 down")]
     State {
         /// The interface.
-        #[arg(value_name = "NAME", add = complete::interfaces())]
+        #[arg(value_name = "NAME", add = names::interfaces())]
         name: IfName,
         /// up or down.
         #[arg(value_name = "up|down", hide_possible_values = true)]
@@ -85,7 +85,7 @@ enum Interface {
     #[command(after_help = "Example: set interface l3 tap0")]
     L3 {
         /// The interface.
-        #[arg(value_name = "NAME", add = complete::interfaces())]
+        #[arg(value_name = "NAME", add = names::interfaces())]
         name: IfName,
     },
     /// Addresses of our side.
@@ -99,10 +99,10 @@ enum L2 {
     #[command(after_help = "Example: set interface l2 xconnect tap1 tap2")]
     Xconnect {
         /// The interface that receives.
-        #[arg(value_name = "NAME", add = complete::interfaces())]
+        #[arg(value_name = "NAME", add = names::interfaces())]
         name: IfName,
         /// The interface that sends.
-        #[arg(value_name = "PEER", add = complete::interfaces())]
+        #[arg(value_name = "PEER", add = names::interfaces())]
         peer: IfName,
     },
 }
@@ -123,10 +123,10 @@ Examples:
         #[arg(long)]
         del: bool,
         /// The interface.
-        #[arg(value_name = "NAME", add = complete::interfaces())]
+        #[arg(value_name = "NAME", add = names::interfaces())]
         name: IfName,
         /// The address with its prefix length; after del also `all'.
-        #[arg(value_name = "ADDR/LEN", add = complete::addresses())]
+        #[arg(value_name = "ADDR/LEN", add = names::addresses())]
         address: String,
     },
 }

@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use tokio::sync::mpsc;
 
-use super::grammar::Globals;
+use super::globals::{Globals, color_wanted};
 use super::meta::Word;
 use super::pager::Pager;
 use super::printer::Printer;
@@ -15,7 +15,7 @@ use super::reach::Reach;
 use super::remote::Remote;
 use super::script::Input;
 use super::session::{End, Screen, Session};
-use super::{Settings, color_wanted};
+use super::world::Settings;
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
 use crate::holder::{Client, LogWriter, Place};

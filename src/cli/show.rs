@@ -3,7 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 
 use super::watch::Again;
-use super::{complete, vpp};
+use super::{names, vpp};
 use crate::api::{Detail, InterfaceRef, ShowRequest};
 use crate::diag::Failure;
 use crate::units::{IfName, Kind};
@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[command(subcommand)]
     what: Option<What>,
     /// Only these interfaces.
-    #[arg(value_name = "NAME", add = complete::interfaces())]
+    #[arg(value_name = "NAME", add = names::interfaces())]
     names: Vec<IfName>,
     #[command(flatten)]
     again: Again,
@@ -52,7 +52,7 @@ enum What {
         #[command(subcommand)]
         what: Option<OfInterface>,
         /// Only these interfaces.
-        #[arg(value_name = "NAME", add = complete::interfaces())]
+        #[arg(value_name = "NAME", add = names::interfaces())]
         names: Vec<IfName>,
     },
     /// Link, queues and their pollers, and packets of each queue, as VPP lays them out.
@@ -64,7 +64,7 @@ enum What {
     )]
     HardwareInterfaces {
         /// Only these interfaces.
-        #[arg(value_name = "NAME", add = complete::interfaces())]
+        #[arg(value_name = "NAME", add = names::interfaces())]
         words: Vec<IfName>,
     },
     /// Whether interfaces are cross-connected (l2) or answer for addresses (l3).
@@ -135,7 +135,7 @@ enum OfInterface {
 #[derive(Debug, clap::Args)]
 struct Names {
     /// Only these interfaces.
-    #[arg(value_name = "NAME", add = complete::interfaces())]
+    #[arg(value_name = "NAME", add = names::interfaces())]
     names: Vec<IfName>,
 }
 
@@ -208,7 +208,7 @@ fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowReq
 #[derive(Debug, clap::Args)]
 struct OfKind {
     /// Only these interfaces.
-    #[arg(value_name = "NAME", add = complete::interfaces())]
+    #[arg(value_name = "NAME", add = names::interfaces())]
     names: Vec<IfName>,
     /// Also the descriptor tables of the rings.
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use clap::builder::StyledStr;
 
-use super::grammar::Globals;
+use super::globals::Globals;
 use crate::api::{Outcome, Reply, Version};
 use crate::diag::{Code, Failure};
 use crate::render;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::grammar::{Parsed, Unparsed, Verb, parse, tree};
-use super::guide::Place;
+use super::place::Place;
 use super::vpp::{Here, VPP_COMMANDS, VppCommand};
 use super::words::Refusal;
 use crate::api::{

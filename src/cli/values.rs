@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::meta::HISTORY_MAX;
 use crate::units::{Invalid, digits};
+
+/// Lines that were typed and are kept.
+pub const HISTORY_MAX: usize = 1000;
 
 /// Longest `wait`, seconds: a day.
 const WAIT_MAX: f64 = 86_400.0;

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use super::grammar::Globals;
+use super::globals::Globals;
 use super::printer::Printer;
 use super::shown::{self, Shown};
 use super::values;

@@ -1,6 +1,6 @@
 //! `xconnect A B [off]`.
 
-use super::complete;
+use super::names;
 use crate::api::{InterfaceRef, Request, XconnectRequest};
 use crate::diag::Failure;
 use crate::units::IfName;
@@ -15,10 +15,10 @@ use crate::units::IfName;
 )]
 pub(super) struct Args {
     /// One end.
-    #[arg(value_name = "A", add = complete::interfaces())]
+    #[arg(value_name = "A", add = names::interfaces())]
     a: IfName,
     /// The other end.
-    #[arg(value_name = "B", add = complete::interfaces())]
+    #[arg(value_name = "B", add = names::interfaces())]
     b: IfName,
     /// Take the wire away: both answer for their addresses again, or sink.
     #[arg(long)]

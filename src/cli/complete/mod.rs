@@ -11,7 +11,6 @@
 //! VPP's bare words are understood; clap's engine is then asked about the resolved line. It knows
 //! nothing of bare words: those are added here.
 
-mod names;
 mod shells;
 #[cfg(test)]
 mod tests;
@@ -24,33 +23,14 @@ use clap::{Arg, ArgAction, Command};
 use clap_complete::engine::{self, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
-pub use names::Seen;
-pub(super) use names::{addresses, bridges, files, indices, interfaces, namespaces};
-pub(super) use shells::Shell;
-
+use super::completions::Shell;
+use super::names::{self, Seen};
 use super::reach::Reach;
 use super::words::{self, Partial};
 use super::{grammar, meta};
 
 /// Set to a shell's name by its script.
 const VARIABLE: &str = "_TAPTOOL_COMPLETE";
-
-/// Print the script with which a shell completes commands, options and names on TAB.
-///
-/// The Debian package installs it where each shell looks for it; elsewhere, put it there, or let
-/// the shell read it at its start. The script asks the taptool in PATH at every TAB: interfaces,
-/// namespaces and bridges are those of that moment.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  taptool completions bash > /etc/bash_completion.d/taptool
-  taptool completions zsh > /usr/local/share/zsh/site-functions/_taptool
-  taptool completions fish > ~/.config/fish/completions/taptool.fish")]
-pub(super) struct Args {
-    /// bash, zsh or fish.
-    #[arg(value_name = "SHELL", hide_possible_values = true)]
-    pub shell: Shell,
-}
 
 /// Answers a call of a shell's completion script, if this is one. `args` are without the program's
 /// own name.

@@ -4,19 +4,12 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 
-use clap::{Command, ValueEnum};
+use clap::Command;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{EnvCompleter, Fish, Zsh};
 
+use crate::cli::completions::Shell;
 use crate::cli::grammar;
-
-/// A shell that can be taught.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Shell {
-    Bash,
-    Zsh,
-    Fish,
-}
 
 /// clap's own script cannot tell `pid:` from `pid`: bash breaks words at colons and equal signs.
 const BASH: &str = r#"# Completion of taptool for bash.

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cli::grammar::tree;
-use crate::cli::guide::Place;
+use crate::cli::place::Place;
 use crate::cli::vpp::{Here, VPP_COMMANDS, with_lacking};
 
 fn full() -> Command {

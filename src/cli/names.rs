@@ -12,9 +12,9 @@ use clap_complete::engine::{
 };
 use tokio::time::timeout;
 
+use super::reach::Reach;
+use super::world::block_on;
 use crate::api::{Interface, Outcome, Reply, Request, ShowRequest};
-use crate::cli::block_on;
-use crate::cli::reach::Reach;
 use crate::holder::Client;
 
 /// Where `ip netns` keeps its names.
@@ -94,14 +94,14 @@ fn seen() -> Vec<Seen> {
 }
 
 /// For arguments that name an interface.
-pub(in crate::cli) fn interfaces() -> ArgValueCandidates {
+pub(super) fn interfaces() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         seen().into_iter().map(|interface| CompletionCandidate::new(interface.name)).collect()
     })
 }
 
 /// For arguments that number an interface.
-pub(in crate::cli) fn indices() -> ArgValueCandidates {
+pub(super) fn indices() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let candidate = |interface: Seen| {
             CompletionCandidate::new(interface.sw_if_index).help(Some(interface.name.into()))
@@ -111,7 +111,7 @@ pub(in crate::cli) fn indices() -> ArgValueCandidates {
 }
 
 /// For arguments that name an address of ours that may go.
-pub(in crate::cli) fn addresses() -> ArgValueCandidates {
+pub(super) fn addresses() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let Some(losing) = LOSING.with_borrow(Clone::clone) else { return Vec::new() };
         let interface = seen().into_iter().find(|interface| interface.name == losing);
@@ -121,7 +121,7 @@ pub(in crate::cli) fn addresses() -> ArgValueCandidates {
 }
 
 /// For arguments that name a network namespace: a name of `ip netns`, a path, `pid:N`.
-pub(in crate::cli) fn namespaces() -> ArgValueCompleter {
+pub(super) fn namespaces() -> ArgValueCompleter {
     ArgValueCompleter::new(|begun: &OsStr| {
         let Some(begun) = begun.to_str() else { return Vec::new() };
         if begun.starts_with('/') {
@@ -141,7 +141,7 @@ pub(in crate::cli) fn namespaces() -> ArgValueCompleter {
 }
 
 /// For arguments that name a bridge.
-pub(in crate::cli) fn bridges() -> ArgValueCandidates {
+pub(super) fn bridges() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let devices = Path::new("/sys/class/net");
         let mut names = entries(devices);
@@ -151,7 +151,7 @@ pub(in crate::cli) fn bridges() -> ArgValueCandidates {
 }
 
 /// For arguments that take a script, `-` for standard input.
-pub(in crate::cli) fn files() -> ArgValueCompleter {
+pub(super) fn files() -> ArgValueCompleter {
     ArgValueCompleter::new(|begun: &OsStr| {
         let mut found = PathCompleter::file().complete(begun);
         if begun.is_empty() {
