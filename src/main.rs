@@ -8,7 +8,6 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use taptool::cli::{self, Front, Settings, Shell, World};
 use taptool::control::{Control, Options};
 use taptool::demo;
-use taptool::device::BufferClass;
 use taptool::diag::Failure;
 use taptool::repl;
 use taptool::sys::memory;
@@ -42,6 +41,14 @@ fn raise_file_limit() {
     }
 }
 
+/// 64 KiB frames through 2 KiB buffers, whatever the backend.
+#[cfg(feature = "test-hooks")]
+fn test_hooks(options: &mut Options) {
+    if std::env::var_os("TAPTOOL_TEST_BUFFERS").is_some_and(|bytes| bytes == "2048") {
+        options.buffers = Some(taptool::device::BufferClass::Small);
+    }
+}
+
 /// This process as the command line sees it.
 struct Process;
 
@@ -56,10 +63,8 @@ impl World for Process {
         if let Some(size) = settings.memory {
             options.memory = size;
         }
-        // For tests alone: 64 KiB frames through 2 KiB buffers, whatever the backend.
-        if std::env::var_os("TAPTOOL_TEST_BUFFERS").is_some_and(|bytes| bytes == "2048") {
-            options.buffers = Some(BufferClass::Small);
-        }
+        #[cfg(feature = "test-hooks")]
+        test_hooks(&mut options);
         Ok(Control::new(options))
     }
 

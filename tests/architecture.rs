@@ -130,12 +130,17 @@ fn code_of(text: &str) -> String {
     code
 }
 
-/// Without items under `#[cfg(test)]`. The formatter ends an item that begins in column 0 there.
+/// Without items under `#[cfg(test)]`.
 fn without_tests(code: &str) -> String {
+    without(code, "#[cfg(test)]")
+}
+
+/// Without items under an attribute. The formatter ends an item that begins in column 0 there.
+fn without(code: &str, attribute: &str) -> String {
     let mut kept = String::new();
     let mut lines = code.lines();
     while let Some(line) = lines.next() {
-        if line != "#[cfg(test)]" {
+        if line != attribute {
             kept.push_str(line);
             kept.push('\n');
             continue;
@@ -368,6 +373,20 @@ fn library_modules_neither_print_nor_end_the_process() {
             assert!(!code.contains(word), "{path} says `{word}'");
         }
     }
+}
+
+#[test]
+fn what_tests_set_from_outside_is_read_by_no_program_that_a_user_has() {
+    let mut hooks = 0;
+    for (path, text) in rust_files("src") {
+        if is_test_file(&path) {
+            continue;
+        }
+        let users = without(&without_tests(&text), "#[cfg(feature = \"test-hooks\")]");
+        assert!(!users.contains("TAPTOOL_TEST"), "{path} reads a variable that is for tests alone");
+        hooks += without_tests(&text).matches("TAPTOOL_TEST").count();
+    }
+    assert!(hooks > 0, "no hook is left: neither is there a use for the feature");
 }
 
 #[test]

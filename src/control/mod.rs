@@ -60,10 +60,13 @@ pub struct Options {
     /// Poller threads; 0 is one.
     pub pollers: u16,
     /// Size of buffers whatever the backend: how 64 KiB frames are put through small ones in tests.
+    #[doc(hidden)]
     pub buffers: Option<BufferClass>,
     /// Lets every create fail after this many steps, and undo them: how the undo is tested.
+    #[doc(hidden)]
     pub fail_after_steps: Option<usize>,
     /// Receives no events of host sides, so that lookups without events can be tested.
+    #[doc(hidden)]
     pub deaf: bool,
 }
 

@@ -43,8 +43,15 @@ impl Hold {
         Self::start_with(here, &[])
     }
 
+    /// As [`Hold::start`], with buffers of 2 KiB on every device; where [`has_hooks`] says so.
+    ///
+    /// [`has_hooks`]: super::has_hooks
+    pub fn start_with_small_buffers(here: &World) -> Self {
+        Self::start_with(here, &[("TAPTOOL_TEST_BUFFERS", "2048")])
+    }
+
     /// As [`Hold::start`], with these environment variables.
-    pub fn start_with(here: &World, env: &[(&str, &str)]) -> Self {
+    fn start_with(here: &World, env: &[(&str, &str)]) -> Self {
         // Every process that stems from it carries this, whatever else it does to itself.
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let n = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

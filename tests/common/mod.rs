@@ -104,10 +104,7 @@ pub fn taptool() -> PathBuf {
 /// `TAPTOOL_REQUIRE_LIVE=1`.
 pub fn live(test: impl FnOnce(&World) + Send + 'static) {
     if let Err(why) = possible() {
-        assert!(std::env::var_os("TAPTOOL_REQUIRE_LIVE").is_none_or(|v| v != "1"), "{why}");
-        // Past libtest's capture, which would hide it.
-        let mut stderr = io::stderr();
-        writeln!(stderr, "SKIP {}: {why}", thread::current().name().unwrap_or("?")).unwrap();
+        skipped(&why);
         return;
     }
     // With --test-threads=1 libtest runs tests on the main thread, which must stay where it is.
@@ -143,14 +140,20 @@ pub fn live_alone(name: &str, test: impl FnOnce(&World) + Send + 'static) {
 pub fn has(program: &str, package: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&paths).any(|path| path.join(program).exists());
-    if !found {
-        let why = format!("no {program}: `apt install {package}'");
-        assert!(std::env::var_os("TAPTOOL_REQUIRE_LIVE").is_none_or(|v| v != "1"), "{why}");
-        // Past libtest's capture, which would hide it.
-        let mut stderr = io::stderr();
-        writeln!(stderr, "SKIP {}: {why}", thread::current().name().unwrap_or("?")).unwrap();
-    }
-    found
+    found || skipped(&format!("no {program}: `apt install {package}'"))
+}
+
+/// Whether the program under test reads what tests set in it. Says so loudly where it does not, and
+/// fails there when `TAPTOOL_REQUIRE_LIVE=1`.
+pub fn has_hooks() -> bool {
+    cfg!(feature = "test-hooks") || skipped("built without `--features test-hooks'")
+}
+
+/// False, and said past libtest's capture, which would hide it.
+fn skipped(why: &str) -> bool {
+    assert!(std::env::var_os("TAPTOOL_REQUIRE_LIVE").is_none_or(|v| v != "1"), "{why}");
+    writeln!(io::stderr(), "SKIP {}: {why}", thread::current().name().unwrap_or("?")).unwrap();
+    false
 }
 
 fn possible() -> Result<(), String> {
