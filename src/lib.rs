@@ -8,7 +8,8 @@
 //!                     ▼
 //!  holder ── control thread: tokio `current_thread`; requests, events, signals
 //!         ── poller threads: the rings of their queues, actions, counters
-//!         ── host threads: enter a namespace or block in the kernel, and end with their work
+//!         ── host threads: enter a namespace or block in the kernel, and end with their work; a
+//!            create has one for all its steps, and two that enter no namespace stay
 //!         ── vhost-net workers: the kernel's
 //! ```
 //! The *holder* owns the interfaces. No long-lived thread changes its namespace. Calls that block run on
@@ -26,6 +27,20 @@
 //! peer's device has used them. A queue of another poller is reached through a handoff ring, and the
 //! buffers return the same way.
 //!
+//! # Interfaces, queues, peers
+//! ```text
+//!  interface ── rx queues, each ring + counters + record + buffers ─┐ each with one poller
+//!            ── tx queues, each ring + counters + record ───────────┘
+//!            ── backend ── a device half a queue
+//!            ── peer key: what actions of others name
+//!
+//!  poller ── its rx and tx queues ── core: peers, pools, ready list, clock, reply
+//!         ── a peer is one tx queue of that interface: the poller's own, else another's
+//! ```
+//! Queues are made, placed and undone in a loop; this version makes one of each. An action gets a
+//! context (header, clock, reply) and names a peer, not a queue; the poller that forwards picks the
+//! queue. Control keeps the life of an interface as one state machine (`control/life.rs`).
+//!
 //! # States of an interface
 //! Of the states that apply, the first in this order is shown.
 //!
@@ -33,7 +48,7 @@
 //! |---|---|---|
 //! | `deleting` | off the data path; the kernel has not freed the device yet | the end of `delete` |
 //! | `host-gone` | the Linux device is gone; backend stopped, configuration kept | `delete` |
-//! | `broken` | a device broke a rule of its ring; all queues stopped, rings emptied | `set interface state NAME up`, `delete` |
+//! | `broken` | a device broke a rule of its ring, or its poller panicked; all queues stopped, rings emptied | `set interface state NAME up`, `delete` |
 //! | `admin-down` | set down by a command; each frame is dropped with `admin_down` | `set interface state NAME up`, `delete` |
 //! | `up` | moves frames | any of the above |
 //!
@@ -89,6 +104,14 @@
 //! counted as lost, and their buffers return to their pools. Other interfaces go on. `set interface
 //! state NAME up` starts the interface again.
 //!
+//! ## A panic is confined
+//! A panic on a poller's thread is a bug of ours. The poller notes what it works on; the queues that
+//! a panic was about become `broken`, with their rings made whole and the frame on its way counted
+//! as `torn`, and all others go on, on the same thread: a new one would have to be given queues that
+//! nothing is wrong with. The report is on stderr, which is the log of a holder in the background.
+//! The runtime of Rust itself ends the process where the kernel refuses a new thread's signal stack;
+//! so no thread is started that need not be.
+//!
 //! ## Buffers
 //! vhost-net gets a ring full of 2 KiB buffers, and spreads a frame over up to 33 of them. The
 //! userspace device gets 32 buffers of 68 KiB and fills each with a whole frame in one `read`. They
@@ -101,7 +124,17 @@
 //! It counts frames that the backend took and did not refuse. On userspace a refused write is a
 //! drop with its errno. vhost-net reports frames that the tap refused as used, so there they count
 //! as sent; a frame that the kernel would refuse is dropped before the ring as `bad_header`,
-//! `short_frame` or `oversize`.
+//! `short_frame`, `oversize` or, for a host side that is down, `link_down`.
+//!
+//! ## What the host dropped
+//! Frames that found the queue of the host side full were never here, so they are in no ledger. The
+//! kernel counts them (`host_tx_dropped`); the number is asked for when it is shown, through a socket
+//! in the staging namespace, and so keeps no namespace alive.
+//!
+//! ## Refusals
+//! An address of ours is a host's that runs nothing: UDP gets port unreachable, TCP a reset, other
+//! protocols protocol unreachable or a parameter problem. 100 in a second are sent, as routers limit
+//! them; the rest is `rate_limited`.
 //!
 //! ## A plain tap takes large frames
 //! Without `gso` the host sends us none, but a frame of 64 KiB from a peer with `gso` passes as it
@@ -111,7 +144,8 @@
 //! IPv6 addresses are set without duplicate address detection, which would keep them silent for a
 //! second or two. A default route is never replaced, whatever its metric: the create ends with exit
 //! code 4. Our default route always leads through our device. A gateway that the host side's own
-//! addresses do not cover is refused.
+//! addresses do not cover is refused; beside an address of 32 or 128 bits, which covers none, it is
+//! taken as on the link.
 //!
 //! ## The host side is made elsewhere
 //! A tun file keeps the namespace alive that it was opened in. So a device for another namespace is

@@ -34,8 +34,8 @@ fn wide(all: &[Interface]) -> String {
             state(interface).to_owned(),
             action(&interface.action),
         ]);
-        queues(interface).for_each(|(side, queue)| {
-            table.add_row(queue_row(numbers(side, queue)));
+        rows(interface).for_each(|row| {
+            table.add_row(queue_row(row));
         });
     }
     for column in table.column_iter_mut() {
@@ -54,14 +54,18 @@ fn narrow(all: &[Interface]) -> String {
         lines.push(format!("{}  {state}  {backend}", interface.name));
         lines.push(format!("  {}", host_side(interface)));
         lines.push(format!("  {}", action(&interface.action)));
-        lines.extend(queues(interface).map(|(side, queue)| line(numbers(side, queue))));
+        lines.extend(rows(interface).map(line));
     }
     trimmed(lines)
 }
 
-fn queues(interface: &Interface) -> impl Iterator<Item = (&'static str, &Queue)> {
-    let rx = interface.rx_queues.iter().map(|queue| ("rx", queue));
-    rx.chain(interface.tx_queues.iter().map(|queue| ("tx", queue)))
+/// A row a queue, and one for what the host dropped before there was anything to read.
+fn rows(interface: &Interface) -> impl Iterator<Item = [String; 4]> {
+    let rx = interface.rx_queues.iter().map(|queue| numbers("rx", queue));
+    let tx = interface.tx_queues.iter().map(|queue| numbers("tx", queue));
+    let dropped = interface.host_tx_dropped;
+    let by_the_host = ["host".into(), String::new(), String::new(), dropped.to_string()];
+    rx.chain(tx).chain((dropped > 0).then_some(by_the_host))
 }
 
 fn numbers(side: &str, queue: &Queue) -> [String; 4] {

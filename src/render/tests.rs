@@ -132,6 +132,16 @@ abcdefghijklmno  evil\\u{1b}[2J  userspace  host-gone  xconnect ABCDEFGHIJKLMNO
 }
 
 #[test]
+fn what_the_host_dropped_has_a_row_beside_the_queues() {
+    let tap = Interface { host_tx_dropped: 41, ..tap0() };
+    let table = text(&Reply::Interfaces(vec![tap.clone()], View::Overview));
+    let last: Vec<_> = table.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(last, ["host", "41"], "{table}");
+    let narrow = super::text(&Reply::Interfaces(vec![tap], View::Overview), Some(40));
+    assert!(narrow.lines().last().unwrap().starts_with("  host"), "{narrow}");
+}
+
+#[test]
 fn show_tap_has_the_layout_of_vpp_and_the_counters() {
     let mut tap = tap0();
     tap.rx_queues[0].descriptors = vec![RingEntry {

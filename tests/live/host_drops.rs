@@ -37,6 +37,9 @@ fn what_the_hosts_queue_could_not_hold_is_in_every_view_and_clear_begins_anew() 
         let dropped = counted();
         assert!(dropped > 0, "the queue of 8 held all");
         assert_eq!(shown(), dropped);
+        let all = world.done("show");
+        let row = ["host".to_owned(), dropped.to_string()];
+        assert!(all.lines().any(|line| line.split_whitespace().eq(row.iter())), "{all}");
         let tap = world.done("show tap tap0");
         assert!(tap.contains(&format!("  host-tx-dropped {dropped} (")), "{tap}");
         let interface = world.done("show interface tap0");
