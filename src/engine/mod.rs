@@ -7,8 +7,8 @@
 //! later frame, and quiescing one interface stops no other. Pollers report a broken queue, or a
 //! host side that may be gone, on one event channel.
 //!
-//! A poller ([`poller`]) visits the queues that it owns: [`rx`] and [`tx`]. Frames go from queue to
-//! queue, also of other pollers, and their buffers return ([`peers`]). The pool of a deleted
+//! A poller (`poller`) visits the queues that it owns: `rx` and `tx`. Frames go from queue to
+//! queue, also of other pollers, and their buffers return (`peers`). The pool of a deleted
 //! interface lives until the last lent buffer has returned.
 
 mod peers;
