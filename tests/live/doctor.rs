@@ -77,6 +77,11 @@ fn each_thing_in_the_way_of_a_responder_is_named_with_the_command_that_mends_it(
                 "ip -n foo link set dev tap0 carrier on",
             ),
             (
+                "ip -n foo link set dev tap0 txqueuelen 0",
+                "host-queue",
+                "ip -n foo link set dev tap0 txqueuelen 1000",
+            ),
+            (
                 "ip -n foo addr del 10.9.0.1/24 dev tap0",
                 "host-address",
                 "ip -n foo addr add 10.9.0.1/24 dev tap0",
@@ -93,6 +98,12 @@ fn each_thing_in_the_way_of_a_responder_is_named_with_the_command_that_mends_it(
             ),
         ];
         mended(world, &mut hold, "tap0", &rows, |world| world.ping_answered("foo", "10.9.0.2"));
+        hold.run("set interface ip address tap0 fd00::2/64");
+        let missing = "ip -n foo addr add fd00::1/64 dev tap0";
+        told(&mut hold, "tap0", &[("host-address", missing)]);
+        run(world, &mut hold, missing);
+        told(&mut hold, "tap0", &[]);
+        world.ping_answered("foo", "fd00::2");
         hold.close();
     });
 }
@@ -153,6 +164,33 @@ fn each_thing_in_the_way_of_a_wire_is_named_with_the_command_that_mends_it() {
             ),
         ];
         mended(world, &mut hold, "tap0", &rows, |world| world.ping_answered("foo", "10.8.0.2"));
+        // Notes are mended by their commands as well.
+        let mut noted = |breaks: &str, check: &str, remedy: &str| {
+            run(world, &mut hold, breaks);
+            let is = |rows: &[Value], state: &str| {
+                let row = rows.iter().find(|row| row["check"] == check);
+                row.is_some_and(|row| row["state"] == state)
+            };
+            eventually("it is noted with the command", 5.0, || {
+                let rows = hold.run("doctor tap0");
+                is(&rows, "note") && rows.iter().any(|row| row["remedy"] == remedy)
+            });
+            run(world, &mut hold, remedy);
+            eventually("it is mended", 5.0, || is(&hold.run("doctor tap0"), "ok"));
+        };
+        noted(
+            "ip -n bar link set dev tap1 mtu 9000",
+            "mtu",
+            "ip -n foo link set dev tap0 mtu 9000",
+        );
+        noted(
+            "ip -n foo link set dev tap0 mtu 1500",
+            "mtu",
+            "ip -n foo link set dev tap0 mtu 9000",
+        );
+        noted("taptool gso tap0 off", "gso", "taptool gso tap0 on");
+        world.ip("-n foo link set dev tap0 mtu 1500");
+        world.ip("-n bar link set dev tap1 mtu 1500");
         // MTUs that differ: said, and what is said of them is so.
         world.ip("-n bar link set dev tap1 mtu 9000");
         eventually("the larger MTU of the peer is told", 5.0, || {
