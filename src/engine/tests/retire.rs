@@ -10,6 +10,7 @@ use super::rig::{Interface, Rig, Shape, until};
 use crate::action::Action;
 use crate::counters::{Counter, Direction, DropReason};
 use crate::device::{Pool, QueueRecord};
+use crate::engine::peers::SLOTS;
 use crate::engine::poller::Command;
 use crate::engine::{Event, RxParts, StopReason, TxParts};
 use crate::ring::BrokenReason;
@@ -67,6 +68,36 @@ fn peer_goes_under_traffic(pollers: u16, stalled: bool) {
     }
     check_content(&inside, &to.wire.collect());
     rig.no_complaints();
+}
+
+#[test]
+fn buffers_that_find_no_room_on_their_way_home_to_another_poller_come_home_later() {
+    /// More than the ring between two pollers has room for.
+    const FRAMES: u64 = 2_000;
+    const { assert!(FRAMES > SLOTS as u64 + 500) };
+    let shape = Shape { ring: 4096, credit: 1024, buffers: 4096, lendable: 3072, ..Shape::SMALL };
+    let mut rig = Rig::new(2);
+    let (a, b) = (rig.add(0, shape), rig.add(1, shape));
+    let busy = rig.add(0, Shape { style: Style::Inline, ..Shape::SMALL });
+    rig.connect(a, b);
+    let [a, b] = [a, b].map(|i| &rig.interfaces[i]);
+    b.wire.tx_stalled.store(true, Ordering::Release);
+    for sent in (0..FRAMES).step_by(500) {
+        a.wire.inject((sent..sent + 500).map(|i| frame(i, 100)));
+        until("b's device has them", || b.sent().get(Counter::InFlight) == sent + 500);
+    }
+    // The owner of a's buffers is held up while all of them set out for home.
+    let held = Arc::clone(&rig.interfaces[busy].wire);
+    let gate = held.gate.lock().unwrap();
+    held.inject([frame(0, 100)]);
+    until("the poller is held up", || held.at_gate.load(Ordering::Acquire));
+    b.wire.tx_stalled.store(false, Ordering::Release);
+    b.wire.wake();
+    until("all were sent", || b.sent().get(Counter::Packets) == FRAMES);
+    assert_eq!(u64::from(a.pool.lent()), FRAMES);
+    drop(gate);
+    rig.settle();
+    assert_eq!(b.out(), FRAMES);
 }
 
 #[test]
