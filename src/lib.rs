@@ -67,6 +67,7 @@
 //! |---|---|---|
 //! | [`units`] | numbers and names as types, valid once they are parsed | |
 //! | [`diag`] | [`diag::Failure`]: operation, object, cause, hint; exit codes | |
+//! | [`sync`] | the atomics whose order a model checker tries | |
 //! | [`sys`] | ioctls of tun and vhost by name, their structures, signals, user namespaces | |
 //! | [`ring`] | split virtqueues, both sides, over memory that others may write | |
 //! | [`counters`] | the one table of counters and drop reasons; cells of a queue; snapshots, ledger | |
@@ -84,7 +85,7 @@
 //! | [`demo`] | two namespaces, two taps, a wire, and traffic across it | api, control, host, render, counters, sys |
 //! | [`doctor`] | what the machine offers; what one interface would drop | api, host, device, sys, counters |
 //!
-//! Every place may import [`units`] and [`diag`]. `unsafe` stands only in `sys`, `ring/shared.rs`
+//! Every place may import [`units`], [`diag`] and [`sync`]. `unsafe` stands only in `sys`, `ring/shared.rs`
 //! and `device/pool.rs`; only `cli`, `demo` and `main.rs` print, and none ends the process.
 //!
 //! # Design notes
@@ -225,5 +226,6 @@ pub mod host;
 pub mod render;
 pub mod repl;
 pub mod ring;
+pub mod sync;
 pub mod sys;
 pub mod units;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("diag", &[]),
+    ("sync", &[]),
     ("sys", &[]),
     ("ring", &[]),
     ("frame", &[]),
@@ -31,7 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Words that all speak.
-const EVERYWHERE: &[&str] = &["units", "diag"];
+const EVERYWHERE: &[&str] = &["units", "diag", "sync"];
 
 /// Arrows beyond [`LAYERS`], each with what it is for. One that nobody needs any more fails.
 const EXTRA: &[(&str, &str, &str)] = &[

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use super::group;
 use super::table::{COUNTERS, Counter, DROP_REASONS, DropReason};
 
 /// The memory of one group, wherever it lies. At least [`GROUP_WORDS`] words, zero at first.
@@ -58,15 +59,7 @@ impl QueueCounters {
 
     /// Lets readers see all that was counted since the last call, as one group.
     pub fn publish(&mut self) {
-        let words: &[AtomicU64] = (*self.cells).as_ref();
-        let version = words[0].load(Ordering::Relaxed);
-        // Odd while the words are being written. The fence keeps the words behind the odd version.
-        words[0].store(version.wrapping_add(1) | 1, Ordering::Relaxed);
-        fence(Ordering::Release);
-        for (word, value) in words[1..].iter().zip(self.local) {
-            word.store(value, Ordering::Relaxed);
-        }
-        words[0].store((version | 1).wrapping_add(1), Ordering::Release);
+        group::write((*self.cells).as_ref(), &self.local);
     }
 }
 
@@ -81,16 +74,9 @@ pub fn read_group(cells: &CellBlock) -> Option<Values> {
     let begin = Instant::now();
     let mut attempts = 0_u32;
     loop {
-        let before = words[0].load(Ordering::Acquire);
-        if before & 1 == 0 {
-            let mut values = [0; VALUES];
-            for (value, word) in values.iter_mut().zip(&words[1..]) {
-                *value = word.load(Ordering::Relaxed);
-            }
-            fence(Ordering::Acquire);
-            if words[0].load(Ordering::Relaxed) == before {
-                return Some(values);
-            }
+        let mut values = [0; VALUES];
+        if group::read(words, &mut values) {
+            return Some(values);
         }
         attempts += 1;
         if attempts.is_multiple_of(64) {
@@ -104,6 +90,8 @@ pub fn read_group(cells: &CellBlock) -> Option<Values> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
 
     #[test]

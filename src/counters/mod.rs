@@ -14,6 +14,7 @@
 //! `held` and `in_flight` are read from shadows and rings, never computed as a remainder.
 
 mod cells;
+mod group;
 mod snapshot;
 mod table;
 

@@ -152,8 +152,8 @@ pub fn has_hooks() -> bool {
 /// False, and said past libtest's capture, which would hide it.
 fn skipped(why: &str) -> bool {
     assert!(std::env::var_os("TAPTOOL_REQUIRE_LIVE").is_none_or(|v| v != "1"), "{why}");
-    let line = format!("SKIP {}: {why}\n", thread::current().name().unwrap_or("?"));
-    io::stderr().write_all(line.as_bytes()).unwrap();
+    let mut stderr = io::stderr();
+    writeln!(stderr, "SKIP {}: {why}", thread::current().name().unwrap_or("?")).unwrap();
     false
 }
 

@@ -6,10 +6,11 @@
 //! with a release of `tail`, the reader gives room back with a release of `head`. A reader that
 //! sleeps is woken by its inbox, after the writer's fence (see `inbox`).
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::device::Frame;
 use crate::engine::QueueKey;
+use crate::sync::{AtomicU64, AtomicUsize};
 
 /// Messages that fit.
 pub(in crate::engine) const SLOTS: usize = 1024;
@@ -33,12 +34,12 @@ pub(in crate::engine) enum Message {
 
 /// Index on a cache line of its own.
 #[repr(align(64))]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Index(AtomicUsize);
 
-/// The ring.
+/// The ring, of `ROOM` messages.
 #[derive(Debug)]
-pub(in crate::engine) struct Handoff {
+pub(in crate::engine) struct Handoff<const ROOM: usize = SLOTS> {
     words: Box<[AtomicU64]>,
     head: Index,
     tail: Index,
@@ -48,17 +49,18 @@ const OFFER: u64 = 0;
 const ORIGINATED: u64 = 1;
 const RETURN: u64 = 2;
 
-impl Handoff {
+impl<const ROOM: usize> Handoff<ROOM> {
     /// An empty ring.
     pub(in crate::engine) fn new() -> Self {
-        let words = (0..SLOTS * WORDS).map(|_| AtomicU64::new(0)).collect();
-        Self { words, head: Index::default(), tail: Index::default() }
+        let words = (0..ROOM * WORDS).map(|_| AtomicU64::new(0)).collect();
+        let index = || Index(AtomicUsize::new(0));
+        Self { words, head: index(), tail: index() }
     }
 
     /// Adds a message; `false` when there is no room. Only the writing poller calls it.
     pub(in crate::engine) fn push(&self, message: Message) -> bool {
         let tail = self.tail.0.load(Ordering::Relaxed);
-        if tail.wrapping_sub(self.head.0.load(Ordering::Acquire)) == SLOTS {
+        if tail.wrapping_sub(self.head.0.load(Ordering::Acquire)) == ROOM {
             return false;
         }
         let (kind, to, frame) = match message {
@@ -67,7 +69,7 @@ impl Handoff {
             }
             Message::Return(frame) => (RETURN, QueueKey { slot: 0, generation: 0 }, frame),
         };
-        let at = tail % SLOTS * WORDS;
+        let at = tail % ROOM * WORDS;
         self.words[at].store(frame.token(), Ordering::Relaxed);
         self.words[at + 1].store(u64::from(frame.bytes) << 2 | kind, Ordering::Relaxed);
         let to = u64::from(to.slot) | u64::from(to.generation) << 32;
@@ -87,7 +89,7 @@ impl Handoff {
         if head == self.tail.0.load(Ordering::Acquire) {
             return None;
         }
-        let at = head % SLOTS * WORDS;
+        let at = head % ROOM * WORDS;
         let token = self.words[at].load(Ordering::Relaxed);
         let second = self.words[at + 1].load(Ordering::Relaxed);
         let to = self.words[at + 2].load(Ordering::Relaxed);
@@ -99,67 +101,5 @@ impl Handoff {
             RETURN => Message::Return(frame),
             kind => Message::Offer { to, frame, originated: kind == ORIGINATED },
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::device::PoolSlot;
-    use std::sync::Arc;
-
-    fn frame(head: u32) -> Frame {
-        Frame { pool: PoolSlot(9), head, buffers: 33, bytes: 65_000 }
-    }
-
-    #[test]
-    fn messages_cross_two_threads_in_order_and_whole() {
-        let ring = Arc::new(Handoff::new());
-        let theirs = Arc::clone(&ring);
-        const COUNT: u32 = 200_000;
-        let writer = std::thread::spawn(move || {
-            for i in 0..COUNT {
-                let message = match i % 3 {
-                    0 => Message::Return(frame(i)),
-                    n => Message::Offer {
-                        to: QueueKey { slot: i, generation: i + 1 },
-                        frame: frame(i),
-                        originated: n == 1,
-                    },
-                };
-                while !theirs.push(message) {
-                    std::thread::yield_now();
-                }
-            }
-        });
-        let mut expected = 0;
-        while expected < COUNT {
-            match ring.pop() {
-                None => std::thread::yield_now(),
-                Some(Message::Return(f)) => {
-                    assert_eq!((f, expected % 3), (frame(expected), 0));
-                    expected += 1;
-                }
-                Some(Message::Offer { to, frame: f, originated }) => {
-                    assert_eq!(f, frame(expected));
-                    assert_eq!((to.slot, to.generation), (expected, expected + 1));
-                    assert_eq!(originated, expected % 3 == 1);
-                    expected += 1;
-                }
-            }
-        }
-        writer.join().unwrap();
-        assert!(ring.is_empty());
-    }
-
-    #[test]
-    fn a_full_ring_refuses() {
-        let ring = Handoff::new();
-        for i in 0..1024 {
-            assert!(ring.push(Message::Return(frame(i))));
-        }
-        assert!(!ring.push(Message::Return(frame(0))));
-        ring.pop();
-        assert!(ring.push(Message::Return(frame(0))));
     }
 }

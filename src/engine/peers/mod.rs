@@ -8,6 +8,8 @@
 //! owner of their pool the same way.
 
 mod handoff;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

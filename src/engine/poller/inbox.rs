@@ -1,8 +1,8 @@
 //! Commands for a poller, and an eventfd (the bell) that wakes it when it sleeps.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, TryLockError};
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -14,6 +14,7 @@ use crate::engine::QueueKey;
 use crate::engine::queue::StopReason;
 use crate::engine::rx::RxQueue;
 use crate::engine::tx::TxQueue;
+use crate::sync::{AtomicBool, Mutex, fence};
 use crate::units::PollerIndex;
 
 /// A command from control to a poller. Each is answered when it is done.
@@ -120,51 +121,5 @@ impl Inbox {
         };
         self.waiting.store(false, Ordering::Relaxed);
         commands.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::device::Frame;
-    use crate::engine::peers::{Handoff, Message};
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-    /// One message at a time, each into a sleep that begins: the sender rings or the sleeper looks.
-    #[test]
-    fn a_message_that_meets_a_poller_on_its_way_to_sleep_is_seen_or_rings_the_bell() {
-        const MESSAGES: u32 = 100_000;
-        let inbox = Arc::new(Inbox::new().unwrap());
-        let handoff = Arc::new(Handoff::new());
-        let (theirs, ring) = (Arc::clone(&inbox), Arc::clone(&handoff));
-        let sender = std::thread::spawn(move || {
-            for head in 0..MESSAGES {
-                while !ring.is_empty() {
-                    std::thread::yield_now();
-                }
-                for _ in 0..head % 64 {
-                    std::hint::spin_loop();
-                }
-                let frame = Frame { pool: PoolSlot(0), head, buffers: 1, bytes: 60 };
-                assert!(ring.push(Message::Return(frame)));
-                theirs.ring();
-            }
-        });
-        let mut taken = 0;
-        while taken < MESSAGES {
-            inbox.fall_asleep();
-            if handoff.is_empty() {
-                let mut bell = [PollFd::new(inbox.bell(), PollFlags::POLLIN)];
-                let woken = poll(&mut bell, PollTimeout::from(60_000_u16)).unwrap();
-                assert_eq!(woken, 1, "slept through message {taken}");
-            }
-            inbox.wake_up();
-            // The poller watches for edges; here the bell is silenced by hand.
-            let _ = inbox.bell.read();
-            while handoff.pop().is_some() {
-                taken += 1;
-            }
-        }
-        sender.join().unwrap();
     }
 }

@@ -18,6 +18,8 @@ mod recovery;
 mod reset;
 mod slots;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

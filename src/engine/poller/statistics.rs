@@ -6,8 +6,10 @@
 //! wakes, it publishes its numbers. Readers see the numbers of such a moment; while the poller
 //! sleeps they also see since when.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering, fence};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
+
+use crate::sync::{AtomicI32, AtomicU64, fence};
 
 /// The kind of a loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ pub(in crate::engine) struct StatisticsCells {
 impl StatisticsCells {
     pub(in crate::engine) fn new() -> Self {
         Self {
-            numbers: [const { AtomicU64::new(0) }; 6],
+            numbers: std::array::from_fn(|_| AtomicU64::new(0)),
             asleep_since: AtomicU64::new(0),
             tid: AtomicI32::new(0),
             born: Instant::now(),
@@ -102,26 +104,5 @@ impl StatisticsCells {
             asleep_ns += self.now_ns().saturating_sub(since - 1);
         }
         PollerStatistics { loops, visits, sleeps, busy_ns, spin_ns, asleep_ns }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sleep_that_lasts_is_counted_and_one_that_is_over_is_not_counted_twice() {
-        let cells = StatisticsCells::new();
-        let mut statistics = PollerStatistics { loops: 3, ..PollerStatistics::default() };
-        statistics.spend(Round::Busy, 5);
-        statistics.spend(Round::Idle, 7);
-        cells.publish(&statistics, Some(0));
-        let first = cells.read();
-        let second = cells.read();
-        assert!(first.asleep_ns > 0 && second.asleep_ns >= first.asleep_ns);
-        assert_eq!((first.loops, first.busy_ns, first.spin_ns), (3, 5, 7));
-        statistics.spend(Round::Asleep, 100);
-        cells.publish(&statistics, None);
-        assert_eq!(cells.read(), statistics);
     }
 }

@@ -1,0 +1,46 @@
+//! A group of counters is read whole.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use self::group::{read, write};
+use crate::sync::AtomicU64;
+
+#[path = "../../src/counters/group.rs"]
+mod group;
+
+/// A thread writes so many groups, of one number each; what `reads` readings here see of them.
+fn race(writes: u64, reads: usize) {
+    loom::model(move || {
+        let group = Arc::new([0, 0, 0].map(AtomicU64::new));
+        let theirs = Arc::clone(&group);
+        let writer = thread::spawn(move || {
+            for number in 1..=writes {
+                write(&*theirs, &[number, number]);
+            }
+        });
+        let mut last = 0;
+        for _ in 0..reads {
+            let mut values = [0; 2];
+            if read(&*group, &mut values) {
+                assert_eq!(values[0], values[1], "half of one group and half of another");
+                assert!(values[0] >= last, "an older group after a newer one");
+                last = values[0];
+            }
+        }
+        writer.join().unwrap();
+        let mut values = [0; 2];
+        assert!(read(&*group, &mut values));
+        assert_eq!(values, [writes, writes]);
+    });
+}
+
+#[test]
+fn a_group_is_read_whole_or_not_at_all_while_two_are_written() {
+    race(2, 1);
+}
+
+#[test]
+fn no_older_group_is_read_after_a_newer_one() {
+    race(1, 2);
+}
