@@ -162,7 +162,7 @@ const DEFECTS: &[Row] = &[
         Test("src/ring/shared.rs::a_view_outside_the_file_or_misaligned_is_refused_and_views_share_their_bytes"),
     ]),
     ("B31", "threads that share a transmit queue lock something else", &[
-        Test("src/engine/peers/handoff.rs::messages_cross_two_threads_in_order_and_whole"),
+        Test("src/engine/peers/tests.rs::messages_cross_two_threads_in_order_and_whole"),
         Test("src/engine/tests/xconnect.rs::frames_over_many_small_buffers_cross_two_pollers_both_ways_whole"),
     ]),
     ("B32", "received frames are counted for another interface, and only their first buffer", &[

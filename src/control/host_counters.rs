@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::Shared;
 use super::thread::StepThread;
 use crate::diag::Failure;
-use crate::host::Session;
+use crate::host::{Session, StagingNamespace};
 use crate::units::SwIfIndex;
 
 /// Longest wait of a reply.
@@ -29,12 +29,14 @@ pub(super) struct HostCounters {
 }
 
 impl HostCounters {
-    /// Starts the thread.
+    /// Opens the session and starts the thread. Blocks.
     ///
     /// # Errors
-    /// The kernel refuses a thread.
-    pub(super) fn start() -> Result<Self, Failure> {
-        Ok(Self { thread: StepThread::start("counters")?, busy: Arc::default() })
+    /// The kernel refuses a thread, or the staging namespace cannot be entered.
+    pub(super) fn start(staging: &StagingNamespace) -> Result<Self, Failure> {
+        let session = Session::open(staging.as_fd(), "")?;
+        let thread = StepThread::start_with("counters", Some(session))?;
+        Ok(Self { thread, busy: Arc::default() })
     }
 
     /// Reads the counters of all host sides anew, as far as the kernel answers in time.

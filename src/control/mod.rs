@@ -103,7 +103,7 @@ impl Shared {
                 let memory = Arc::new(Memory::new(options.memory)?);
                 let (engine, events) = Engine::start(options.pollers)?;
                 let events = Mutex::new(Some(events));
-                let host_counters = HostCounters::start()?;
+                let host_counters = HostCounters::start(&staging)?;
                 Ok(Arc::new(Resources { engine, memory, staging, host_counters, events }))
             })
             .await?

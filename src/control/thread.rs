@@ -81,11 +81,22 @@ impl StepThread {
     /// # Errors
     /// The kernel refuses a thread.
     pub(super) fn start(what: &'static str) -> Result<Self, Failure> {
+        Self::start_with(what, None)
+    }
+
+    /// As [`StepThread::start`], with a session for its steps.
+    ///
+    /// # Errors
+    /// The kernel refuses a thread.
+    pub(super) fn start_with(
+        what: &'static str,
+        session: Option<Session>,
+    ) -> Result<Self, Failure> {
         let (sender, steps) = mpsc::channel::<Work>();
         std::thread::Builder::new()
             .name(format!("{PREFIX}{what}"))
             .spawn(move || {
-                let mut site = Site::default();
+                let mut site = Site { session, ..Site::default() };
                 for step in steps {
                     step(&mut site);
                 }
