@@ -1,5 +1,5 @@
-//! The layers of the crate hold: who may import whom, where `unsafe` and printing may stand, how
-//! long a file may be. The crate's documentation draws the picture; here it is refused to bend it.
+//! The layers of the crate hold: who may import whom, also among the files of a place and of crates
+//! that are not ours, where `unsafe` and printing may stand, how long a file may be. The crate's documentation draws the picture; here it is refused to bend it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +49,68 @@ const EXTRA: &[(&str, &str, &str)] = &[
     ("demo", "counters", "it checks the ledger of what it moved"),
     ("doctor", "counters", "it says of every drop reason what it comes from"),
     ("demo", "sys", "it takes signals, and enters a user namespace before any thread starts"),
+];
+
+/// Places whose files still import each other in a circle, with how many do. No more may.
+const CIRCLES: &[(&str, usize)] = &[
+    // Opening a tap, its session, its thread and its namespace know each other.
+    ("host", 8),
+    // A pool is made in a memory, whose records say which pool a queue has.
+    ("device", 3),
+    // A poller and its queues and peers are one machine in several rooms.
+    ("engine", 4),
+    // Commands, what they print, how values are parsed and what the guide says of all of it.
+    ("cli", 20),
+    // A change that finds a broken interface resets it, and the reset is one of the changes.
+    ("control", 2),
+    // `show tap' may have the descriptors below it.
+    ("render", 2),
+    // IPv6 hands on what is for a neighbour, who answers in IPv6.
+    ("action", 2),
+];
+
+/// Crates that are not ours, each with the places that may name them. The standard library's are free
+/// for all.
+const CRATES: &[(&str, &[&str])] = &[
+    ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("color_eyre", &["main"]),
+    ("comfy_table", &["render"]),
+    ("etherparse", &["action", "demo", "frame"]),
+    ("futures_util", &["control", "holder", "host"]),
+    ("humantime", &["cli", "repl"]),
+    ("ipnet", &["action", "api", "cli", "control", "demo", "doctor", "host", "units"]),
+    // Named by none: it is there for a feature of what rtnetlink builds on.
+    ("netlink_sys", &[]),
+    (
+        "nix",
+        &[
+            "api", "cli", "control", "counters", "demo", "device", "diag", "doctor", "engine",
+            "holder", "host", "main", "repl", "sys",
+        ],
+    ),
+    ("rtnetlink", &["host"]),
+    ("rustyline", &["repl"]),
+    ("sd_notify", &["cli"]),
+    ("serde", &["api", "counters", "diag", "doctor", "holder", "units"]),
+    ("serde_json", &["api", "cli", "demo", "doctor", "holder", "render"]),
+    ("shlex", &["api", "cli"]),
+    ("tokio", &["cli", "control", "demo", "engine", "holder", "host", "repl", "sys"]),
+    ("virtio_bindings", &["device", "frame"]),
+    ("vm_memory", &["device", "ring", "sys"]),
+];
+
+/// What a place may not import and gets through another that hands it on, with the reason.
+const HANDED_ON: &[(&str, &str)] = &[
+    (
+        "src/control/reset.rs: `control' gets ring::BrokenReason through `engine'",
+        "a queue's reason to be broken is part of the engine's own reason to stop it",
+    ),
+    ("src/control/watch.rs: `control' gets ring::BrokenReason through `engine'", "the same"),
+    (
+        "src/control/show.rs: `control' gets ring::Descriptor through `device'",
+        "a queue's memory lists its descriptors",
+    ),
 ];
 
 /// The only files that may say `unsafe`.
@@ -250,6 +312,211 @@ fn no_place_imports_one_that_its_layer_does_not_name() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The modules of one place, each with those of the same place that it names by `super::` or
+/// `crate::PLACE::`. What a module takes from those that it declares is not counted: they are its
+/// parts. What is named through the module above counts as that module's.
+fn inside(place: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let files: BTreeMap<String, String> = rust_files("src")
+        .into_iter()
+        .filter(|(path, _)| place_of(path).0 == place && !is_test_file(path))
+        .map(|(path, text)| (module_of(&path), without_tests(&code_of(&text))))
+        .collect();
+    let mut found = BTreeMap::new();
+    for (module, code) in &files {
+        let mut named = BTreeSet::new();
+        let mut name = |from: &str, below: &str| {
+            // The longest module that is a file: what follows is an item of it.
+            let mut path = format!("{from}::{below}");
+            while !files.contains_key(&path) {
+                let Some((shorter, _)) = path.rsplit_once("::") else { return };
+                path.truncate(shorter.len());
+            }
+            named.insert(path);
+        };
+        for path in paths_behind(code, "crate::") {
+            if path == place || path.starts_with(&format!("{place}::")) {
+                name(place, path.strip_prefix(place).unwrap().trim_start_matches("::"));
+            }
+        }
+        for path in paths_behind(code, "super::") {
+            let ups = path.matches("super::").count() + 1;
+            let from =
+                (0..ups).fold(module.as_str(), |m, _| m.rsplit_once("::").map_or("", |s| s.0));
+            if !from.is_empty() {
+                name(from, path.trim_start_matches("super::"));
+            }
+        }
+        named.remove(module);
+        found.insert(module.clone(), named);
+    }
+    found
+}
+
+/// `src/engine/poller/mod.rs` → `engine::poller`.
+fn module_of(path: &str) -> String {
+    let inside = path.strip_prefix("src/").unwrap().strip_suffix(".rs").unwrap();
+    inside.strip_suffix("/mod").unwrap_or(inside).replace('/', "::")
+}
+
+/// Every path behind `prefix`, also in braces, without the prefix.
+fn paths_behind(code: &str, prefix: &str) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for (at, _) in code.match_indices(prefix) {
+        let before = &code[..at];
+        if before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        spread("", &code[at + prefix.len()..], &mut paths);
+    }
+    paths
+}
+
+/// Adds the path, or the paths in braces, with which `rest` begins; how many bytes they are.
+fn spread(before: &str, rest: &str, paths: &mut BTreeSet<String>) -> usize {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+    let path = format!("{before}{}", &rest[..end]);
+    if !rest[end..].starts_with('{') || !(path.is_empty() || path.ends_with("::")) {
+        paths.insert(path.trim_end_matches(':').to_owned());
+        return end;
+    }
+    let mut at = end + 1;
+    while let Some(c) = rest[at..].chars().next() {
+        if c == '}' {
+            return at + 1;
+        }
+        at += if is_part(c) { spread(&path, &rest[at..], paths) } else { c.len_utf8() };
+    }
+    at
+}
+
+/// The modules that reach themselves.
+fn in_circles(arrows: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<&str> {
+    let reaches = |from: &str| {
+        let mut seen = BTreeSet::new();
+        let mut left: Vec<&str> = arrows[from].iter().map(String::as_str).collect();
+        while let Some(module) = left.pop() {
+            if seen.insert(module) {
+                left.extend(arrows[module].iter().map(String::as_str));
+            }
+        }
+        seen
+    };
+    arrows.keys().map(String::as_str).filter(|module| reaches(module).contains(module)).collect()
+}
+
+#[test]
+fn inside_a_place_no_more_files_than_are_known_import_each_other_in_a_circle() {
+    let mut wrong = Vec::new();
+    for (place, _) in LAYERS {
+        let arrows = inside(place);
+        let circle = in_circles(&arrows);
+        let known = CIRCLES.iter().find(|(name, _)| name == place).map_or(0, |(_, count)| *count);
+        if circle.len() > known {
+            wrong.push(format!("(\"{place}\", {}), not {known}: {circle:?}", circle.len()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_crate_is_named_only_by_the_places_of_its_row() {
+    let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in rust_files("src") {
+        if path == "src/lib.rs" || is_test_file(&path) {
+            continue;
+        }
+        let code = without_tests(&code_of(&text));
+        for (name, _) in CRATES {
+            let names = code.match_indices(&format!("{name}::")).any(|(at, _)| {
+                !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
+            });
+            if names {
+                found.entry(name).or_default().insert(place_of(&path).0);
+            }
+        }
+    }
+    let may = |name: &str, row: &[&str]| {
+        let row: BTreeSet<String> = row.iter().map(|place| (*place).to_owned()).collect();
+        let does = found.get(name).cloned().unwrap_or_default();
+        (row != does).then(|| format!("(\"{name}\", &{does:?}), not {row:?}"))
+    };
+    let wrong: Vec<_> = CRATES.iter().filter_map(|(name, row)| may(name, row)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_reader_of_paths_sees_those_in_braces_and_circles_are_found() {
+    let code = "use super::{a, b::{self, C}};\nuse super::super::d::E;\nfn f(x: super::g::H) {}";
+    let paths: Vec<String> = paths_behind(code, "super::").into_iter().collect();
+    assert_eq!(paths, ["a", "b::C", "b::self", "g::H", "super::d::E"]);
+    let arrows = [("a", "b"), ("b", "c"), ("c", "b"), ("d", "d")];
+    let arrows: BTreeMap<String, BTreeSet<String>> =
+        arrows.iter().map(|(from, to)| ((*from).to_owned(), [(*to).to_owned()].into())).collect();
+    assert_eq!(in_circles(&arrows).into_iter().collect::<Vec<_>>(), ["b", "c", "d"]);
+    assert!(!inside("engine").values().all(BTreeSet::is_empty), "no arrow is seen");
+}
+
+#[test]
+fn every_dependency_has_a_row_of_places() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, list) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let (list, _) = list.split_once("\n[").unwrap();
+    let names: BTreeSet<String> = list
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.split_once(" = ")?.0.replace('-', "_")))
+        .collect();
+    let rows: BTreeSet<String> = CRATES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(names, rows);
+}
+
+#[test]
+fn no_place_hands_on_what_another_place_may_not_import() {
+    // What comes through a re-export comes from where it is: who may import the one place and not the
+    // other must not get at it so.
+    let mut wrong = Vec::new();
+    for (path, text) in rust_files("src") {
+        if path == "src/lib.rs" || is_test_file(&path) {
+            continue;
+        }
+        let code = without_tests(&code_of(&text));
+        let by = place_of(&path).0;
+        for line in code.split(';').map(str::trim_start) {
+            let Some(rest) = line.rsplit_once("pub use crate::").map(|(_, rest)| rest) else {
+                continue;
+            };
+            let from = identifier(rest);
+            for item in paths_behind(&format!("crate::{rest} "), "crate::") {
+                let item = item.rsplit("::").next().unwrap().to_owned();
+                for (user, file) in users(&by, &item) {
+                    let row = allowed(&user).unwrap_or_default();
+                    if user != by && user != from && !row.contains(from) {
+                        wrong.push(format!("{file}: `{user}' gets {from}::{item} through `{by}'"));
+                    }
+                }
+            }
+        }
+    }
+    let known: BTreeSet<&str> = HANDED_ON.iter().map(|(line, _)| *line).collect();
+    let wrong: BTreeSet<&str> = wrong.iter().map(String::as_str).collect();
+    assert_eq!(wrong, known);
+}
+
+/// Who names an item of a place, with the file.
+fn users(place: &str, item: &str) -> BTreeSet<(String, String)> {
+    let named = |path: &str, code: &str| {
+        let prefix = if place_of(path).0 == "main" { "taptool::" } else { "crate::" };
+        paths_behind(code, prefix).contains(&format!("{place}::{item}"))
+    };
+    rust_files("src")
+        .into_iter()
+        .filter(|(path, _)| path != "src/lib.rs" && !is_test_file(path))
+        .filter(|(path, text)| named(path, &without_tests(&code_of(text))))
+        .map(|(path, _)| (place_of(&path).0, path))
+        .collect()
 }
 
 #[test]
