@@ -59,8 +59,6 @@ const CIRCLES: &[(&str, usize)] = &[
     ("device", 3),
     // A poller and its queues and peers are one machine in several rooms.
     ("engine", 4),
-    // Commands, what they print, how values are parsed and what the guide says of all of it.
-    ("cli", 20),
     // A change that finds a broken interface resets it, and the reset is one of the changes.
     ("control", 2),
     // `show tap' may have the descriptors below it.
@@ -573,46 +571,6 @@ fn arrows_never_lead_back() {
         assert!(!ends.is_empty(), "a circle among {:?}", left.keys());
         left.retain(|name, _| !ends.contains(name));
     }
-}
-
-/// The room of a file of a place: its module directly below the place; none for the place itself.
-fn room_of(path: &str) -> Option<String> {
-    let inside = path.strip_prefix("src/").unwrap().strip_suffix(".rs").unwrap();
-    let room = inside.split('/').nth(1)?;
-    (room != "mod").then(|| room.to_owned())
-}
-
-/// In cli a file is about one thing: verbs know nothing of the tree that knows them, nor of what
-/// completes it.
-#[test]
-fn no_circle_is_among_the_files_of_cli() {
-    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (path, text) in rust_files("src") {
-        let Some(room) = room_of(&path).filter(|_| place_of(&path).0 == "cli") else { continue };
-        if is_test_file(&path) {
-            continue;
-        }
-        let code = without_tests(&code_of(&text));
-        let (_, depth) = place_of(&path);
-        let outside = "super::".repeat(depth - 1);
-        // With fewer `super::' it stays in its own room.
-        let mut named = named_behind(&code, "crate::cli::");
-        named.extend(named_behind(&code, &outside));
-        named.remove(&room);
-        arrows.entry(room).or_default().extend(named);
-    }
-    assert!(arrows["grammar"].contains("show") && arrows["show"].contains("names"), "{arrows:?}");
-    // What no other points to is taken away until nothing is left; what stays is a circle.
-    loop {
-        let all: BTreeSet<String> = arrows.keys().cloned().collect();
-        let ends = |to: &BTreeSet<String>| to.iter().all(|name| !all.contains(name));
-        let before = arrows.len();
-        arrows.retain(|_, to| !ends(to));
-        if arrows.len() == before {
-            break;
-        }
-    }
-    assert!(arrows.is_empty(), "a circle: {arrows:#?}");
 }
 
 #[test]
