@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -86,9 +87,17 @@ impl Mute {
         Self(stream)
     }
 
-    /// Waits until the holder has said as much as it can.
+    /// Waits until the holder has said as much as it can: it says no more for as long as many
+    /// answers take.
     pub fn is_stuck(&self) {
-        eventually("the socket is full", 20.0, || waiting(&self.0) > 100_000);
+        let mut last = (0, Instant::now());
+        eventually("the socket is full", 20.0, || {
+            let now = waiting(&self.0);
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            now > 100_000 && last.1.elapsed() > Duration::from_millis(500)
+        });
     }
 
     /// Waits until the holder closes the connection, and only then reads what it said: less than
