@@ -19,7 +19,10 @@ pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<
     if let ShowRequest::Threads {} = request {
         return threads(shared).await.map(Reply::Threads);
     }
-    refresh(shared).await;
+    // The others show nothing of it, and wait for no kernel.
+    if request.view().is_some() || matches!(request, ShowRequest::Errors { .. }) {
+        refresh(shared).await;
+    }
     let registry = shared.registry();
     if let Some(view) = request.view() {
         let (kind, descriptors) = match request {

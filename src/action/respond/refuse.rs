@@ -28,6 +28,8 @@ const ERROR_V6_MAX: usize = 1280;
 const INTERNETWORK_CONTROL: u8 = 6 << 3;
 /// Offset of the next-header field of an IPv6 header.
 const NEXT_HEADER_AT: usize = 6;
+/// Bytes of a UDP header.
+const UDP_BYTES: usize = 8;
 /// Bytes of the TCP header of a reset.
 const RESET_BYTES: usize = 20;
 
@@ -53,10 +55,12 @@ impl<F: FrameBytes + ?Sized> Refused<'_, '_, F> {
                 let udp = self.upper(room)?;
                 let header = UdpHeaderSlice::from_slice(udp).map_err(|_| MALFORMED)?;
                 let length = usize::from(header.length());
-                // 0 over IPv4: no checksum. A length of 0: a jumbogram, which no tap carries.
-                if length < udp.len() && length != 8 || length > udp.len() {
+                // What follows the datagram pads the packet, as Linux takes it.
+                let udp = udp.get(..length).ok_or(MALFORMED)?;
+                if length < UDP_BYTES {
                     return Err(MALFORMED);
                 }
+                // 0 over IPv4: no checksum.
                 let absent = header.checksum() == 0 && self.ours.is_ipv4();
                 if !absent && !self.is_right(udp) {
                     return Err(MALFORMED);

@@ -83,6 +83,12 @@ fn a_datagram_with_a_wrong_checksum_or_length_gets_no_answer() {
         partial[udp + 6] ^= 1;
         assert_eq!(visit_with(Kind::Tap, &hdr, &partial).0, Verdict::Reply);
     }
+    // What follows it in the packet is no part of it.
+    let mut padded = udp_v4(b"payload");
+    padded.extend([1, 2, 3]);
+    let bytes = u16::try_from(padded.len() - 14).unwrap();
+    set_v4(&mut padded, 16, &bytes.to_be_bytes());
+    assert_eq!(visit(&padded), Verdict::Reply);
     // Over IPv4 it may have none.
     let mut none = udp_v4(b"payload");
     none[40..42].fill(0);
