@@ -121,6 +121,15 @@
 //! peers. Beyond that, frames are dropped as `peer_stalled`, so that one stuck peer does not starve
 //! the others.
 //!
+//! ## What an action may do
+//! An action sees one frame and gives one verdict: consume, forward, flood, hold, drop. What else it
+//! wants is in its output: edits, frames of its own, decisions about held frames, a time to be
+//! called at. A flooded frame lies in several transmit rings at once; its first buffer counts how
+//! many, in the private file. Every further copy is in the ledger of the receive queue (`copies`),
+//! so that a copy which is lost has a reason like any other frame: `received + copies = forwarded +
+//! consumed + drops + held`. Copies that were sent are in `forwarded`, so at rest over the process
+//! they need no term of their own.
+//!
 //! ## `packets` of a tx queue
 //! It counts frames that the backend took and did not refuse. On userspace a refused write is a
 //! drop with its errno. vhost-net reports frames that the tap refused as used, so there they count
@@ -184,7 +193,7 @@
 //! | rx, tx | from taptool's view: rx is host side → interface, tx is interface → host side; inside the userspace backend the same bytes go *from_tap* and *to_tap* |
 //! | kick, call | available-buffer and used-buffer notification: eventfds, or plain memory flags where driver and device share a thread |
 //! | frame | one Ethernet frame (tap) or IP packet (tun) with its 12 bytes of `virtio_net_hdr_v1` in front |
-//! | action | what an interface does with received frames: sink, respond, xconnect |
+//! | action | what an interface does with received frames: sink, respond, xconnect, bridge |
 //! | poller, placement | a thread of the data plane, and which one owns which queue |
 //! | holder | the process that owns interfaces |
 //! | chain, head | descriptors that make up one buffer, and the first of them |

@@ -19,7 +19,7 @@ mod sync {
 }
 
 mod action {
-    pub use taptool::action::{Action, PeerKey};
+    pub use taptool::action::{Action, DomainKey, PeerKey, bridge};
 }
 mod device {
     pub use taptool::device::{Frame, Pool, PoolSlot, QueueDevice};

@@ -2,20 +2,28 @@
 //!
 //! # Theory of operation
 //! The poller that owns a receive queue calls [`Action::visit`] for every frame, with a [`Context`]:
-//! the frame's header, the poller's clock and its [`Reply`] buffer. The action decides and returns a
-//! [`Verdict`]; the poller carries it out and counts it. An action knows neither rings nor file descriptors nor threads: it reads the frame
-//! through [`FrameBytes`], which may be scattered over several buffers, writes at most one frame
-//! into the reply, allocates nothing, never waits, and never fails otherwise than by
-//! [`Verdict::Drop`].
+//! the interface, the poller's clock, its [`Tables`] and its [`Output`]. The action decides and
+//! returns a [`Verdict`], which is the one fate of this frame; what else it wants done goes into the
+//! output: edits of the frame, the peers of a flood, frames of its own, decisions about frames that
+//! it held before, and a time at which [`Action::expire`] is called. The poller carries all of it
+//! out and counts it.
+//!
+//! An action knows neither rings nor file descriptors nor threads: it reads the frame through
+//! [`FrameBytes`], which may be scattered over several buffers. It never waits, and never fails
+//! otherwise than by [`Verdict::Drop`].
 #![forbid(unsafe_code)]
 
-mod reply;
+pub mod bridge;
+mod output;
 pub mod respond;
 pub mod sink;
+mod tables;
 pub mod xconnect;
 
-pub use reply::Reply;
+pub use bridge::Bridge;
+pub use output::{EDIT_BYTES_MAX, HeldKey, ORIGINATED_MAX, Originated, Output};
 pub use respond::Responder;
+pub use tables::{DomainKey, Tables};
 pub use xconnect::PeerKey;
 
 use crate::counters::DropReason;
@@ -57,10 +65,12 @@ impl FrameBytes for [u8] {
 pub enum Verdict {
     /// It ends here.
     Consume,
-    /// It ends here, and the [`Reply`] holds a frame to send on the same interface.
-    Reply,
-    /// It goes to this peer as it is.
+    /// It goes to this peer.
     Forward(PeerKey),
+    /// It goes to every peer in [`Output::peers`]; its bytes are not copied.
+    Flood,
+    /// It stays here under [`Context::next_held`] until it is released.
+    Hold,
     /// It is lost for this reason.
     Drop(DropReason),
 }
@@ -68,14 +78,18 @@ pub enum Verdict {
 /// What an action may use besides the frame.
 #[derive(Debug)]
 pub struct Context<'a> {
+    /// The interface that received the frame.
+    pub own: PeerKey,
     /// Kind of the interface.
     pub kind: Kind,
-    /// The frame's virtio header.
-    pub hdr: &'a NetHdr,
     /// The poller's clock, ns; it does not go back.
     pub now_ns: u64,
-    /// Room for a frame of the action's own.
-    pub reply: &'a mut Reply,
+    /// The key that the frame gets with [`Verdict::Hold`].
+    pub next_held: HeldKey,
+    /// What the actions of this poller share.
+    pub tables: &'a mut Tables,
+    /// What is to be done besides the verdict; empty.
+    pub output: &'a mut Output,
 }
 
 /// What an interface does with received frames.
@@ -87,9 +101,11 @@ pub enum Action {
     Respond(Responder),
     /// Hands every frame to one peer.
     Xconnect(PeerKey),
-    /// A bug.
+    /// Hands every frame to the members of a bridge domain behind which its destination is.
+    Bridge(Bridge),
+    /// What a test says.
     #[cfg(test)]
-    Panic,
+    Scripted(scripted::Script),
 }
 
 impl Action {
@@ -99,27 +115,42 @@ impl Action {
             Self::Sink => "sink",
             Self::Respond(_) => "respond",
             Self::Xconnect(_) => "xconnect",
+            Self::Bridge(_) => "bridge",
             #[cfg(test)]
-            Self::Panic => "panic",
+            Self::Scripted(_) => "scripted",
         }
     }
 
-    /// Decides about one frame. What the reply held before is gone.
+    /// Decides about one frame behind its virtio header.
     pub fn visit<F: FrameBytes + ?Sized>(
         &mut self,
         context: &mut Context<'_>,
+        hdr: &NetHdr,
         frame: &F,
     ) -> Verdict {
-        context.reply.clear();
         match self {
             Self::Sink => sink::visit(),
-            Self::Respond(responder) => responder.visit(context, frame),
+            Self::Respond(responder) => responder.visit(context, hdr, frame),
             Self::Xconnect(peer) => xconnect::visit(*peer),
+            Self::Bridge(bridge) => bridge.visit(context, frame),
             #[cfg(test)]
-            Self::Panic => panic!("on purpose"),
+            Self::Scripted(script) => script.visit(context, frame.len()),
+        }
+    }
+
+    /// Does what is due at the time that [`Output::wake_at`] set. There is no frame: what is to be
+    /// done goes into the output.
+    pub fn expire(&mut self, context: &mut Context<'_>) {
+        match (self, context) {
+            (Self::Sink | Self::Respond(_) | Self::Xconnect(_) | Self::Bridge(_), _) => {}
+            #[cfg(test)]
+            (Self::Scripted(script), context) => script.expire(context),
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod scripted;
 
 #[cfg(test)]
 mod tests {
@@ -127,17 +158,20 @@ mod tests {
 
     #[test]
     fn sink_consumes_and_xconnect_names_its_peer() {
-        let mut reply = Reply::new();
+        let (mut tables, mut output) = (Tables::default(), Output::new());
         let frame: &[u8] = &[0; 60];
-        let visit = |mut action: Action, reply: &mut Reply| {
-            let hdr = &NetHdr::plain();
-            let mut context = Context { kind: Kind::Tap, hdr, now_ns: 0, reply };
-            action.visit(&mut context, frame)
+        let own = PeerKey { slot: 0, generation: 1 };
+        let mut visit = |mut action: Action| {
+            let (tables, output) = (&mut tables, &mut output);
+            let next_held = HeldKey(0);
+            let mut context =
+                Context { own, kind: Kind::Tap, now_ns: 0, next_held, tables, output };
+            action.visit(&mut context, &NetHdr::plain(), frame)
         };
-        assert_eq!(visit(Action::Sink, &mut reply), Verdict::Consume);
+        assert_eq!(visit(Action::Sink), Verdict::Consume);
         let peer = PeerKey { slot: 3, generation: 9 };
-        assert_eq!(visit(Action::Xconnect(peer), &mut reply), Verdict::Forward(peer));
-        assert!(reply.is_empty());
+        assert_eq!(visit(Action::Xconnect(peer)), Verdict::Forward(peer));
+        assert!(output.is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! baseline kept by the reader's side ([`QueueSnapshot::since`]).
 //!
 //! The frame ledger of a queue is part of every group:
-//! * rx: `received = forwarded + consumed + Σ drops + held`
+//! * rx: `received + copies = forwarded + consumed + Σ drops + held`
 //! * tx: `offered = enqueued + Σ drops before`, `enqueued = sent + Σ drops after + in_flight`
 //!
 //! `held` and `in_flight` are read from shadows and rings, never computed as a remainder.

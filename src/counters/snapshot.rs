@@ -128,8 +128,8 @@ impl QueueSnapshot {
     pub fn check(&self) -> Result<(), Imbalance> {
         match self.direction {
             Direction::Rx => equal(
-                "received = forwarded + consumed + drops + held",
-                self.get(Counter::Packets),
+                "received + copies = forwarded + consumed + drops + held",
+                self.get(Counter::Packets) + self.get(Counter::Copies),
                 self.get(Counter::Forwarded)
                     + self.get(Counter::Consumed)
                     + self.lost_in_all()

@@ -85,8 +85,9 @@ counters! {
     Bytes "bytes" Bytes Both "bytes of the frames in `packets', virtio header not counted";
     Forwarded "forwarded" Frames Rx "frames handed to another interface";
     Consumed "consumed" Frames Rx "frames that ended in the action";
+    Copies "copies" Frames Rx "frames made besides those received: for each further peer of a flood, and each frame of the action's own that found no way out";
     Unreadable "unreadable" Frames Rx "frames that the host side could not hand over (EINVAL); lost, and not in `packets'";
-    Held "held" Gauge Rx "frames taken from the ring and not yet decided: none between two visits";
+    Held "held" Gauge Rx "frames that the action keeps for later";
     Offered "offered" Frames Tx "frames that actions and peers asked to send";
     Originated "originated" Frames Tx "offered frames that were made here (replies)";
     Enqueued "enqueued" Frames Tx "frames put into the ring";
@@ -129,7 +130,12 @@ drops! {
     UnknownProtocol "unknown_protocol" Rx false "frame for our MAC that is neither ARP nor IP";
     PeerStalled "peer_stalled" Rx false "peer holds all buffers that may be lent";
     PeerGone "peer_gone" Rx false "peer was deleted";
-    NoBuffer "no_buffer" Rx false "no free buffer for the reply";
+    NoMember "no_member" Rx false "no other member of the bridge domain may have the frame";
+    Reflection "reflection" Rx false "destination is behind the interface that the frame came from, or in its split-horizon group";
+    BridgeRefused "bridge_refused" Rx false "bridge domain is set not to forward or flood such a frame";
+    HoldFull "hold_full" Rx false "as many frames are held as may be";
+    ActionChanged "action_changed" Rx false "frame was held when the interface was set to do something else";
+    NoBuffer "no_buffer" Rx false "no free buffer for a frame of our own";
     HandoffFull "handoff_full" Rx false "handoff ring to the peer's poller is full";
     NoFreeTxSlots "no_free_tx_slots" Tx false "no free tx slots";
     QueueBroken "queue_broken" Tx false "queue is broken: set its state up";

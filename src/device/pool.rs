@@ -6,11 +6,17 @@
 //! [`Frame`] that lies in some transmit ring. Lists and lengths are in the private file; the bytes
 //! are in the shared one and may change at any time, so they are copied, never borrowed.
 //!
+//! A lent frame may be in several transmit rings at once, without a copy of its bytes: its first
+//! buffer counts the references to it ([`Pool::share`]). It is free when the last one was given
+//! back. Only the owner counts, so no store is atomic with another.
+//!
 //! Each buffer's state stands beside its length, and every step looks at it: a buffer that is given
 //! back twice, or that is not in the state which the step ends, stays as it is and is counted
 //! ([`Pool::refused`]). So a mistake elsewhere costs at most the buffer that it is about; it never
 //! puts one buffer in two places.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use vm_memory::bitmap::BitmapSlice;
@@ -90,12 +96,16 @@ const SLOT: usize = 3;
 const REFUSED: usize = 4;
 const LIST_WORDS: usize = 16;
 
-// A buffer's word: its state in the two highest bits, the bytes in use below. Free is zero, as the
-// memory of a new pool is.
+// A buffer's word: its state in the two highest bits, in the next 13 the references beyond the first
+// to the lent frame that it heads, the bytes in use below. Free is zero, as the memory of a new pool
+// is.
 const HELD: u32 = 1 << 30;
 const ON_LOAN: u32 = 2 << 30;
 const STATE: u32 = 3 << 30;
-const _: () = assert!(BufferClass::Large.bytes() < HELD);
+const ONE_MORE: u32 = 1 << 17;
+const MORE: u32 = HELD - ONE_MORE;
+const BYTES: u32 = ONE_MORE - 1;
+const _: () = assert!(BufferClass::Large.bytes() <= BYTES);
 
 /// A buffer that rings name and that does not exist, or is in two places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -303,8 +313,27 @@ impl Pool {
         }
     }
 
-    /// Takes the buffers of a lent frame back. A frame that is not lent is refused.
+    /// Adds a reference to a lent frame; `false` when there are 8192 already, or it is not lent.
+    pub fn share(&self, frame: &Frame) -> bool {
+        let word = self.word(frame.head);
+        if word & STATE != ON_LOAN {
+            return self.refuse();
+        }
+        if word & MORE == MORE {
+            return false;
+        }
+        self.lengths[frame.head as usize].store(word + ONE_MORE, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes back one reference to a lent frame, and its buffers with the last one. A frame that is
+    /// not lent is refused.
     pub fn settle(&self, frame: &Frame) {
+        let word = self.word(frame.head);
+        if word & MORE != 0 {
+            self.lengths[frame.head as usize].store(word - ONE_MORE, Ordering::Relaxed);
+            return;
+        }
         let freed = self.free_chain(ON_LOAN, frame);
         self.words[LENT].store(self.lent().saturating_sub(freed), Ordering::Relaxed);
     }
@@ -334,12 +363,13 @@ impl Pool {
     }
 
     fn length(&self, buffer: u32) -> u32 {
-        self.word(buffer) & !STATE
+        self.word(buffer) & BYTES
     }
 
     /// Makes lists, counts and states whole after the pool's owner was killed, from what the rings
-    /// say alone: the buffers in the receive ring and the frames in transmit rings. All others are
-    /// free; a frame that was on its way between two rings is lost. May itself be cut off.
+    /// say alone: the buffers in the receive ring and the frames in transmit rings, once for each
+    /// ring that a frame is in. All others are free; a frame that was on its way between two rings
+    /// is lost. May itself be cut off.
     ///
     /// # Errors
     /// A buffer that does not exist or is in two places; nothing is changed then.
@@ -360,7 +390,18 @@ impl Pool {
             claim(buffer, HELD)?;
         }
         let mut loans = 0;
+        let mut frames: HashMap<u32, (Frame, u32)> = HashMap::new();
         for frame in lent {
+            match frames.entry(frame.head) {
+                // In another ring too.
+                Entry::Occupied(mut known) if known.get().0.buffers == frame.buffers => {
+                    let more = &mut known.get_mut().1;
+                    *more = (*more + ONE_MORE).min(MORE);
+                    continue;
+                }
+                Entry::Occupied(_) => return Err(Misplaced(frame.head)),
+                Entry::Vacant(new) => _ = new.insert((frame, 0)),
+            }
             let mut buffer = frame.head;
             for _ in 0..frame.buffers {
                 claim(buffer, ON_LOAN)?;
@@ -371,7 +412,11 @@ impl Pool {
         self.words[LENT].store(loans, Ordering::Relaxed);
         self.words[TOP].store(0, Ordering::Relaxed);
         for (buffer, state) in (0..self.count).zip(states).rev() {
-            let word = if state == 0 { 0 } else { state | self.length(buffer) };
+            let more = match frames.get(&buffer) {
+                Some((_, more)) => *more,
+                None => 0,
+            };
+            let word = if state == 0 { 0 } else { state | more | self.length(buffer) };
             self.lengths[buffer as usize].store(word, Ordering::Relaxed);
             if state == 0 {
                 let top = self.free();
@@ -451,6 +496,15 @@ impl Pool {
             self.slice(self.segment(frame.head)).and_then(|s| s.offset(offset).ok())
         {
             slice.copy_from(bytes);
+        }
+    }
+
+    /// Overwrites bytes of a frame from `offset` (0 is the virtio header's first), as far as they are
+    /// all in its first buffer; else nothing is written.
+    pub fn edit(&self, frame: &Frame, offset: usize, bytes: &[u8]) {
+        let end = offset.checked_add(bytes.len());
+        if end.is_some_and(|end| end <= self.length(frame.head) as usize) {
+            self.patch(frame, offset, bytes);
         }
     }
 
@@ -595,8 +649,8 @@ mod tests {
         for garbage in [0, 3, 8, u32::MAX] {
             for buffer in 0..8 {
                 pool.free[buffer].store(garbage, Ordering::Relaxed);
-                let length = pool.lengths[buffer].load(Ordering::Relaxed) & !STATE;
-                pool.lengths[buffer].store(garbage & STATE | length, Ordering::Relaxed);
+                let length = pool.lengths[buffer].load(Ordering::Relaxed) & BYTES;
+                pool.lengths[buffer].store(garbage & !BYTES | length, Ordering::Relaxed);
             }
             pool.words[TOP].store(garbage, Ordering::Relaxed);
             pool.words[LENT].store(garbage, Ordering::Relaxed);
@@ -610,6 +664,73 @@ mod tests {
         assert!(free.contains(&lost));
         free.into_iter().chain(posted).for_each(|buffer| pool.give(buffer));
         pool.settle(&frame);
+        assert_eq!(pool.refused(), 0);
+        assert_whole(&pool);
+    }
+
+    #[test]
+    fn a_shared_frame_is_free_after_as_many_returns_as_it_has_references() {
+        let pool = small_pool();
+        let frame = pool.compose(&[&[5; 3000]]).unwrap();
+        assert!(!pool.share(&frame), "it is not lent yet");
+        assert!(pool.lend(&frame));
+        assert!(pool.share(&frame) && pool.share(&frame));
+        for _ in 0..2 {
+            pool.settle(&frame);
+            assert_eq!((pool.free(), pool.lent()), (6, 2));
+            let mut bytes = [0; 6000];
+            assert_eq!(pool.copy_from(&frame, 0, &mut bytes), 3000);
+        }
+        pool.settle(&frame);
+        assert_eq!((pool.free(), pool.lent(), pool.refused()), (8, 0, 1));
+        pool.settle(&frame);
+        assert_eq!((pool.free(), pool.lent(), pool.refused()), (8, 0, 2));
+        assert_whole(&pool);
+    }
+
+    #[test]
+    fn an_edit_beyond_the_first_buffers_bytes_writes_nothing() {
+        let pool = small_pool();
+        let frame = pool.compose(&[&[5; 2050]]).unwrap();
+        pool.edit(&frame, 2046, &[9, 9, 9]);
+        pool.edit(&frame, usize::MAX, &[9]);
+        pool.edit(&frame, 2046, &[7, 8]);
+        let mut bytes = [0; 2050];
+        assert_eq!(pool.copy_from(&frame, 0, &mut bytes), 2050);
+        assert_eq!(bytes[2045..], [5, 7, 8, 5, 5]);
+        let short = pool.compose(&[&[5; 60]]).unwrap();
+        pool.edit(&short, 59, &[9, 9]);
+        assert_eq!(pool.copy_from(&short, 59, &mut bytes), 1);
+        assert_eq!(bytes[0], 5);
+    }
+
+    #[test]
+    fn a_frame_has_at_most_8192_references_and_one_more_is_refused() {
+        let pool = small_pool();
+        let frame = pool.compose(&[&[5; 60]]).unwrap();
+        assert!(pool.lend(&frame));
+        assert!((1..8192).all(|_| pool.share(&frame)));
+        assert!(!pool.share(&frame));
+        assert_eq!(pool.word(frame.head) & STATE, ON_LOAN);
+        let mut bytes = [0; 100];
+        assert_eq!(pool.copy_from(&frame, 0, &mut bytes), 60);
+        (0..8192).for_each(|_| pool.settle(&frame));
+        assert_eq!((pool.lent(), pool.refused()), (0, 0));
+        assert_whole(&pool);
+    }
+
+    #[test]
+    fn a_successor_counts_a_frame_once_for_each_ring_that_it_is_in() {
+        let pool = small_pool();
+        let frame = pool.compose(&[&[5; 3000]]).unwrap();
+        assert!(pool.lend(&frame));
+        assert_eq!(pool.recover([], [frame, frame, frame]), Ok(()));
+        assert_eq!((pool.free(), pool.lent()), (6, 2));
+        (0..2).for_each(|_| pool.settle(&frame));
+        assert_eq!((pool.free(), pool.lent()), (6, 2));
+        pool.settle(&frame);
+        let longer = Frame { buffers: 3, ..frame };
+        assert_eq!(pool.recover([], [frame, longer]), Err(Misplaced(frame.head)));
         assert_eq!(pool.refused(), 0);
         assert_whole(&pool);
     }

@@ -11,7 +11,7 @@ use crate::units::{QueueIndex, RingSize, SwIfIndex};
 /// `taptool` and a zero byte.
 const MAGIC: u64 = u64::from_le_bytes(*b"taptool\0");
 /// Version of the layout of both files.
-const VERSION: u64 = 5;
+const VERSION: u64 = 6;
 /// Records, so queues of one process: two for each of 8192 ids, and as many again.
 pub const RECORDS: usize = 32768;
 /// Words of a record.

@@ -50,6 +50,24 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
             Some("taptool show tap"),
         ),
         DropReason::PeerGone => ("the other end of the cross-connect was deleted", None),
+        DropReason::NoMember => (
+            "the bridge domain has no other member, or only members of the same split-horizon group",
+            None,
+        ),
+        DropReason::Reflection => (
+            "the sender reaches the destination without the bridge: both are behind one interface, \
+             or in one split-horizon group",
+            None,
+        ),
+        DropReason::BridgeRefused => {
+            ("the bridge domain was made not to forward or flood such frames", None)
+        }
+        DropReason::HoldFull => {
+            ("more frames came than may wait at a time: the wire is slower than its sender", None)
+        }
+        DropReason::ActionChanged => {
+            ("they waited here when the interface was set to do something else with them", None)
+        }
         DropReason::NoBuffer => (
             "replies wait in a full ring: the host side takes them more slowly than it asks",
             Some("taptool show tap NAME"),

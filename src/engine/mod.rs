@@ -11,6 +11,7 @@
 //! queue, also of other pollers, and their buffers return (`peers`). The pool of a deleted
 //! interface lives until the last lent buffer has returned.
 
+mod held;
 mod peers;
 mod poller;
 mod queue;
@@ -18,6 +19,7 @@ mod rx;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod verdict;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,13 +29,14 @@ use nix::errno::Errno;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
-use crate::action::{Action, PeerKey};
+use crate::action::bridge::{Member, Settings};
+use crate::action::{Action, DomainKey, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
 use crate::units::{PollerIndex, SwIfIndex};
 
 use peers::{Handoff, Mesh};
-use poller::{Command, Inbox, Poller, StatisticsCells};
+use poller::{Command, Inbox, Macs, Poller, StatisticsCells};
 
 pub use crate::ring::BrokenReason;
 pub use poller::PollerStatistics;
@@ -125,6 +128,7 @@ impl Generations {
 struct Reserved {
     queues: Generations,
     peers: Generations,
+    domains: Generations,
     pools: Vec<bool>,
 }
 
@@ -228,6 +232,17 @@ impl Engine {
     pub fn reserve_peer(&self) -> PeerKey {
         let (slot, generation) = self.reserved().peers.reserve();
         PeerKey { slot, generation }
+    }
+
+    /// A free key for a bridge domain.
+    pub fn reserve_domain(&self) -> DomainKey {
+        let (slot, generation) = self.reserved().domains.reserve();
+        DomainKey { slot, generation }
+    }
+
+    /// Gives a key back. No poller knows it.
+    pub fn release_domain(&self, key: DomainKey) {
+        self.reserved().domains.release(key.slot, key.generation);
     }
 
     /// Gives a key back. No poller knows it.
@@ -384,6 +399,50 @@ impl Engine {
         action: Action,
     ) -> Result<(), Failure> {
         self.ask(poller, Command::SetAction(key, action)).await
+    }
+
+    /// Sets what a bridge domain does, and its members, on all pollers.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_domain(
+        &self,
+        key: DomainKey,
+        settings: Settings,
+        members: Vec<Member>,
+    ) -> Result<(), Failure> {
+        let members: Arc<[_]> = members.into();
+        self.ask_all(|| Command::SetDomain(key, settings, Arc::clone(&members))).await
+    }
+
+    /// Makes all pollers forget a bridge domain. No action names it.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn remove_domain(&self, key: DomainKey) -> Result<(), Failure> {
+        self.ask_all(|| Command::RemoveDomain(key)).await
+    }
+
+    /// Makes all pollers forget the MACs of a bridge domain, or those behind one member.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn flush_macs(&self, key: DomainKey, behind: Option<PeerKey>) -> Result<(), Failure> {
+        self.ask_all(|| Command::FlushMacs(key, behind)).await
+    }
+
+    /// What every poller knows of the MACs of a bridge domain.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn macs(&self, key: DomainKey) -> Result<Vec<Macs>, Failure> {
+        let mut all = Vec::new();
+        for poller in 0..self.pollers() {
+            let (answer, macs) = oneshot::channel();
+            self.inbox(PollerIndex(poller))?.send(Command::Macs(key, answer), None);
+            all.push(macs.await.map_err(|_| gone())?);
+        }
+        Ok(all)
     }
 
     /// Sets a queue administratively up or down.

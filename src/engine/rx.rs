@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::Event;
 use super::QueueKey;
+use super::held::Held;
 use super::poller::{Core, Queue, Slots};
 use super::queue::{Common, HDR_BYTES, StopReason};
 use super::tx::TxQueue;
-use crate::action::{Action, Context, FrameBytes, PeerKey, Verdict};
+use crate::action::{Action, FrameBytes, PeerKey};
 use crate::counters::{Counter, DropReason};
 use crate::device::{Frame, Pool, QueueDevice, QueueMemory};
 use crate::frame::NetHdr;
@@ -45,8 +46,12 @@ pub struct RxQueue {
     pub(super) pool: Arc<Pool>,
     pub(super) credit: u16,
     pub(super) action: Action,
-    /// Its interface, where replies go.
+    /// Its interface.
     pub(super) own: PeerKey,
+    /// Frames that the action keeps.
+    pub(super) held: Held,
+    /// When the action is to be called, by the poller's clock.
+    pub(super) wake_ns: Option<u64>,
 }
 
 /// A received frame and the pool it lies in, seen without its virtio header.
@@ -83,7 +88,15 @@ impl RxQueue {
     pub(super) fn new(key: QueueKey, parts: RxParts, own: PeerKey) -> Self {
         let RxParts { interface, kind, memory, ring, device, pool, credit, admin_up } = parts;
         let common = Common::new(key, interface, kind, ring, device, memory, admin_up);
-        Self { common, pool, credit, action: Action::Sink, own }
+        Self {
+            common,
+            pool,
+            credit,
+            action: Action::Sink,
+            own,
+            held: Held::default(),
+            wake_ns: None,
+        }
     }
 
     /// Makes free buffers available up to the credit; `true` if there were any to add.
@@ -162,8 +175,8 @@ impl RxQueue {
         Next::Frame(frame, hdr)
     }
 
-    /// Takes every buffer back. Frames that were received but not processed are lost for `reason`.
-    /// The device must have stopped.
+    /// Takes every buffer back. Frames that were received but not processed, or are held, are lost
+    /// for `reason`. The device must have stopped.
     pub(super) fn abandon(&mut self, reason: DropReason) {
         // A used entry that breaks a rule was not received, and later entries are not trusted.
         let ready = if self.common.distrusted { Ok(0) } else { self.common.ring.look() };
@@ -175,6 +188,7 @@ impl RxQueue {
             counters.lose(reason);
             self.pool.give_frame(&frame);
         }
+        self.drop_held(reason);
         let pool = &self.pool;
         self.common.ring.drain(|token| {
             if let Some(buffer) = buffer_of(token) {
@@ -186,6 +200,28 @@ impl RxQueue {
             self.pool.free_held();
         }
         self.common.publish_counters();
+    }
+
+    /// Loses all held frames for `reason`.
+    pub(super) fn drop_held(&mut self, reason: DropReason) {
+        while let Some(frame) = self.held.pop() {
+            self.common.counters.lose(reason);
+            self.pool.settle(&frame);
+        }
+        self.count_held();
+    }
+
+    /// Does something else with the frames from now on. Those that are held are lost.
+    pub(super) fn set_action(&mut self, action: Action) {
+        self.action = action;
+        self.wake_ns = None;
+        self.drop_held(DropReason::ActionChanged);
+        self.common.publish_counters();
+    }
+
+    /// Sets the gauge of held frames.
+    pub(super) fn count_held(&mut self) {
+        self.common.counters.set(Counter::Held, self.held.count().into());
     }
 }
 
@@ -246,67 +282,5 @@ impl Core {
         queue.common.counters.add(Counter::Bursts, 1);
         queue.common.publish_counters();
         true
-    }
-
-    /// Decides about one received frame and counts it.
-    fn decide(&mut self, tx: &mut Slots<TxQueue>, queue: &mut RxQueue, frame: Frame, hdr: &NetHdr) {
-        self.touched.deciding = true;
-        let bytes = frame.bytes - HDR_BYTES;
-        let counters = &mut queue.common.counters;
-        counters.add(Counter::Packets, 1);
-        counters.add(Counter::Bytes, bytes.into());
-        let verdict = if !queue.common.admin_up {
-            Verdict::Drop(DropReason::AdminDown)
-        // A read that filled a large buffer may have been cut; it is longer than any frame.
-        } else if bytes > queue.common.kind.max_frame_bytes() {
-            Verdict::Drop(DropReason::Oversize)
-        } else {
-            let view = FrameView(&queue.pool, &frame);
-            let (kind, now_ns, reply) = (queue.common.kind, self.now_ns, &mut self.reply);
-            queue.action.visit(&mut Context { kind, hdr, now_ns, reply }, &view)
-        };
-        let counted = match verdict {
-            Verdict::Consume => {
-                queue.pool.give_frame(&frame);
-                Ok(Counter::Consumed)
-            }
-            Verdict::Forward(peer) => {
-                self.lend(tx, queue, peer, frame, false).map(|()| Counter::Forwarded)
-            }
-            Verdict::Reply => {
-                queue.pool.give_frame(&frame);
-                match queue.pool.compose(&[self.reply.bytes()]) {
-                    None => Err(DropReason::NoBuffer),
-                    Some(reply) => {
-                        self.lend(tx, queue, queue.own, reply, true).map(|()| Counter::Consumed)
-                    }
-                }
-            }
-            Verdict::Drop(reason) => {
-                queue.pool.give_frame(&frame);
-                Err(reason)
-            }
-        };
-        match counted {
-            Ok(counter) => queue.common.counters.add(counter, 1),
-            Err(reason) => queue.common.counters.lose(reason),
-        }
-        self.touched.deciding = false;
-    }
-
-    /// Lends a frame's buffers to a transmit queue; on failure they are free again.
-    fn lend(
-        &mut self,
-        tx: &mut Slots<TxQueue>,
-        queue: &RxQueue,
-        to: PeerKey,
-        frame: Frame,
-        originated: bool,
-    ) -> Result<(), DropReason> {
-        if !queue.pool.lend(&frame) {
-            queue.pool.give_frame(&frame);
-            return Err(DropReason::PeerStalled);
-        }
-        self.dispatch(tx, to, frame, originated).inspect_err(|_| queue.pool.settle(&frame))
     }
 }

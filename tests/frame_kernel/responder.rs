@@ -12,7 +12,7 @@ use nix::sys::socket::{
     send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
-use taptool::action::{Action, Context, Reply, Responder, Verdict};
+use taptool::action::{Action, Context, HeldKey, Output, PeerKey, Responder, Tables, Verdict};
 use taptool::frame::{HEAD_BYTES, NetHdr, check};
 use taptool::units::{Kind, MacAddr};
 
@@ -29,17 +29,21 @@ fn answer(kind: Kind, device: &Tap, stop: &AtomicBool) -> u32 {
         Some(MacAddr::local(1)),
         vec![IpAddr::from(OURS.0).into(), IpAddr::from(OURS.1).into()],
     ));
-    let (mut buffer, mut reply, mut replies) = (vec![0; 1 << 17], Reply::new(), 0);
+    let (mut buffer, mut tables, mut output) = (vec![0; 1 << 17], Tables::default(), Output::new());
+    let (own, mut replies) = (PeerKey { slot: 0, generation: 1 }, 0);
     while !stop.load(Ordering::Relaxed) {
         let fd = device.fd();
         let mut ready = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
         poll(&mut ready, PollTimeout::from(50u8)).unwrap();
         while let Some((hdr, bytes)) = device.receive(&mut buffer) {
             let frame = &buffer[NetHdr::BYTES..NetHdr::BYTES + bytes];
-            let mut context = Context { kind, hdr: &hdr, now_ns: 0, reply: &mut reply };
-            match action.visit(&mut context, frame) {
-                Verdict::Reply => {
-                    let frame = reply.frame();
+            output.clear();
+            let (tables, next_held) = (&mut tables, HeldKey(0));
+            let mut context =
+                Context { own, kind, now_ns: 0, next_held, tables, output: &mut output };
+            match (action.visit(&mut context, &hdr, frame), output.originated(0)) {
+                (Verdict::Consume, Some(answer)) => {
+                    let frame = answer.frame();
                     let head = &frame[..frame.len().min(HEAD_BYTES)];
                     let plain = NetHdr::plain();
                     let len = u32::try_from(frame.len()).unwrap();
@@ -47,8 +51,8 @@ fn answer(kind: Kind, device: &Tap, stop: &AtomicBool) -> u32 {
                     device.send(&plain, frame).unwrap();
                     replies += 1;
                 }
-                Verdict::Consume => {}
-                other => panic!("{other:?} for {hdr:?} {frame:02x?}"),
+                (Verdict::Consume, None) => {}
+                (other, _) => panic!("{other:?} for {hdr:?} {frame:02x?}"),
             }
         }
     }

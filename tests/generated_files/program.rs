@@ -62,8 +62,8 @@ with `--dry-run' `create' prints its steps as `step' and `undo'. Keys are stable
 none goes and none changes its meaning. Errors stay text on standard error.";
 
 const LEDGER: &str = "\
-The numbers of a queue are of one moment, and they balance. rx: `packets' = `forwarded' + `consumed' + \
-drops + `held'. tx: `offered' = `enqueued' + drops before the ring; `enqueued' = `packets' + drops \
+The numbers of a queue are of one moment, and they balance. rx: `packets' + `copies' = \
+`forwarded' + `consumed' + drops + `held'. tx: `offered' = `enqueued' + drops before the ring; `enqueued' = `packets' + drops \
 after it + `in_flight'. At rest, over all interfaces, the sum of `forwarded' and `originated' is that \
 of `offered'. Reading changes nothing; `clear' takes a baseline.";
 

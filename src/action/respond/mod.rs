@@ -99,20 +99,22 @@ impl Responder {
         Self { mac, addresses, refusals: Bucket::default() }
     }
 
-    /// Decides about one frame; the answer is in `reply` when it says so.
+    /// Decides about one frame. The answer to one that is consumed is in the output.
     pub fn visit<F: FrameBytes + ?Sized>(
         &mut self,
         context: &mut Context<'_>,
+        hdr: &NetHdr,
         frame: &F,
     ) -> Verdict {
-        let Context { kind, hdr, now_ns, ref mut reply } = *context;
-        match self.answer(kind, hdr, frame, reply.room(kind)) {
+        let Context { own, kind, now_ns, ref mut output, .. } = *context;
+        match self.answer(kind, hdr, frame, output.room(kind)) {
             Ok(Answer::Refusal(_)) if !self.refusals.take(now_ns) => {
                 Verdict::Drop(DropReason::RateLimited)
             }
             Ok(Answer::Reply(bytes) | Answer::Refusal(bytes)) => {
-                reply.commit(NetHdr::plain(), bytes);
-                Verdict::Reply
+                // The output is empty, so there is room for it.
+                output.originate(own, &NetHdr::plain(), bytes);
+                Verdict::Consume
             }
             Err(Ignored) => Verdict::Consume,
             Err(Lost(reason)) => Verdict::Drop(reason),

@@ -6,7 +6,7 @@ use etherparse::{
 };
 
 use super::*;
-use crate::action::Reply;
+use crate::action::{HeldKey, Output, PeerKey, Tables};
 
 mod echo;
 mod hostile;
@@ -25,25 +25,55 @@ fn us() -> Responder {
     Responder::new(Some(MacAddr::new(OURS).unwrap()), addresses.to_vec())
 }
 
-fn visit_with(kind: Kind, hdr: &NetHdr, frame: &[u8]) -> (Verdict, Reply) {
-    let mut reply = Reply::new();
-    let mut context = Context { kind, hdr, now_ns: 0, reply: &mut reply };
-    let verdict = us().visit(&mut context, frame);
-    assert_eq!(reply.is_empty(), verdict != Verdict::Reply);
-    (verdict, reply)
+const OWN: PeerKey = PeerKey { slot: 4, generation: 2 };
+
+/// What became of a frame, and the frame that answers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    Answered(Vec<u8>),
+    Consumed,
+    Lost(DropReason),
 }
 
-fn visit(frame: &[u8]) -> Verdict {
-    visit_with(Kind::Tap, &NetHdr::plain(), frame).0
+fn fate_of<F: FrameBytes + ?Sized>(
+    us: &mut Responder,
+    kind: Kind,
+    now_ns: u64,
+    hdr: &NetHdr,
+    frame: &F,
+) -> Fate {
+    let (mut tables, mut output) = (Tables::default(), Output::new());
+    let (tables, next_held) = (&mut tables, HeldKey(0));
+    let mut context = Context { own: OWN, kind, now_ns, next_held, tables, output: &mut output };
+    let verdict = us.visit(&mut context, hdr, frame);
+    match (verdict, output.originated(0)) {
+        (Verdict::Consume, Some(answer)) => {
+            assert_eq!((answer.to, output.originated_frames()), (OWN, 1));
+            assert_eq!(answer.bytes[..NetHdr::BYTES], NetHdr::plain().to_bytes());
+            Fate::Answered(answer.frame().to_vec())
+        }
+        (Verdict::Consume, None) => Fate::Consumed,
+        (Verdict::Drop(reason), None) => Fate::Lost(reason),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn visit_with(kind: Kind, hdr: &NetHdr, frame: &[u8]) -> Fate {
+    fate_of(&mut us(), kind, 0, hdr, frame)
+}
+
+fn answered(fate: &Fate) -> bool {
+    matches!(fate, Fate::Answered(_))
+}
+
+fn visit(frame: &[u8]) -> Fate {
+    visit_with(Kind::Tap, &NetHdr::plain(), frame)
 }
 
 /// The reply to `frame`, which must be one that needs no offload and is itself not answered.
 fn reply_to(kind: Kind, hdr: &NetHdr, frame: &[u8]) -> Vec<u8> {
-    let (verdict, reply) = visit_with(kind, hdr, frame);
-    assert_eq!(verdict, Verdict::Reply);
-    assert_eq!(reply.bytes()[..NetHdr::BYTES], NetHdr::plain().to_bytes());
-    let bytes = reply.frame().to_vec();
-    assert_ne!(visit_with(kind, &NetHdr::plain(), &bytes).0, Verdict::Reply);
+    let Fate::Answered(bytes) = visit_with(kind, hdr, frame) else { panic!("no answer") };
+    assert!(!answered(&visit_with(kind, &NetHdr::plain(), &bytes)));
     let head = &bytes[..bytes.len().min(crate::frame::HEAD_BYTES)];
     let len = u32::try_from(bytes.len()).unwrap();
     assert_eq!(crate::frame::check(kind, &NetHdr::plain(), len, head), Ok(()));

@@ -101,7 +101,7 @@ impl Poller {
             }
             Command::SetAction(key, action) => {
                 if let Some(queue) = self.rx.get(key) {
-                    queue.action = action;
+                    queue.set_action(action);
                 }
             }
             Command::SetAdmin(key, up) => {
@@ -128,6 +128,21 @@ impl Poller {
             Command::Revive(key, device, answer) => {
                 self.core.touched.visited = Some(key);
                 let _ = answer.send(self.revive(key, device));
+            }
+            Command::SetDomain(key, settings, members) => {
+                self.core.tables.domain_or_new(key).set(settings, &members);
+            }
+            Command::RemoveDomain(key) => self.core.tables.remove_domain(key),
+            Command::FlushMacs(key, behind) => {
+                if let Some(domain) = self.core.tables.domain(key) {
+                    domain.flush(behind);
+                }
+            }
+            Command::Macs(key, answer) => {
+                let now = self.core.now_ns;
+                let domain = self.core.tables.domain(key);
+                let macs = domain.map(|domain| domain.macs(now).collect()).unwrap_or_default();
+                let _ = answer.send((now, macs));
             }
             Command::CatchUp => {}
             Command::Shutdown => self.stopping = true,

@@ -7,7 +7,8 @@ use nix::sys::epoll::Epoll;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::statistics::PollerStatistics;
-use crate::action::Reply;
+use super::timers::Timers;
+use crate::action::{Output, Tables};
 use crate::device::{Frame, Wait};
 use crate::engine::peers::{Lender, Mesh, Peer};
 use crate::engine::queue::{Common, StopReason};
@@ -28,8 +29,11 @@ pub(in crate::engine) struct Touched {
     pub(in crate::engine) tx: Option<QueueKey>,
     /// The frame that is being offered, and whether an action made it.
     pub(in crate::engine) offered: Option<(Frame, bool)>,
-    /// A received frame was counted, and not yet what became of it.
+    /// A received frame was counted, or one taken out of the held ones, and not yet what became of
+    /// it.
     pub(in crate::engine) deciding: bool,
+    /// The frame that is being flooded: one reference to it is the poller's.
+    pub(in crate::engine) flooded: Option<Frame>,
 }
 
 /// The state of one thread, but for its queues.
@@ -43,18 +47,25 @@ pub(in crate::engine) struct Core {
     /// Transmit queues with frames posted since the last flush.
     pub(in crate::engine) dirty: Vec<QueueKey>,
     /// Lent frames whose return waits because the handoff ring is full. Pools of other pollers lent
-    /// them, so there are at most `foreign`, and the queue has room for that many.
+    /// them: at most `foreign`, for which the queue has room, unless they are shared.
     pub(in crate::engine) pending_returns: VecDeque<Frame>,
     /// Most frames that pools of other pollers may have lent.
     pub(in crate::engine) foreign: usize,
-    pub(in crate::engine) reply: Reply,
+    pub(in crate::engine) tables: Tables,
+    pub(in crate::engine) output: Output,
+    pub(in crate::engine) timers: Timers,
     pub(super) statistics: PollerStatistics,
     pub(in crate::engine) now_ns: u64,
     pub(in crate::engine) touched: Touched,
 }
 
 impl Core {
-    pub(super) fn new(id: PollerIndex, mesh: Arc<Mesh>, events: UnboundedSender<Event>) -> Self {
+    pub(super) fn new(
+        id: PollerIndex,
+        mesh: Arc<Mesh>,
+        events: UnboundedSender<Event>,
+        timers: Timers,
+    ) -> Self {
         Self {
             id,
             mesh,
@@ -65,7 +76,9 @@ impl Core {
             dirty: Vec::new(),
             pending_returns: VecDeque::new(),
             foreign: 0,
-            reply: Reply::new(),
+            tables: Tables::default(),
+            output: Output::new(),
+            timers,
             statistics: PollerStatistics::default(),
             now_ns: 0,
             touched: Touched::default(),

@@ -8,7 +8,8 @@ use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
-use crate::action::{Action, PeerKey};
+use crate::action::bridge::{Entry, Member, Settings};
+use crate::action::{Action, DomainKey, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::engine::QueueKey;
 use crate::engine::queue::StopReason;
@@ -16,6 +17,9 @@ use crate::engine::rx::RxQueue;
 use crate::engine::tx::TxQueue;
 use crate::sync::{AtomicBool, Mutex, fence};
 use crate::units::PollerIndex;
+
+/// The MACs that a poller knows in a bridge domain, and its clock, ns.
+pub type Macs = (u64, Vec<([u8; 6], Entry)>);
 
 /// A command from control to a poller. Each is answered when it is done.
 #[derive(Debug)]
@@ -37,6 +41,10 @@ pub(in crate::engine) enum Command {
     Resume(QueueKey),
     Empty(QueueKey, oneshot::Sender<bool>),
     Revive(QueueKey, Box<dyn QueueDevice>, oneshot::Sender<Option<Result<(), Errno>>>),
+    SetDomain(DomainKey, Settings, Arc<[Member]>),
+    RemoveDomain(DomainKey),
+    FlushMacs(DomainKey, Option<PeerKey>),
+    Macs(DomainKey, oneshot::Sender<Macs>),
     /// Does nothing: it is answered when all commands before it are done.
     CatchUp,
     Shutdown,

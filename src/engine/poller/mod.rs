@@ -20,6 +20,7 @@ mod slots;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,12 +41,14 @@ use crate::device::ERROR_KEY;
 use crate::units::PollerIndex;
 
 pub(super) use self::core::{Core, SPIN_NS};
+pub use inbox::Macs;
 pub(super) use inbox::{Command, Inbox};
 pub(super) use slots::{Queue, Slots};
 pub use statistics::PollerStatistics;
 pub(super) use statistics::StatisticsCells;
 
 use self::core::Touched;
+use self::timers::Timers;
 use inbox::Given;
 use statistics::Round;
 
@@ -56,8 +59,9 @@ const ROUNDS_PER_LOOK: u32 = 8;
 /// queues.
 const EXCHANGE: usize = 256;
 
-/// The key of the inbox's bell; no queue has slot 2^32 - 1.
+/// The keys of the inbox's bell and of the timers' file; no queue has such a slot.
 const BELL_KEY: u64 = 0xffff_ffff;
+const TIMER_KEY: u64 = 0xffff_fffe;
 
 /// The state of one thread.
 pub(super) struct Poller {
@@ -82,9 +86,12 @@ impl Poller {
     ) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let bell = mesh.inbox(id).bell();
-        epoll.add(bell, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, BELL_KEY))?;
+        let edge = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        epoll.add(bell, EpollEvent::new(edge, BELL_KEY))?;
+        let timers = Timers::new()?;
+        epoll.add(timers.file(), EpollEvent::new(edge, TIMER_KEY))?;
         Ok(Self {
-            core: Core::new(id, mesh, events),
+            core: Core::new(id, mesh, events, timers),
             epoll,
             rx: Slots::new(),
             tx: Slots::new(),
@@ -132,7 +139,8 @@ impl Poller {
                     return;
                 }
             }
-            let moved = self.core.exchange(&mut self.tx, EXCHANGE) | self.round();
+            let due = self.core.timers.is_due(now) && self.expire_due();
+            let moved = due | self.core.exchange(&mut self.tx, EXCHANGE) | self.round();
             rounds = (rounds + 1) % ROUNDS_PER_LOOK;
             self.core.statistics.loops += 1;
             last = Round::Idle;
@@ -163,6 +171,8 @@ impl Poller {
         let (mesh, id) = (&self.core.mesh, self.core.id);
         let pending = self.inbox().has_commands()
             || mesh.pollers().any(|from| !mesh.handoff(from, id).is_empty());
+        let now = self.cells().now_ns();
+        let pending = pending || !self.core.timers.arm(now);
         if !pending {
             self.core.statistics.sleeps += 1;
             self.cells().publish(&self.core.statistics, Some(self.core.now_ns));
@@ -179,7 +189,7 @@ impl Poller {
         let n = self.epoll.wait(&mut events, timeout).unwrap_or(0);
         for event in &events[..n] {
             let data = event.data();
-            if data == BELL_KEY {
+            if data == BELL_KEY || data == TIMER_KEY {
                 continue;
             }
             let Some(key) = super::key_of(data & !ERROR_KEY) else { continue };
@@ -205,6 +215,24 @@ impl Poller {
             None => self.tx.get(key)?.common_mut(),
         };
         Some((common, &mut self.core))
+    }
+
+    /// Calls the actions whose time has come, each once; `true` if there were any.
+    #[cold]
+    fn expire_due(&mut self) -> bool {
+        let Self { core, rx, tx, .. } = self;
+        let (now, mut any) = (core.now_ns, false);
+        // Those that ask for this very moment again come in the next loop.
+        for _ in 0..core.timers.len() {
+            let Some(key) = core.timers.pop_due(now) else { break };
+            let Some(queue) = rx.get(key) else { continue };
+            if queue.wake_ns.is_some_and(|ns| ns <= now) {
+                core.touched = Touched { visited: Some(key), ..Touched::default() };
+                core.expire(tx, queue);
+                any = true;
+            }
+        }
+        any
     }
 
     /// Visits every ready queue once; `true` if anything moved.

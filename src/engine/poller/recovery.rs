@@ -56,6 +56,7 @@ impl Poller {
 
     /// Counts the frame that was on its way, and sends its buffers home unless a ring has it.
     fn recover_frame(&mut self, touched: &Touched) {
+        self.core.output.clear();
         let mut outcome = Err(DropReason::Torn);
         if let (Some((frame, originated)), Some(key)) = (touched.offered, touched.tx)
             && let Some(queue) = self.tx.get(key)
@@ -71,6 +72,9 @@ impl Poller {
             if !is_posted {
                 self.core.release(&frame);
             }
+        }
+        if let Some(frame) = touched.flooded {
+            self.core.release(&frame);
         }
         if touched.deciding
             && let Some(queue) = touched.visited.and_then(|key| self.rx.get(key))

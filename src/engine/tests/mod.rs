@@ -12,4 +12,5 @@ mod retire;
 mod rig;
 mod sleep;
 mod stall;
+mod verdicts;
 mod xconnect;

@@ -7,7 +7,8 @@ use super::doubles::{Poison, Wire};
 use super::frames::frame;
 use super::reset::{halt, restart, revive};
 use super::rig::{Rig, Shape, until};
-use crate::action::Action;
+use crate::action::scripted::Script;
+use crate::action::{Action, Verdict};
 use crate::counters::{Counter, Direction, DropReason};
 use crate::engine::{Event, QueueKey};
 use crate::ring::BrokenReason;
@@ -83,7 +84,11 @@ fn a_panic_in_a_receive_visit_breaks_that_queue_alone_until_it_is_reset() {
 fn a_panic_over_a_received_frame_loses_that_frame_with_a_reason_and_no_buffer() {
     for shape in [Shape::LARGE, Shape::SMALL] {
         let mut rig = rig(shape);
-        rig.set_action(0, Action::Panic);
+        let script = Script::new(|_, frame| {
+            assert!(frame.is_none(), "on purpose");
+            Verdict::Consume
+        });
+        rig.set_action(0, Action::Scripted(script));
         rig.interfaces[0].wire.inject([frame(0, 5_000)]);
         let rx = rig.interfaces[0].rx;
         hear(&mut rig, vec![rx]);

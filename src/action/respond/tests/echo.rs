@@ -52,7 +52,7 @@ fn echo_requests_of_any_length_get_their_bytes_back() {
 fn the_longest_packets_are_answered_or_refused_as_oversize() {
     let payload = vec![3; 65_507];
     parse_v4(&reply_to(Kind::Tap, &NetHdr::plain(), &echo_v4(&payload))[14..], &payload);
-    assert_eq!(visit(&echo_v6(&payload)), Verdict::Drop(DropReason::Oversize));
+    assert_eq!(visit(&echo_v6(&payload)), Fate::Lost(DropReason::Oversize));
 }
 
 #[test]
@@ -95,12 +95,12 @@ fn a_partial_request_is_taken_and_its_reply_is_whole() {
     parse_v4(&reply_to(Kind::Tap, &partial(34), &frame)[14..], b"partial");
     parse_v4(&reply_to(Kind::Tun, &partial(20), &frame[14..]), b"partial");
     // A header that means other bytes proves nothing about these.
-    assert_eq!(visit_with(Kind::Tap, &partial(30), &frame).0, Verdict::Drop(DropReason::Malformed));
+    assert_eq!(visit_with(Kind::Tap, &partial(30), &frame), Fate::Lost(DropReason::Malformed));
     let mut frame = echo_v6(b"partial");
     frame[56..58].copy_from_slice(&[0xde, 0xad]);
     parse_v6(&reply_to(Kind::Tap, &partial(54), &frame)[14..], b"partial");
     let gso = NetHdr { gso_type: NetHdr::GSO_UDP_L4, gso_size: 10, ..partial(54) };
-    assert_eq!(visit_with(Kind::Tap, &gso, &frame).0, Verdict::Drop(DropReason::Malformed));
+    assert_eq!(visit_with(Kind::Tap, &gso, &frame), Fate::Lost(DropReason::Malformed));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_frame_with_vlan_id_0_is_answered_untagged_and_one_of_a_vlan_is_lost_with_it
         };
         // Priority 3, id 0.
         assert_eq!(reply_to(Kind::Tap, &NetHdr::plain(), &tagged([0x60, 0])), expected);
-        let lost = Verdict::Drop(DropReason::VlanTagged);
+        let lost = Fate::Lost(DropReason::VlanTagged);
         assert_eq!(visit(&tagged([0x60, 5])), lost);
         // Two tags, and the tag of a provider.
         let mut twice = tagged([0, 0]);
@@ -123,23 +123,23 @@ fn a_frame_with_vlan_id_0_is_answered_untagged_and_one_of_a_vlan_is_lost_with_it
         let mut provider = tagged([0, 0]);
         provider[12..14].copy_from_slice(&[0x88, 0xa8]);
         assert_eq!(visit(&provider), lost);
-        assert_eq!(visit(&tagged([0, 0])[..16]), Verdict::Drop(DropReason::Malformed));
+        assert_eq!(visit(&tagged([0, 0])[..16]), Fate::Lost(DropReason::Malformed));
     }
 }
 
 #[test]
 fn what_comes_to_our_mac_and_is_not_answered_is_lost_with_its_reason() {
-    let not_ours = Verdict::Drop(DropReason::NotOurs);
-    let no_listener = Verdict::Drop(DropReason::NoListener);
+    let not_ours = Fate::Lost(DropReason::NotOurs);
+    let no_listener = Fate::Lost(DropReason::NoListener);
     let mut frame = echo_v4(b"x");
     set_v4(&mut frame, 30, &[10, 0, 0, 3]);
     assert_eq!(visit(&frame), not_ours);
     // MPLS to us, and to a group.
     let mut frame = echo_v4(b"x");
     frame[12..14].copy_from_slice(&[0x88, 0x47]);
-    assert_eq!(visit(&frame), Verdict::Drop(DropReason::UnknownProtocol));
+    assert_eq!(visit(&frame), Fate::Lost(DropReason::UnknownProtocol));
     frame[0] = 1;
-    assert_eq!(visit(&frame), Verdict::Consume);
+    assert_eq!(visit(&frame), Fate::Consumed);
     // An echo request with a code.
     let mut frame = echo_v4(b"x");
     (frame[35], frame[37]) = (1, frame[37].wrapping_sub(1));
@@ -170,7 +170,7 @@ fn an_echo_request_to_all_nodes_is_answered_from_an_address_of_ours() {
     parse_v6(&reply[14..], b"abc");
     // To that group in a frame for another one it is none.
     frame[5] = 2;
-    assert_eq!(visit(&frame), Verdict::Consume);
+    assert_eq!(visit(&frame), Fate::Consumed);
 }
 
 type Edit = fn(&mut Vec<u8>);
@@ -193,27 +193,25 @@ fn what_is_for_others_or_asks_nothing_is_consumed() {
     for (what, edit) in edits {
         let mut frame = echo_v4(b"x");
         edit(&mut frame);
-        assert_eq!(visit(&frame), Verdict::Consume, "{what}");
+        assert_eq!(visit(&frame), Fate::Consumed, "{what}");
     }
     for source in [[0; 4], [255; 4], [127, 0, 0, 1], V4] {
         let mut frame = echo_v4(b"x");
         set_v4(&mut frame, 26, &source);
-        assert_eq!(visit(&frame), Verdict::Consume, "{source:?}");
+        assert_eq!(visit(&frame), Fate::Consumed, "{source:?}");
     }
     for destination in [[10, 0, 0, 255], [224, 0, 0, 1]] {
         let mut frame = echo_v4(b"x");
         set_v4(&mut frame, 30, &destination);
-        assert_eq!(visit(&frame), Verdict::Consume, "{destination:?}");
+        assert_eq!(visit(&frame), Fate::Consumed, "{destination:?}");
     }
     let mut without_mac = Responder { mac: None, ..us() };
-    let (hdr, mut reply) = (NetHdr::plain(), Reply::new());
-    let mut context = Context { kind: Kind::Tap, hdr: &hdr, now_ns: 0, reply: &mut reply };
-    let frame = echo_v4(b"x");
-    assert_eq!(without_mac.visit(&mut context, &frame[..]), Verdict::Consume);
+    let (hdr, frame) = (NetHdr::plain(), echo_v4(b"x"));
+    let fate = fate_of(&mut without_mac, Kind::Tap, 0, &hdr, &frame[..]);
+    assert_eq!(fate, Fate::Consumed);
     without_mac.addresses.clear();
-    context.kind = Kind::Tun;
-    let verdict = without_mac.visit(&mut context, &frame[14..]);
-    assert_eq!(verdict, Verdict::Drop(DropReason::NotOurs));
+    let fate = fate_of(&mut without_mac, Kind::Tun, 0, &hdr, &frame[14..]);
+    assert_eq!(fate, Fate::Lost(DropReason::NotOurs));
 }
 
 /// Edits an IPv4 frame and puts its header checksum right.
@@ -236,8 +234,8 @@ fn errors_replies_and_other_messages_are_not_answered() {
         let sum = crate::frame::checksum::internet(&frame[34..]);
         frame[36..38].copy_from_slice(&sum.to_be_bytes());
         let expected = match kind {
-            0 | 3 | 4 | 5 | 9 | 11 | 12 | 14 | 16 | 18 => Verdict::Consume,
-            _ => Verdict::Drop(DropReason::NoListener),
+            0 | 3 | 4 | 5 | 9 | 11 | 12 | 14 | 16 | 18 => Fate::Consumed,
+            _ => Fate::Lost(DropReason::NoListener),
         };
         assert_eq!(visit(&frame), expected, "ICMP type {kind}");
     }
@@ -250,9 +248,9 @@ fn errors_replies_and_other_messages_are_not_answered() {
         let mut frame = echo_v6(b"12345678901234567890");
         frame[54] = kind;
         let expected = match kind {
-            0..=127 | 129..=134 | 136 | 137 | 143 => Verdict::Consume,
-            _ => Verdict::Drop(DropReason::NoListener),
+            0..=127 | 129..=134 | 136 | 137 | 143 => Fate::Consumed,
+            _ => Fate::Lost(DropReason::NoListener),
         };
-        assert_eq!(visit_with(Kind::Tap, &partial, &frame).0, expected, "type {kind}");
+        assert_eq!(visit_with(Kind::Tap, &partial, &frame), expected, "type {kind}");
     }
 }

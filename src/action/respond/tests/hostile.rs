@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::echo::set_v4;
 use super::*;
 
-const MALFORMED: Verdict = Verdict::Drop(DropReason::Malformed);
+const MALFORMED: Fate = Fate::Lost(DropReason::Malformed);
 
 #[test]
 fn wrong_checksums_and_lengths_are_malformed() {
@@ -38,13 +38,13 @@ fn wrong_checksums_and_lengths_are_malformed() {
 
 #[test]
 fn fragments_for_us_are_counted_and_those_for_others_are_not() {
-    let fragment = Verdict::Drop(DropReason::Fragment);
+    let fragment = Fate::Lost(DropReason::Fragment);
     for bits in [[0x20, 0], [0, 1], [0x3f, 0xff]] {
         let mut frame = echo_v4(b"data");
         set_v4(&mut frame, 20, &bits);
         assert_eq!(visit(&frame), fragment);
         set_v4(&mut frame, 30, &[10, 0, 0, 77]);
-        assert_eq!(visit(&frame), Verdict::Drop(DropReason::NotOurs));
+        assert_eq!(visit(&frame), Fate::Lost(DropReason::NotOurs));
     }
     let mut frame = echo_v6(b"data");
     frame.splice(54..54, [58, 0, 0, 1, 0, 0, 0, 1]);
@@ -62,11 +62,11 @@ fn frames_cut_at_any_length_are_never_answered_and_never_panic() {
         arp(ArpOperation::REQUEST, PEER_V4, V4),
         solicitation(PEER_V6, V6, &SENDER_OPTION),
     ] {
-        assert_eq!(visit(&whole), Verdict::Reply);
+        assert!(answered(&visit(&whole)));
         for len in 0..whole.len() {
-            let verdict = visit(&whole[..len]);
+            let fate = visit(&whole[..len]);
             let reason = if len < 14 { DropReason::ShortFrame } else { DropReason::Malformed };
-            assert_eq!(verdict, Verdict::Drop(reason), "{len} of {}", whole.len());
+            assert_eq!(fate, Fate::Lost(reason), "{len} of {}", whole.len());
         }
         for len in 0..whole.len() - 14 {
             visit_with(Kind::Tun, &NetHdr::plain(), &whole[14..14 + len]);
@@ -102,12 +102,11 @@ fn bytes_that_change_between_reads_do_not_get_an_unverified_answer() {
     other[34] = 0;
     let frame =
         Shifting { first: &honest, later: &other, len: honest.len(), reads: Default::default() };
-    let (hdr, mut reply) = (NetHdr::plain(), Reply::new());
-    let mut context = Context { kind: Kind::Tap, hdr: &hdr, now_ns: 0, reply: &mut reply };
-    assert_eq!(us().visit(&mut context, &frame), MALFORMED);
+    let hdr = NetHdr::plain();
+    assert_eq!(fate_of(&mut us(), Kind::Tap, 0, &hdr, &frame), MALFORMED);
     let frame =
         Shifting { first: &honest, later: &[], len: honest.len(), reads: Default::default() };
-    assert_eq!(us().visit(&mut context, &frame), MALFORMED);
+    assert_eq!(fate_of(&mut us(), Kind::Tap, 0, &hdr, &frame), MALFORMED);
 }
 
 /// Frames that begin like real ones, so that the walk gets deep.
@@ -147,13 +146,9 @@ proptest! {
         let kind = if tun { Kind::Tun } else { Kind::Tap };
         let hdr = if plain { NetHdr::plain() } else { NetHdr::from_bytes(&raw) };
         let bytes = if tun { frame.get(14..).unwrap_or_default() } else { &frame[..] };
-        let (verdict, reply) = visit_with(kind, &hdr, bytes);
-        if verdict == Verdict::Reply {
-            prop_assert!(reply.frame().len() <= bytes.len() + 48);
-            prop_assert_ne!(
-                visit_with(kind, &NetHdr::plain(), reply.frame()).0,
-                Verdict::Reply
-            );
+        if let Fate::Answered(reply) = visit_with(kind, &hdr, bytes) {
+            prop_assert!(reply.len() <= bytes.len() + 48);
+            prop_assert!(!answered(&visit_with(kind, &NetHdr::plain(), &reply)));
         }
     }
 }

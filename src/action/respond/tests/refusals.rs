@@ -64,7 +64,7 @@ fn a_datagram_for_us_gets_port_unreachable_that_quotes_it_as_far_as_its_rfc_allo
 
 #[test]
 fn a_datagram_with_a_wrong_checksum_or_length_gets_no_answer() {
-    let malformed = Verdict::Drop(DropReason::Malformed);
+    let malformed = Fate::Lost(DropReason::Malformed);
     for frame in [udp_v4(b"payload"), udp_v6(b"payload")] {
         let mut wrong = frame.clone();
         *wrong.last_mut().unwrap() ^= 1;
@@ -81,18 +81,18 @@ fn a_datagram_with_a_wrong_checksum_or_length_gets_no_answer() {
         let hdr = NetHdr { flags, csum_start: start, csum_offset: 6, ..NetHdr::plain() };
         let mut partial = frame.clone();
         partial[udp + 6] ^= 1;
-        assert_eq!(visit_with(Kind::Tap, &hdr, &partial).0, Verdict::Reply);
+        assert!(answered(&visit_with(Kind::Tap, &hdr, &partial)));
     }
     // What follows it in the packet is no part of it.
     let mut padded = udp_v4(b"payload");
     padded.extend([1, 2, 3]);
     let bytes = u16::try_from(padded.len() - 14).unwrap();
     set_v4(&mut padded, 16, &bytes.to_be_bytes());
-    assert_eq!(visit(&padded), Verdict::Reply);
+    assert!(answered(&visit(&padded)));
     // Over IPv4 it may have none.
     let mut none = udp_v4(b"payload");
     none[40..42].fill(0);
-    assert_eq!(visit(&none), Verdict::Reply);
+    assert!(answered(&visit(&none)));
 }
 
 fn tcp(v6: bool, flags: impl Fn(&mut etherparse::TcpHeader), payload: &[u8]) -> Vec<u8> {
@@ -139,10 +139,10 @@ fn a_segment_for_us_is_reset_as_rfc_9293_says_and_a_reset_is_not() {
         assert_eq!(reset(&tcp(v6, |h| h.fin = true, b"abc")), (true, 0, 2));
         // Where it acknowledges, the reset is where it expects one.
         assert_eq!(reset(&tcp(v6, |h| h.ack = true, b"abc")), (false, 77, 0));
-        assert_eq!(visit(&tcp(v6, |h| h.rst = true, b"")), Verdict::Consume);
+        assert_eq!(visit(&tcp(v6, |h| h.rst = true, b"")), Fate::Consumed);
         let mut wrong = tcp(v6, |h| h.syn = true, b"");
         *wrong.last_mut().unwrap() ^= 1;
-        assert_eq!(visit(&wrong), Verdict::Drop(DropReason::Malformed));
+        assert_eq!(visit(&wrong), Fate::Lost(DropReason::Malformed));
     }
 }
 
@@ -170,23 +170,23 @@ fn another_protocol_for_us_is_unreachable_over_ipv4_and_a_parameter_problem_over
     // No next header: nothing is asked.
     let mut frame = echo_v6(b"x");
     frame[20] = 59;
-    assert_eq!(visit(&frame), Verdict::Consume);
+    assert_eq!(visit(&frame), Fate::Consumed);
 }
 
 #[test]
 fn refusals_beyond_100_in_a_second_are_lost_with_their_reason_and_echo_replies_are_not_limited() {
     let mut us = us();
-    let (hdr, mut reply) = (NetHdr::plain(), Reply::new());
-    let mut at = |now_ns, frame: &[u8]| {
-        let mut context = Context { kind: Kind::Tap, hdr: &hdr, now_ns, reply: &mut reply };
-        us.visit(&mut context, frame)
-    };
+    let mut at =
+        |now_ns, frame: &[u8]| fate_of(&mut us, Kind::Tap, now_ns, &NetHdr::plain(), frame);
     let (udp, echo) = (udp_v4(b""), echo_v6(b""));
     for n in 0..200 {
-        let expected =
-            if n < 100 { Verdict::Reply } else { Verdict::Drop(DropReason::RateLimited) };
-        assert_eq!(at(7, &udp), expected, "{n}");
-        assert_eq!(at(7, &echo), Verdict::Reply);
+        let fate = at(7, &udp);
+        if n < 100 {
+            assert!(answered(&fate), "{n}: {fate:?}");
+        } else {
+            assert_eq!(fate, Fate::Lost(DropReason::RateLimited), "{n}");
+        }
+        assert!(answered(&at(7, &echo)));
     }
-    assert_eq!(at(20_000_007, &udp), Verdict::Reply);
+    assert!(answered(&at(20_000_007, &udp)));
 }

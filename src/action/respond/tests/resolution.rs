@@ -46,10 +46,10 @@ fn arp_that_asks_nothing_of_us_is_consumed() {
         ("other hardware", edit(14, &[0, 6])),
         ("other protocol", edit(16, &[0x86, 0xdd])),
     ] {
-        assert_eq!(visit(&frame), Verdict::Consume, "{what}");
+        assert_eq!(visit(&frame), Fate::Consumed, "{what}");
     }
     let odd = edit(18, &[5]);
-    assert_eq!(visit(&odd), Verdict::Drop(DropReason::Malformed));
+    assert_eq!(visit(&odd), Fate::Lost(DropReason::Malformed));
 }
 
 /// Checks an advertisement of `V6` and returns its flags.
@@ -97,10 +97,11 @@ fn a_unicast_solicitation_is_answered() {
 fn duplicate_address_detection_is_answered_to_all_nodes() {
     let all: Ipv6Addr = "ff02::1".parse().unwrap();
     let request = solicitation(Ipv6Addr::UNSPECIFIED, V6, &[]);
-    let (verdict, reply) = visit_with(Kind::Tap, &NetHdr::plain(), &request);
-    assert_eq!(verdict, Verdict::Reply);
-    assert_eq!(macs(reply.frame()), (OURS, [0x33, 0x33, 0, 0, 0, 1]));
-    assert_eq!(advertisement(reply.frame(), all), 0x20);
+    let Fate::Answered(reply) = visit_with(Kind::Tap, &NetHdr::plain(), &request) else {
+        panic!("no answer");
+    };
+    assert_eq!(macs(&reply), (OURS, [0x33, 0x33, 0, 0, 0, 1]));
+    assert_eq!(advertisement(&reply, all), 0x20);
 }
 
 #[test]
@@ -119,20 +120,20 @@ fn solicitations_that_break_the_rules_of_rfc_4861_are_malformed() {
         ("option without source", solicitation(Ipv6Addr::UNSPECIFIED, V6, &SENDER_OPTION)),
         ("group as source", solicitation("ff02::1".parse().unwrap(), V6, &[])),
     ] {
-        assert_eq!(visit(&frame), Verdict::Drop(DropReason::Malformed), "{what}");
+        assert_eq!(visit(&frame), Fate::Lost(DropReason::Malformed), "{what}");
     }
 }
 
 #[test]
 fn solicitations_for_others_are_consumed() {
     let other = "fd00::99:12:3456".parse().unwrap();
-    assert_eq!(visit(&solicitation(PEER_V6, other, &[])), Verdict::Consume);
-    assert_eq!(visit(&solicitation(V6, V6, &[])), Verdict::Consume);
+    assert_eq!(visit(&solicitation(PEER_V6, other, &[])), Fate::Consumed);
+    assert_eq!(visit(&solicitation(V6, V6, &[])), Fate::Consumed);
     let mut wrong_group = solicitation(PEER_V6, V6, &[]);
     wrong_group[5] = 0x57;
-    assert_eq!(visit(&wrong_group), Verdict::Consume);
+    assert_eq!(visit(&wrong_group), Fate::Consumed);
     let us_as_option = [&[1, 1][..], &OURS].concat();
-    assert_eq!(visit(&solicitation(PEER_V6, V6, &us_as_option)), Verdict::Consume);
+    assert_eq!(visit(&solicitation(PEER_V6, V6, &us_as_option)), Fate::Consumed);
     let tun = &solicitation(PEER_V6, V6, &[])[14..];
-    assert_eq!(visit_with(Kind::Tun, &NetHdr::plain(), tun).0, Verdict::Consume);
+    assert_eq!(visit_with(Kind::Tun, &NetHdr::plain(), tun), Fate::Consumed);
 }

@@ -1,0 +1,275 @@
+//! From a received frame to what becomes of it: the action is asked, its verdict and its output are
+//! carried out and counted.
+//!
+//! # Theory of operation
+//! A frame that was received, or released from the held ones, has one fate, and one counter: it is
+//! forwarded, consumed, held, or lost for a reason. A flood makes more of one frame: the first peer
+//! gets the frame, each further one a copy, which is counted as a frame of its own with a fate of
+//! its own; all of them are the same buffers. The buffers of what is forwarded or held are lent;
+//! while a flood goes on, the poller has a reference of its own.
+//!
+//! A frame of the action's own has no place in this queue's counters: the transmit queue that it is
+//! offered to counts it. Where it finds no way there, the received frame for which it was made is
+//! lost with the reason; where that frame went elsewhere, or there was none, a copy is.
+
+use super::poller::{Core, Slots};
+use super::queue::HDR_BYTES;
+use super::rx::{FrameView, RxQueue};
+use super::tx::TxQueue;
+use crate::action::{Context, Originated, Verdict};
+use crate::counters::{Counter, DropReason};
+use crate::device::Frame;
+use crate::frame::NetHdr;
+
+/// What became of a frame; none while it is held.
+type Fate = Result<Option<Counter>, DropReason>;
+
+/// Whether a frame's buffers are lent yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Custody {
+    /// It was just received.
+    Received,
+    /// It was held.
+    Lent,
+}
+
+impl RxQueue {
+    /// Frees a frame that goes nowhere.
+    fn give_back(&self, frame: &Frame, custody: Custody) {
+        match custody {
+            Custody::Received => self.pool.give_frame(frame),
+            Custody::Lent => self.pool.settle(frame),
+        }
+    }
+
+    /// Lends a frame's buffers if they are not; on failure they are free.
+    fn lend(&self, frame: &Frame, custody: Custody) -> Result<(), DropReason> {
+        if custody == Custody::Lent || self.pool.lend(frame) {
+            return Ok(());
+        }
+        self.pool.give_frame(frame);
+        Err(DropReason::PeerStalled)
+    }
+
+    /// Keeps a frame for the action.
+    fn hold(&mut self, frame: &Frame, custody: Custody) -> Fate {
+        if self.held.span() >= self.pool.lendable() as usize {
+            self.give_back(frame, custody);
+            return Err(DropReason::HoldFull);
+        }
+        self.lend(frame, custody)?;
+        self.held.push(*frame);
+        self.count_held();
+        Ok(None)
+    }
+
+    /// Counts frames of the action's own that were not sent.
+    fn lose_copies(&mut self, unsent: &[DropReason]) {
+        for reason in unsent {
+            self.common.counters.add(Counter::Copies, 1);
+            self.common.counters.lose(*reason);
+        }
+    }
+
+    /// Counts what became of a frame.
+    fn count(&mut self, fate: Fate) {
+        match fate {
+            Ok(Some(counter)) => self.common.counters.add(counter, 1),
+            Ok(None) => {}
+            Err(reason) => self.common.counters.lose(reason),
+        }
+    }
+}
+
+impl Core {
+    /// Decides about one received frame and counts it.
+    pub(super) fn decide(
+        &mut self,
+        tx: &mut Slots<TxQueue>,
+        queue: &mut RxQueue,
+        frame: Frame,
+        hdr: &NetHdr,
+    ) {
+        self.touched.deciding = true;
+        let bytes = frame.bytes - HDR_BYTES;
+        let counters = &mut queue.common.counters;
+        counters.add(Counter::Packets, 1);
+        counters.add(Counter::Bytes, bytes.into());
+        let verdict = if !queue.common.admin_up {
+            Verdict::Drop(DropReason::AdminDown)
+        // A read that filled a large buffer may have been cut; it is longer than any frame.
+        } else if bytes > queue.common.kind.max_frame_bytes() {
+            Verdict::Drop(DropReason::Oversize)
+        } else {
+            let view = FrameView(&queue.pool, &frame);
+            let mut context = Context {
+                own: queue.own,
+                kind: queue.common.kind,
+                now_ns: self.now_ns,
+                next_held: queue.held.next_key(),
+                tables: &mut self.tables,
+                output: &mut self.output,
+            };
+            queue.action.visit(&mut context, hdr, &view)
+        };
+        let asked = !self.output.is_empty();
+        let verdict = if asked { self.prepare(tx, queue, &frame, verdict) } else { verdict };
+        self.carry_out(tx, queue, &frame, Custody::Received, verdict);
+        if asked {
+            self.release_held(tx, queue);
+            self.finish(queue);
+        }
+    }
+
+    /// Does what comes before the frame's own verdict, which changes where a frame that was made
+    /// for it was not sent.
+    fn prepare(
+        &mut self,
+        tx: &mut Slots<TxQueue>,
+        queue: &mut RxQueue,
+        frame: &Frame,
+        verdict: Verdict,
+    ) -> Verdict {
+        for (offset, bytes) in self.output.edits() {
+            queue.pool.edit(frame, NetHdr::BYTES + offset, bytes);
+        }
+        let unsent = self.originate(tx, queue);
+        match (unsent.first(), verdict) {
+            (Some(reason), Verdict::Consume) => {
+                queue.lose_copies(&unsent[1..]);
+                Verdict::Drop(*reason)
+            }
+            _ => {
+                queue.lose_copies(&unsent);
+                verdict
+            }
+        }
+    }
+
+    /// Calls an action whose time has come.
+    pub(super) fn expire(&mut self, tx: &mut Slots<TxQueue>, queue: &mut RxQueue) {
+        queue.wake_ns = None;
+        if queue.common.stopped.is_some() {
+            return;
+        }
+        let mut context = Context {
+            own: queue.own,
+            kind: queue.common.kind,
+            now_ns: self.now_ns,
+            next_held: queue.held.next_key(),
+            tables: &mut self.tables,
+            output: &mut self.output,
+        };
+        queue.action.expire(&mut context);
+        let unsent = self.originate(tx, queue);
+        queue.lose_copies(&unsent);
+        self.release_held(tx, queue);
+        self.finish(queue);
+        self.flush(tx);
+        queue.common.publish_counters();
+    }
+
+    /// Sends the action's own frames. Says why some were not sent.
+    fn originate(&mut self, tx: &mut Slots<TxQueue>, queue: &RxQueue) -> Vec<DropReason> {
+        let mut unsent = Vec::new();
+        for at in 0..self.output.originated_frames() {
+            let Some(Originated { to, bytes }) = self.output.originated(at) else { break };
+            let sent = match queue.pool.compose(&[bytes]) {
+                None => Err(DropReason::NoBuffer),
+                Some(frame) => queue.lend(&frame, Custody::Received).and_then(|()| {
+                    let sent = self.dispatch(tx, to, frame, true);
+                    sent.inspect_err(|_| queue.pool.settle(&frame))
+                }),
+            };
+            unsent.extend(sent.err());
+        }
+        unsent
+    }
+
+    /// Carries out what the action decided about held frames.
+    fn release_held(&mut self, tx: &mut Slots<TxQueue>, queue: &mut RxQueue) {
+        for at in 0..self.output.released().len() {
+            let Some(&(key, verdict)) = self.output.released().get(at) else { break };
+            if verdict == Verdict::Hold {
+                continue;
+            }
+            let Some(frame) = queue.held.take(key) else { continue };
+            queue.count_held();
+            self.touched.deciding = true;
+            let up = queue.common.admin_up;
+            let verdict = if up { verdict } else { Verdict::Drop(DropReason::AdminDown) };
+            self.carry_out(tx, queue, &frame, Custody::Lent, verdict);
+        }
+    }
+
+    /// Empties the output and sets the timer that it asks for.
+    fn finish(&mut self, queue: &mut RxQueue) {
+        if let Some(ns) = self.output.wake_ns()
+            && queue.wake_ns.is_none_or(|earlier| ns < earlier)
+        {
+            queue.wake_ns = Some(ns);
+            self.timers.set(ns, queue.common.key);
+        }
+        self.output.clear();
+    }
+
+    /// Does with a frame what the verdict says, and counts it.
+    fn carry_out(
+        &mut self,
+        tx: &mut Slots<TxQueue>,
+        queue: &mut RxQueue,
+        frame: &Frame,
+        custody: Custody,
+        verdict: Verdict,
+    ) {
+        let fate = match verdict {
+            Verdict::Consume => {
+                queue.give_back(frame, custody);
+                Ok(Some(Counter::Consumed))
+            }
+            Verdict::Drop(reason) => {
+                queue.give_back(frame, custody);
+                Err(reason)
+            }
+            Verdict::Forward(peer) => queue.lend(frame, custody).and_then(|()| {
+                let sent = self.dispatch(tx, peer, *frame, false);
+                sent.map(|()| Some(Counter::Forwarded)).inspect_err(|_| queue.pool.settle(frame))
+            }),
+            Verdict::Flood => match queue.lend(frame, custody) {
+                Ok(()) => return self.flood(tx, queue, frame),
+                Err(reason) => Err(reason),
+            },
+            Verdict::Hold => queue.hold(frame, custody),
+        };
+        queue.count(fate);
+        self.touched.deciding = false;
+    }
+
+    /// Sends a lent frame to all peers of the output, and counts each.
+    fn flood(&mut self, tx: &mut Slots<TxQueue>, queue: &mut RxQueue, frame: &Frame) {
+        // Until the end one reference is ours.
+        self.touched.flooded = Some(*frame);
+        let peers = self.output.peers().len();
+        for at in 0..peers {
+            let Some(&peer) = self.output.peers().get(at) else { break };
+            if at > 0 {
+                queue.common.counters.add(Counter::Copies, 1);
+                self.touched.deciding = true;
+            }
+            let fate = if queue.pool.share(frame) {
+                let sent = self.dispatch(tx, peer, *frame, false);
+                sent.map(|()| Some(Counter::Forwarded)).inspect_err(|_| queue.pool.settle(frame))
+            } else {
+                Err(DropReason::PeerStalled)
+            };
+            queue.count(fate);
+            self.touched.deciding = false;
+        }
+        if peers == 0 {
+            queue.count(Err(DropReason::PeerGone));
+            self.touched.deciding = false;
+        }
+        self.touched.flooded = None;
+        queue.pool.settle(frame);
+    }
+}
