@@ -130,6 +130,10 @@
 //! consumed + drops + held`. Copies that were sent are in `forwarded`, so at rest over the process
 //! they need no term of their own.
 //!
+//! ## Capture points
+//! A queue has four: received, about to be sent, sent, lost. Each is one branch while nobody looks
+//! ([`engine::capture`]).
+//!
 //! ## `packets` of a tx queue
 //! It counts frames that the backend took and did not refuse. On userspace a refused write is a
 //! drop with its errno. vhost-net reports frames that the tap refused as used, so there they count

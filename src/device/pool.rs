@@ -465,6 +465,16 @@ impl Pool {
         n
     }
 
+    /// Bytes in a frame's buffers, virtio header included.
+    pub fn bytes(&self, frame: &Frame) -> u32 {
+        let (mut buffer, mut bytes) = (frame.head, 0_u32);
+        for _ in 0..frame.buffers {
+            bytes = bytes.saturating_add(self.length(buffer));
+            buffer = self.next(buffer);
+        }
+        bytes
+    }
+
     fn slice(&self, segment: Segment) -> Option<VolatileSlice<'_, impl BitmapSlice>> {
         self.map.get_slice(GuestAddress(segment.addr), segment.len as usize).ok()
     }

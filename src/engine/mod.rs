@@ -11,6 +11,8 @@
 //! queue, also of other pollers, and their buffers return (`peers`). The pool of a deleted
 //! interface lives until the last lent buffer has returned.
 
+mod bell;
+pub mod capture;
 mod held;
 mod peers;
 mod poller;
@@ -35,6 +37,7 @@ use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
 use crate::units::{PollerIndex, SwIfIndex};
 
+use capture::Capture;
 use peers::{Handoff, Mesh};
 use poller::{Command, Inbox, Macs, Poller, StatisticsCells};
 
@@ -456,6 +459,20 @@ impl Engine {
         up: bool,
     ) -> Result<(), Failure> {
         self.ask(poller, Command::SetAdmin(key, up)).await
+    }
+
+    /// Has frames at some points of a queue copied into a ring, or no more. The queues that write to
+    /// one ring are of one poller.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_capture(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        capture: Option<Capture>,
+    ) -> Result<(), Failure> {
+        self.ask(poller, Command::SetCapture(key, capture.map(Box::new))).await
     }
 
     /// Tells a transmit queue whether the host side is up: it refuses frames where it is not.

@@ -6,8 +6,9 @@ use nix::errno::Errno;
 use nix::sys::epoll::Epoll;
 
 use super::QueueKey;
+use super::capture::{Capture, Point};
 use crate::counters::{Counter, QueueCounters};
-use crate::device::{QueueDevice, QueueMemory, Wait};
+use crate::device::{Frame, Pool, QueueDevice, QueueMemory, Wait};
 use crate::frame::NetHdr;
 use crate::ring::{BrokenReason, DriverRing};
 use crate::units::{Kind, SwIfIndex};
@@ -56,6 +57,8 @@ pub(super) struct Common {
     pub(super) device_error: bool,
     /// The poller panicked while it worked on it: buffers may be in no list.
     pub(super) panicked: bool,
+    /// Where frames are copied to; none while nobody looks.
+    pub(super) capture: Option<Box<Capture>>,
     /// On the ready list.
     pub(super) ready: bool,
     /// Loop time of the last visit that moved something, ns.
@@ -86,6 +89,7 @@ impl Common {
             distrusted: false,
             device_error: false,
             panicked: false,
+            capture: None,
             ready: false,
             active_ns: 0,
             _memory: memory,
@@ -112,6 +116,13 @@ impl Common {
         self.device_error = false;
         self.panicked = false;
         self.counters.set(Counter::BrokenReason, 0);
+    }
+
+    /// Copies a frame for those who look at this point. One branch while nobody does.
+    pub(super) fn capture(&mut self, point: Point, at_ns: u64, pool: Option<&Pool>, frame: &Frame) {
+        if let (Some(capture), Some(pool)) = (&mut self.capture, pool) {
+            capture.record(point, self.interface, at_ns, pool, frame);
+        }
     }
 
     /// Publishes the counters with the ring's state as it is now.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Event;
 use super::QueueKey;
+use super::capture::Point;
 use super::held::Held;
 use super::poller::{Core, Queue, Slots};
 use super::queue::{Common, HDR_BYTES, StopReason};
@@ -177,7 +178,7 @@ impl RxQueue {
 
     /// Takes every buffer back. Frames that were received but not processed, or are held, are lost
     /// for `reason`. The device must have stopped.
-    pub(super) fn abandon(&mut self, reason: DropReason) {
+    pub(super) fn abandon(&mut self, reason: DropReason, now_ns: u64) {
         // A used entry that breaks a rule was not received, and later entries are not trusted.
         let ready = if self.common.distrusted { Ok(0) } else { self.common.ring.look() };
         let mut ready = ready.unwrap_or(0);
@@ -186,9 +187,10 @@ impl RxQueue {
             counters.add(Counter::Packets, 1);
             counters.add(Counter::Bytes, (frame.bytes - HDR_BYTES).into());
             counters.lose(reason);
+            self.common.capture(Point::Dropped(reason), now_ns, Some(&self.pool), &frame);
             self.pool.give_frame(&frame);
         }
-        self.drop_held(reason);
+        self.drop_held(reason, now_ns);
         let pool = &self.pool;
         self.common.ring.drain(|token| {
             if let Some(buffer) = buffer_of(token) {
@@ -203,19 +205,20 @@ impl RxQueue {
     }
 
     /// Loses all held frames for `reason`.
-    pub(super) fn drop_held(&mut self, reason: DropReason) {
+    pub(super) fn drop_held(&mut self, reason: DropReason, now_ns: u64) {
         while let Some(frame) = self.held.pop() {
             self.common.counters.lose(reason);
+            self.common.capture(Point::Dropped(reason), now_ns, Some(&self.pool), &frame);
             self.pool.settle(&frame);
         }
         self.count_held();
     }
 
     /// Does something else with the frames from now on. Those that are held are lost.
-    pub(super) fn set_action(&mut self, action: Action) {
+    pub(super) fn set_action(&mut self, action: Action, now_ns: u64) {
         self.action = action;
         self.wake_ns = None;
-        self.drop_held(DropReason::ActionChanged);
+        self.drop_held(DropReason::ActionChanged, now_ns);
         self.common.publish_counters();
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Event;
 use super::QueueKey;
+use super::capture::Point;
 use super::poller::{Core, Queue, Slots};
 use super::queue::{Common, HDR_BYTES, StopReason};
 use crate::counters::{Counter, DropReason};
@@ -140,39 +141,47 @@ impl TxQueue {
         posted.map_err(|_| DropReason::NoFreeTxSlots)
     }
 
-    /// Takes back what the device has used, counts each frame as sent or refused, and sends its
-    /// buffers `home`.
-    pub(super) fn reclaim(&mut self, mut home: impl FnMut(Frame)) -> Result<(), BrokenReason> {
-        let Common { ring, device, counters, .. } = &mut self.common;
-        ring.look()?;
-        while let Some(used) = ring.take()? {
+    /// Takes back what the device has used, counts each frame as sent or refused, and gives each to
+    /// `home` to send its buffers there.
+    pub(super) fn reclaim(
+        &mut self,
+        mut home: impl FnMut(&mut Common, Frame, Point),
+    ) -> Result<(), BrokenReason> {
+        self.common.ring.look()?;
+        while let Some(used) = self.common.ring.take()? {
             let frame = Frame::from_token(used.token, used.posted);
             self.taken = Some(frame);
-            match device.refusal(used.head) {
+            let Common { device, counters, .. } = &mut self.common;
+            let point = match device.refusal(used.head) {
                 None => {
                     counters.add(Counter::Packets, 1);
                     counters.add(Counter::Bytes, u64::from(used.posted) - u64::from(HDR_BYTES));
+                    Point::Sent
                 }
-                Some(errno) => counters.lose(DropReason::from_write_errno(errno)),
-            }
-            home(frame);
+                Some(errno) => {
+                    let reason = DropReason::from_write_errno(errno);
+                    counters.lose(reason);
+                    Point::Dropped(reason)
+                }
+            };
+            home(&mut self.common, frame, point);
             self.taken = None;
         }
         Ok(())
     }
 
-    /// Takes every frame out of the ring: those that the device used were sent, the others are lost
-    /// for `reason`. The device must have stopped.
-    pub(super) fn abandon(&mut self, reason: DropReason) -> Vec<Frame> {
+    /// Takes every frame out of the ring, and says where each is: those that the device used were
+    /// sent or refused, the others are lost for `reason`. The device must have stopped.
+    pub(super) fn abandon(&mut self, reason: DropReason) -> Vec<(Frame, Point)> {
         let mut frames = Vec::new();
         if !self.common.distrusted {
             // A used entry that breaks a rule was not sent, and later entries are not trusted.
-            let _ = self.reclaim(|frame| frames.push(frame));
+            let _ = self.reclaim(|_, frame, point| frames.push((frame, point)));
         }
         let Common { ring, counters, .. } = &mut self.common;
         ring.drain(|token| {
             counters.lose(reason);
-            frames.push(Frame::from_token(token, 0));
+            frames.push((Frame::from_token(token, 0), Point::Dropped(reason)));
         });
         counters.set(Counter::InFlight, 0);
         self.common.publish_counters();
@@ -205,6 +214,9 @@ impl Core {
             (Err(reason), _) => Err(reason),
             (Ok(_), None) => Err(DropReason::PeerGone),
         };
+        if admitted.is_ok() {
+            queue.common.capture(Point::Offered, self.now_ns, self.pool(frame.pool), &frame);
+        }
         let mut posted = post(queue, self.pool(frame.pool));
         if posted == Err(DropReason::NoFreeTxSlots) && !queue.stuck {
             // Show the device what it has, take back what it used, and try once more; if that was
@@ -215,14 +227,20 @@ impl Core {
         self.touched.offered = None;
         self.touched.tx = None;
         queue.count_offer(originated, posted);
-        if posted.is_err() {
-            self.release(&frame);
+        if let Err(reason) = posted {
+            self.done_with(&mut queue.common, frame, Point::Dropped(reason));
         }
         if !queue.dirty {
             queue.dirty = true;
             self.dirty.push(to);
         }
         Ok(())
+    }
+
+    /// Returns a frame that a transmit queue has done with to its pool.
+    pub(super) fn done_with(&mut self, common: &mut Common, frame: Frame, point: Point) {
+        common.capture(point, self.now_ns, self.pool(frame.pool), &frame);
+        self.release(&frame);
     }
 
     /// Shows the devices of all touched transmit queues what was posted, once per burst.
@@ -262,9 +280,9 @@ impl Core {
         }
         queue.common.ring.disarm();
         let mut moved = false;
-        let outcome = queue.reclaim(|frame| {
+        let outcome = queue.reclaim(|common, frame, point| {
             moved = true;
-            self.release(&frame);
+            self.done_with(common, frame, point);
         });
         if let Err(reason) = outcome {
             self.break_queue(&mut queue.common, reason);

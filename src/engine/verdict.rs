@@ -12,6 +12,7 @@
 //! offered to counts it. Where it finds no way there, the received frame for which it was made is
 //! lost with the reason; where that frame went elsewhere, or there was none, a copy is.
 
+use super::capture::Point;
 use super::poller::{Core, Slots};
 use super::queue::HDR_BYTES;
 use super::rx::{FrameView, RxQueue};
@@ -21,8 +22,8 @@ use crate::counters::{Counter, DropReason};
 use crate::device::Frame;
 use crate::frame::NetHdr;
 
-/// What became of a frame; none while it is held.
-type Fate = Result<Option<Counter>, DropReason>;
+/// What became of a frame.
+type Fate = Result<Counter, DropReason>;
 
 /// Whether a frame's buffers are lent yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,25 +43,26 @@ impl RxQueue {
         }
     }
 
-    /// Lends a frame's buffers if they are not; on failure they are free.
-    fn lend(&self, frame: &Frame, custody: Custody) -> Result<(), DropReason> {
-        if custody == Custody::Lent || self.pool.lend(frame) {
-            return Ok(());
+    /// Lends a frame's buffers if they are not.
+    fn lend(&self, frame: &Frame, custody: &mut Custody) -> Result<(), DropReason> {
+        if *custody == Custody::Received {
+            if !self.pool.lend(frame) {
+                return Err(DropReason::PeerStalled);
+            }
+            *custody = Custody::Lent;
         }
-        self.pool.give_frame(frame);
-        Err(DropReason::PeerStalled)
+        Ok(())
     }
 
     /// Keeps a frame for the action.
-    fn hold(&mut self, frame: &Frame, custody: Custody) -> Fate {
+    fn hold(&mut self, frame: &Frame, custody: &mut Custody) -> Fate {
         if self.held.span() >= self.pool.lendable() as usize {
-            self.give_back(frame, custody);
             return Err(DropReason::HoldFull);
         }
         self.lend(frame, custody)?;
         self.held.push(*frame);
         self.count_held();
-        Ok(None)
+        Ok(Counter::Held)
     }
 
     /// Counts frames of the action's own that were not sent.
@@ -71,12 +73,16 @@ impl RxQueue {
         }
     }
 
-    /// Counts what became of a frame.
-    fn count(&mut self, fate: Fate) {
+    /// Counts what became of a frame, which is still ours where it is lost.
+    fn count(&mut self, fate: Fate, frame: &Frame, now_ns: u64) {
         match fate {
-            Ok(Some(counter)) => self.common.counters.add(counter, 1),
-            Ok(None) => {}
-            Err(reason) => self.common.counters.lose(reason),
+            // A gauge, which is set where frames are kept.
+            Ok(Counter::Held) => {}
+            Ok(counter) => self.common.counters.add(counter, 1),
+            Err(reason) => {
+                self.common.counters.lose(reason);
+                self.common.capture(Point::Dropped(reason), now_ns, Some(&self.pool), frame);
+            }
         }
     }
 }
@@ -95,6 +101,7 @@ impl Core {
         let counters = &mut queue.common.counters;
         counters.add(Counter::Packets, 1);
         counters.add(Counter::Bytes, bytes.into());
+        queue.common.capture(Point::Received, self.now_ns, Some(&queue.pool), &frame);
         let verdict = if !queue.common.admin_up {
             Verdict::Drop(DropReason::AdminDown)
         // A read that filled a large buffer may have been cut; it is longer than any frame.
@@ -176,10 +183,13 @@ impl Core {
             let Some(Originated { to, bytes }) = self.output.originated(at) else { break };
             let sent = match queue.pool.compose(&[bytes]) {
                 None => Err(DropReason::NoBuffer),
-                Some(frame) => queue.lend(&frame, Custody::Received).and_then(|()| {
-                    let sent = self.dispatch(tx, to, frame, true);
-                    sent.inspect_err(|_| queue.pool.settle(&frame))
-                }),
+                Some(frame) => {
+                    let mut custody = Custody::Received;
+                    let sent = queue
+                        .lend(&frame, &mut custody)
+                        .and_then(|()| self.dispatch(tx, to, frame, true));
+                    sent.inspect_err(|_| queue.give_back(&frame, custody))
+                }
             };
             unsent.extend(sent.err());
         }
@@ -219,29 +229,27 @@ impl Core {
         tx: &mut Slots<TxQueue>,
         queue: &mut RxQueue,
         frame: &Frame,
-        custody: Custody,
+        mut custody: Custody,
         verdict: Verdict,
     ) {
+        let now_ns = self.now_ns;
         let fate = match verdict {
-            Verdict::Consume => {
-                queue.give_back(frame, custody);
-                Ok(Some(Counter::Consumed))
-            }
-            Verdict::Drop(reason) => {
-                queue.give_back(frame, custody);
-                Err(reason)
-            }
-            Verdict::Forward(peer) => queue.lend(frame, custody).and_then(|()| {
-                let sent = self.dispatch(tx, peer, *frame, false);
-                sent.map(|()| Some(Counter::Forwarded)).inspect_err(|_| queue.pool.settle(frame))
-            }),
-            Verdict::Flood => match queue.lend(frame, custody) {
+            Verdict::Consume => Ok(Counter::Consumed),
+            Verdict::Drop(reason) => Err(reason),
+            Verdict::Forward(peer) => queue
+                .lend(frame, &mut custody)
+                .and_then(|()| self.dispatch(tx, peer, *frame, false))
+                .map(|()| Counter::Forwarded),
+            Verdict::Flood => match queue.lend(frame, &mut custody) {
                 Ok(()) => return self.flood(tx, queue, frame),
                 Err(reason) => Err(reason),
             },
-            Verdict::Hold => queue.hold(frame, custody),
+            Verdict::Hold => queue.hold(frame, &mut custody),
         };
-        queue.count(fate);
+        queue.count(fate, frame, now_ns);
+        if !matches!(fate, Ok(Counter::Forwarded | Counter::Held)) {
+            queue.give_back(frame, custody);
+        }
         self.touched.deciding = false;
     }
 
@@ -249,7 +257,7 @@ impl Core {
     fn flood(&mut self, tx: &mut Slots<TxQueue>, queue: &mut RxQueue, frame: &Frame) {
         // Until the end one reference is ours.
         self.touched.flooded = Some(*frame);
-        let peers = self.output.peers().len();
+        let (now_ns, peers) = (self.now_ns, self.output.peers().len());
         for at in 0..peers {
             let Some(&peer) = self.output.peers().get(at) else { break };
             if at > 0 {
@@ -258,15 +266,15 @@ impl Core {
             }
             let fate = if queue.pool.share(frame) {
                 let sent = self.dispatch(tx, peer, *frame, false);
-                sent.map(|()| Some(Counter::Forwarded)).inspect_err(|_| queue.pool.settle(frame))
+                sent.map(|()| Counter::Forwarded).inspect_err(|_| queue.pool.settle(frame))
             } else {
                 Err(DropReason::PeerStalled)
             };
-            queue.count(fate);
+            queue.count(fate, frame, now_ns);
             self.touched.deciding = false;
         }
         if peers == 0 {
-            queue.count(Err(DropReason::PeerGone));
+            queue.count(Err(DropReason::PeerGone), frame, now_ns);
             self.touched.deciding = false;
         }
         self.touched.flooded = None;

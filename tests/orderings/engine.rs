@@ -1,5 +1,7 @@
 //! What pollers share, and the names of the engine's modules that it uses.
 
+#[path = "../../src/engine/bell.rs"]
+mod bell;
 #[path = "../../src/engine/peers/handoff.rs"]
 mod handoff;
 #[path = "../../src/engine/poller/inbox.rs"]
@@ -16,6 +18,9 @@ pub struct QueueKey {
     pub generation: u32,
 }
 
+pub mod capture {
+    pub use taptool::engine::capture::Capture;
+}
 pub mod queue {
     pub use taptool::engine::StopReason;
 }

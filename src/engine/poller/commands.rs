@@ -100,13 +100,19 @@ impl Poller {
                 self.core.forget_lender(usize::from(slot.0));
             }
             Command::SetAction(key, action) => {
+                let now_ns = self.core.now_ns;
                 if let Some(queue) = self.rx.get(key) {
-                    queue.set_action(action);
+                    queue.set_action(action, now_ns);
                 }
             }
             Command::SetAdmin(key, up) => {
                 if let Some((common, _)) = self.common(key) {
                     common.admin_up = up;
+                }
+            }
+            Command::SetCapture(key, capture) => {
+                if let Some((common, _)) = self.common(key) {
+                    common.capture = capture;
                 }
             }
             Command::SetLink(key, up) => {

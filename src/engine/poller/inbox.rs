@@ -1,21 +1,22 @@
 //! Commands for a poller, and an eventfd (the bell) that wakes it when it sleeps.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 
 use nix::errno::Errno;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
 use crate::action::bridge::{Entry, Member, Settings};
 use crate::action::{Action, DomainKey, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::engine::QueueKey;
+use crate::engine::bell::Bell;
+use crate::engine::capture::Capture;
 use crate::engine::queue::StopReason;
 use crate::engine::rx::RxQueue;
 use crate::engine::tx::TxQueue;
-use crate::sync::{AtomicBool, Mutex, fence};
+use crate::sync::{AtomicBool, Mutex};
 use crate::units::PollerIndex;
 
 /// The MACs that a poller knows in a bridge domain, and its clock, ns.
@@ -36,6 +37,7 @@ pub(in crate::engine) enum Command {
     ForgetPool(PoolSlot),
     SetAction(QueueKey, Action),
     SetAdmin(QueueKey, bool),
+    SetCapture(QueueKey, Option<Box<Capture>>),
     SetLink(QueueKey, bool),
     Stop(QueueKey, StopReason),
     Resume(QueueKey),
@@ -60,8 +62,7 @@ pub(in crate::engine) struct Inbox {
     /// None once the poller has ended: commands are then dropped, and their senders hear it.
     commands: Mutex<Option<Commands>>,
     waiting: AtomicBool,
-    sleeping: AtomicBool,
-    bell: EventFd,
+    bell: Bell,
 }
 
 impl Inbox {
@@ -69,13 +70,12 @@ impl Inbox {
         Ok(Self {
             commands: Mutex::new(Some(Vec::new())),
             waiting: AtomicBool::new(false),
-            sleeping: AtomicBool::new(false),
-            bell: EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
+            bell: Bell::new()?,
         })
     }
 
     pub(in crate::engine) fn bell(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+        self.bell.file()
     }
 
     /// Adds a command; `done` hears when it was carried out.
@@ -95,24 +95,17 @@ impl Inbox {
 
     /// Wakes the poller if it sleeps. Call it after storing what the poller should see.
     pub(in crate::engine) fn ring(&self) {
-        // Pairs with the fence in `fall_asleep`: either we see it sleeping, or it sees our work.
-        fence(Ordering::SeqCst);
-        // Only the first to see it asleep wakes it; a burst for a sleeper is one system call.
-        if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed) {
-            // EAGAIN: the eventfd is already signalled.
-            let _ = self.bell.write(1);
-        }
+        self.bell.ring();
     }
 
     /// Announces that the poller is about to sleep. The poller then checks for work once more.
     pub(in crate::engine) fn fall_asleep(&self) {
-        self.sleeping.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.bell.fall_asleep();
     }
 
     /// The poller is awake.
     pub(in crate::engine) fn wake_up(&self) {
-        self.sleeping.store(false, Ordering::Relaxed);
+        self.bell.wake_up();
     }
 
     pub(in crate::engine) fn has_commands(&self) -> bool {

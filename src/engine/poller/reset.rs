@@ -15,7 +15,7 @@ impl Poller {
     pub(super) fn empty(&mut self, key: QueueKey) -> bool {
         if let Some(queue) = self.rx.get(key) {
             queue.common.device.unregister(&self.epoll);
-            queue.abandon(DropReason::Torn);
+            queue.abandon(DropReason::Torn, self.core.now_ns);
             queue.common.ring.reset();
             queue.common.publish_counters();
             return true;
@@ -25,8 +25,8 @@ impl Poller {
         let frames = queue.abandon(DropReason::Torn);
         queue.common.ring.reset();
         queue.publish_counters();
-        for frame in frames {
-            self.core.release(&frame);
+        for (frame, point) in frames {
+            self.core.done_with(&mut queue.common, frame, point);
         }
         true
     }
@@ -35,11 +35,11 @@ impl Poller {
     /// stopped.
     pub(super) fn lose_all(&mut self, key: QueueKey) {
         if let Some(queue) = self.rx.get(key) {
-            queue.abandon(DropReason::HostGone);
+            queue.abandon(DropReason::HostGone, self.core.now_ns);
         }
         let Some(queue) = self.tx.get(key) else { return };
-        for frame in queue.abandon(DropReason::HostGone) {
-            self.core.release(&frame);
+        for (frame, point) in queue.abandon(DropReason::HostGone) {
+            self.core.done_with(&mut queue.common, frame, point);
         }
     }
 

@@ -232,7 +232,7 @@ impl Pair {
     /// Takes back what the device used.
     fn reclaim(&mut self, ledger: &mut Ledger) -> Result<(), BrokenReason> {
         let pool = Arc::clone(&self.pool);
-        self.tx.reclaim(|frame| {
+        self.tx.reclaim(|_, frame, _| {
             ledger.returned += 1;
             pool.settle(&frame);
         })
@@ -241,8 +241,8 @@ impl Pair {
     /// Everything comes back when both queues are taken down, each buffer once.
     fn assert_whole(mut self, mut ledger: Ledger) {
         self.rx.common.stop(StopReason::HostGone);
-        self.rx.abandon(DropReason::Torn);
-        for frame in self.tx.abandon(DropReason::Torn) {
+        self.rx.abandon(DropReason::Torn, 0);
+        for (frame, _) in self.tx.abandon(DropReason::Torn) {
             ledger.returned += 1;
             self.pool.settle(&frame);
         }

@@ -1,5 +1,6 @@
 //! Real pollers over doubles of the device: no taps, no privileges.
 
+mod capture;
 mod doubles;
 mod drops;
 mod frames;
