@@ -1,11 +1,14 @@
 //! The device's side of a split virtqueue, for the device that is embedded in the poller.
 
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+use std::num::Wrapping;
+use std::sync::atomic::{Ordering, fence};
 
-use super::layout::RingLayout;
+use super::layout::{AvailRing, RingLayout, UsedRing};
 use super::notify::{NO_NOTIFICATION, passed};
 use super::shared::{AtomicArray, MemoryMap, OutOfRange};
-use super::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, MAX_SEGMENTS, load_desc, unpack};
+use super::{
+    AtomicDesc, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, MAX_SEGMENTS, load_desc, unpack,
+};
 
 /// A piece of a chain as the device reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +38,12 @@ pub struct DeviceRing {
     map: MemoryMap,
     size: u16,
     event_idx: bool,
-    desc: AtomicArray<AtomicU64>,
-    avail: AtomicArray<AtomicU16>,
-    used: AtomicArray<AtomicU16>,
-    used_elements: AtomicArray<AtomicU32>,
-    last_avail_idx: u16,
-    used_idx: u16,
-    signalled_idx: u16,
+    desc: AtomicArray<AtomicDesc>,
+    avail: AvailRing,
+    used: UsedRing,
+    last_avail_idx: Wrapping<u16>,
+    used_idx: Wrapping<u16>,
+    signalled_idx: Wrapping<u16>,
 }
 
 impl DeviceRing {
@@ -55,17 +57,15 @@ impl DeviceRing {
         layout: &RingLayout,
         event_idx: bool,
     ) -> Result<Self, OutOfRange> {
-        let n = usize::from(layout.size.get());
-        let used = AtomicArray::<AtomicU16>::new(map, layout.used, 4 * n + 3)?;
-        let used_idx = u16::from_le(used[1].load(Ordering::Acquire));
+        let used = UsedRing::new(map, layout)?;
+        let used_idx = used.idx();
         Ok(Self {
             map: map.clone(),
             size: layout.size.get(),
             event_idx,
-            desc: AtomicArray::new(map, layout.desc, 2 * n)?,
-            avail: AtomicArray::new(map, layout.avail, n + 3)?,
+            desc: AtomicArray::new(map, layout.desc, usize::from(layout.size.get()))?,
+            avail: AvailRing::new(map, layout)?,
             used,
-            used_elements: AtomicArray::new(map, layout.used.saturating_add(4), 2 * n)?,
             last_avail_idx: used_idx,
             used_idx,
             signalled_idx: used_idx,
@@ -74,20 +74,19 @@ impl DeviceRing {
 
     /// The available index that is read next.
     pub const fn base(&self) -> u16 {
-        self.last_avail_idx
+        self.last_avail_idx.0
     }
 
     /// Reads on from `base`.
     #[must_use]
     pub const fn at(mut self, base: u16) -> Self {
-        self.last_avail_idx = base;
+        self.last_avail_idx = Wrapping(base);
         self
     }
 
     /// How many chains wait. A driver that claims more than the ring holds is taken for an idle one.
     pub fn available(&self) -> u16 {
-        let avail_idx = u16::from_le(self.avail[1].load(Ordering::Acquire));
-        let waiting = avail_idx.wrapping_sub(self.last_avail_idx);
+        let waiting = (self.avail.idx() - self.last_avail_idx).0;
         if waiting > self.size { 0 } else { waiting }
     }
 
@@ -101,13 +100,12 @@ impl DeviceRing {
 
     /// The chain `ahead` places from the front, left in the ring.
     pub fn peek(&self, ahead: u16, into: &mut [DeviceSegment; MAX_SEGMENTS]) -> Chain {
-        let slot = self.last_avail_idx.wrapping_add(ahead) & (self.size - 1);
-        let head = u16::from_le(self.avail[2 + usize::from(slot)].load(Ordering::Relaxed));
+        let head = self.avail.head(self.last_avail_idx + Wrapping(ahead));
         let mut chain = Chain { head, segments: 0, malformed: true };
         if head >= self.size {
             return chain;
         }
-        let (addr, rest) = load_desc(&self.desc, usize::from(head));
+        let (addr, rest) = load_desc(&self.desc[usize::from(head)]);
         let (len, flags, _) = unpack(rest);
         if flags & DESC_F_INDIRECT == 0 {
             chain.malformed = !walk(&self.desc, usize::from(head), into, &mut chain.segments);
@@ -117,7 +115,7 @@ impl DeviceRing {
         if len % 16 != 0 || entries == 0 || entries > MAX_SEGMENTS || flags & DESC_F_NEXT != 0 {
             return chain;
         }
-        if let Ok(table) = AtomicArray::<AtomicU64>::new(&self.map, addr, 2 * entries) {
+        if let Ok(table) = AtomicArray::<AtomicDesc>::new(&self.map, addr, entries) {
             chain.malformed = !walk(&table, 0, into, &mut chain.segments);
         }
         chain
@@ -125,15 +123,13 @@ impl DeviceRing {
 
     /// Steps over `chains` that were peeked.
     pub fn advance(&mut self, chains: u16) {
-        self.last_avail_idx = self.last_avail_idx.wrapping_add(chains);
+        self.last_avail_idx += chains;
     }
 
     /// Puts a chain into the used ring; the driver sees it with the next [`DeviceRing::publish`].
     pub fn push_used(&mut self, head: u16, written: u32) {
-        let at = 2 * usize::from(self.used_idx & (self.size - 1));
-        self.used_elements[at].store(u32::from(head).to_le(), Ordering::Relaxed);
-        self.used_elements[at + 1].store(written.to_le(), Ordering::Relaxed);
-        self.used_idx = self.used_idx.wrapping_add(1);
+        self.used.set_element(self.used_idx, head.into(), written);
+        self.used_idx += 1;
     }
 
     /// Makes every used chain visible to the driver. Returns `true` when a call is due.
@@ -142,25 +138,22 @@ impl DeviceRing {
         if new == old {
             return false;
         }
-        self.used[1].store(new.to_le(), Ordering::Release);
+        self.used.set_idx(new);
         self.signalled_idx = new;
         fence(Ordering::SeqCst);
         if self.event_idx {
-            let event =
-                u16::from_le(self.avail[usize::from(self.size) + 2].load(Ordering::Relaxed));
-            passed(event, new, old)
+            passed(self.avail.used_event(), new, old)
         } else {
-            u16::from_le(self.avail[0].load(Ordering::Relaxed)) & NO_NOTIFICATION == 0
+            self.avail.flags() & NO_NOTIFICATION == 0
         }
     }
 
     /// Asks for a kick at the next available chain. Returns `true` if there is one already.
     pub fn arm(&mut self) -> bool {
         if self.event_idx {
-            let tail = 4 * usize::from(self.size) + 2;
-            self.used[tail].store(self.last_avail_idx.to_le(), Ordering::Relaxed);
+            self.used.set_avail_event(self.last_avail_idx);
         } else {
-            self.used[0].store(0, Ordering::Relaxed);
+            self.used.set_flags(0);
         }
         fence(Ordering::SeqCst);
         self.available() > 0
@@ -169,24 +162,22 @@ impl DeviceRing {
     /// Asks for no kicks for now.
     pub fn disarm(&mut self) {
         if self.event_idx {
-            let tail = 4 * usize::from(self.size) + 2;
-            let behind = self.last_avail_idx.wrapping_sub(1);
-            self.used[tail].store(behind.to_le(), Ordering::Relaxed);
+            self.used.set_avail_event(self.last_avail_idx - Wrapping(1));
         } else {
-            self.used[0].store(NO_NOTIFICATION.to_le(), Ordering::Relaxed);
+            self.used.set_flags(NO_NOTIFICATION);
         }
     }
 }
 
 /// Follows a chain from `entry`; `false` when it leaves the table, nests or is too long.
 fn walk(
-    table: &[AtomicU64],
+    table: &[AtomicDesc],
     mut entry: usize,
     into: &mut [DeviceSegment; MAX_SEGMENTS],
     stored: &mut usize,
 ) -> bool {
     for slot in into.iter_mut() {
-        let (addr, rest) = load_desc(table, entry);
+        let (addr, rest) = load_desc(&table[entry]);
         let (len, flags, next) = unpack(rest);
         if flags & DESC_F_INDIRECT != 0 {
             return false;
@@ -197,7 +188,7 @@ fn walk(
             return true;
         }
         entry = usize::from(next);
-        if 2 * entry + 1 >= table.len() {
+        if entry >= table.len() {
             return false;
         }
     }

@@ -1,12 +1,13 @@
 //! The driver's side of a split virtqueue.
 
 use std::fmt;
+use std::num::Wrapping;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
-use super::layout::{DESC_BYTES, RingLayout, SHADOW_WORDS, ShadowLayout};
+use super::layout::{AvailRing, DESC_BYTES, RingLayout, SHADOW_WORDS, ShadowLayout, UsedRing};
 use super::notify::{NO_NOTIFICATION, passed};
 use super::shared::{AtomicArray, MemoryMap, OutOfRange};
-use super::{DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, MAX_SEGMENTS, pack};
+use super::{AtomicDesc, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, MAX_SEGMENTS, pack};
 
 /// A piece of memory that a chain is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,18 +172,17 @@ pub struct DriverRing {
     size: u16,
     writer: Writer,
     event_idx: bool,
-    desc: AtomicArray<AtomicU64>,
-    avail: AtomicArray<AtomicU16>,
-    used: AtomicArray<AtomicU16>,
-    used_elements: AtomicArray<AtomicU32>,
-    indirect: Option<(u64, AtomicArray<AtomicU64>)>,
+    desc: AtomicArray<AtomicDesc>,
+    avail: AvailRing,
+    used: UsedRing,
+    indirect: Option<(u64, AtomicArray<AtomicDesc>)>,
     words: AtomicArray<AtomicU32>,
     tokens: AtomicArray<AtomicU64>,
     lengths: AtomicArray<AtomicU32>,
     links: AtomicArray<AtomicU16>,
     counts: AtomicArray<AtomicU16>,
     /// `used_idx` as read at the last look.
-    used_seen: u16,
+    used_seen: Wrapping<u16>,
 }
 
 impl DriverRing {
@@ -201,25 +201,24 @@ impl DriverRing {
         let n = usize::from(layout.size.get());
         let indirect = match layout.indirect {
             None => None,
-            Some(at) => Some((at, AtomicArray::new(shared, at, 2 * n * MAX_SEGMENTS)?)),
+            Some(at) => Some((at, AtomicArray::new(shared, at, n * MAX_SEGMENTS)?)),
         };
         let mut ring = Self {
             size: layout.size.get(),
             writer,
             event_idx,
-            desc: AtomicArray::new(shared, layout.desc, 2 * n)?,
-            avail: AtomicArray::new(shared, layout.avail, n + 3)?,
-            used: AtomicArray::new(shared, layout.used, 4 * n + 3)?,
-            used_elements: AtomicArray::new(shared, layout.used.saturating_add(4), 2 * n)?,
+            desc: AtomicArray::new(shared, layout.desc, n)?,
+            avail: AvailRing::new(shared, layout)?,
+            used: UsedRing::new(shared, layout)?,
             indirect,
             words: AtomicArray::new(private, shadow.words, SHADOW_WORDS)?,
             tokens: AtomicArray::new(private, shadow.tokens, n)?,
             lengths: AtomicArray::new(private, shadow.lengths, n)?,
             links: AtomicArray::new(private, shadow.links, n)?,
             counts: AtomicArray::new(private, shadow.counts, n)?,
-            used_seen: 0,
+            used_seen: Wrapping(0),
         };
-        ring.used_seen = ring.word(LAST_USED_IDX);
+        ring.used_seen = ring.index(LAST_USED_IDX);
         Ok(ring)
     }
 
@@ -233,12 +232,13 @@ impl DriverRing {
             word.store(0, Ordering::Relaxed);
         }
         self.set_word(FREE_COUNT, self.size);
-        for word in [&self.avail[0], &self.avail[1], &self.used[0], &self.used[1]] {
-            word.store(0, Ordering::Relaxed);
-        }
-        self.avail[usize::from(self.size) + 2].store(0, Ordering::Relaxed);
-        self.used[4 * usize::from(self.size) + 2].store(0, Ordering::Relaxed);
-        self.used_seen = 0;
+        self.avail.set_flags(0);
+        self.avail.set_idx(Wrapping(0));
+        self.avail.set_used_event(Wrapping(0));
+        self.used.set_flags(0);
+        self.used.set_idx(Wrapping(0));
+        self.used.set_avail_event(Wrapping(0));
+        self.used_seen = Wrapping(0);
         fence(Ordering::SeqCst);
     }
 
@@ -251,6 +251,15 @@ impl DriverRing {
         // In order after all that was stored before: a successor may find them at any point.
         self.words[index].store(u32::from(value), Ordering::Release);
         stored();
+    }
+
+    /// A word that runs freely.
+    fn index(&self, index: usize) -> Wrapping<u16> {
+        Wrapping(self.word(index))
+    }
+
+    fn set_index(&self, index: usize, value: Wrapping<u16>) {
+        self.set_word(index, value.0);
     }
 
     /// Entries of the ring.
@@ -301,7 +310,7 @@ impl DriverRing {
         // From here on the chain is in flight: a successor finishes what is left ([`Self::recover`]).
         self.tokens[usize::from(head)].store(token, Ordering::Release);
         stored();
-        self.set_word(AVAIL_IDX, self.word(AVAIL_IDX).wrapping_add(1));
+        self.set_index(AVAIL_IDX, self.index(AVAIL_IDX) + Wrapping(1));
         self.set_word(FREE_HEAD, self.links[usize::from(last)].load(Ordering::Relaxed));
         self.set_word(FREE_COUNT, self.free() - entries);
         self.set_word(IN_FLIGHT, self.in_flight() + 1);
@@ -310,8 +319,7 @@ impl DriverRing {
 
     /// Stores `head` as the next entry of the available ring.
     fn put_available(&self, head: u16) {
-        let slot = usize::from(self.word(AVAIL_IDX) & (self.size - 1));
-        self.avail[2 + slot].store(head.to_le(), Ordering::Relaxed);
+        self.avail.set_head(self.index(AVAIL_IDX), head);
         stored();
     }
 
@@ -326,16 +334,17 @@ impl DriverRing {
     /// Tokens and indices disagree by more: the owner was emptying the ring, whose device had
     /// stopped. Then [`DriverRing::reset`] is what remains; buffers that no ring names are free.
     pub fn recover(&mut self) -> Result<(), Unrecoverable> {
-        let counted = self.word(AVAIL_IDX).wrapping_sub(self.word(LAST_USED_IDX));
+        let (avail_idx, last) = (self.index(AVAIL_IDX), self.index(LAST_USED_IDX));
+        let counted = avail_idx - last;
         let heads = || (0..self.size).filter(|head| self.has_token(*head));
         // At most the size of a ring, which is a u16.
-        let found = heads().fold(0_u16, |n, _| n + 1);
+        let found = heads().fold(Wrapping(0), |n, _| n + Wrapping(1));
         let posting = self.word(POSTING);
-        if found == counted.wrapping_add(1) && posting < self.size && self.has_token(posting) {
+        if found == counted + Wrapping(1) && posting < self.size && self.has_token(posting) {
             self.put_available(posting);
-            self.set_word(AVAIL_IDX, self.word(AVAIL_IDX).wrapping_add(1));
-        } else if found.wrapping_add(1) == counted {
-            self.set_word(LAST_USED_IDX, self.word(LAST_USED_IDX).wrapping_add(1));
+            self.set_index(AVAIL_IDX, avail_idx + Wrapping(1));
+        } else if found + Wrapping(1) == counted {
+            self.set_index(LAST_USED_IDX, last + Wrapping(1));
         } else if found != counted {
             return Err(Unrecoverable);
         }
@@ -355,8 +364,8 @@ impl DriverRing {
             free += 1;
         }
         self.set_word(FREE_COUNT, free);
-        self.set_word(IN_FLIGHT, found);
-        self.used_seen = self.word(LAST_USED_IDX);
+        self.set_word(IN_FLIGHT, found.0);
+        self.used_seen = self.index(LAST_USED_IDX);
         Ok(())
     }
 
@@ -381,16 +390,12 @@ impl DriverRing {
             let first = usize::from(head) * MAX_SEGMENTS;
             for ((at, segment), nth) in (first..).zip(segments).zip(1_u16..) {
                 let next = if nth < count { nth } else { 0 };
-                store_desc(
-                    table,
-                    at,
-                    segment.addr,
-                    pack(segment.len, self.flags(nth, count), next),
-                );
+                let rest = pack(segment.len, self.flags(nth, count), next);
+                store_desc(&table[at], segment.addr, rest);
             }
             let addr = base + DESC_BYTES * first as u64;
             let len = 16 * u32::from(count);
-            store_desc(&self.desc, usize::from(head), addr, pack(len, DESC_F_INDIRECT, 0));
+            store_desc(&self.desc[usize::from(head)], addr, pack(len, DESC_F_INDIRECT, 0));
         }
         head
     }
@@ -402,7 +407,7 @@ impl DriverRing {
             let free = self.links[usize::from(entry)].load(Ordering::Relaxed);
             let next = if nth < count { free } else { 0 };
             let rest = pack(segment.len, self.flags(nth, count), next);
-            store_desc(&self.desc, usize::from(entry), segment.addr, rest);
+            store_desc(&self.desc[usize::from(entry)], segment.addr, rest);
             (last, entry) = (entry, free);
         }
         last
@@ -414,21 +419,18 @@ impl DriverRing {
     /// entries, release, `avail_idx`, fence, suppression check ([VIRTIO-1.3 §2.7.13] "Supplying
     /// Buffers to The Device").
     pub fn publish(&mut self) -> bool {
-        let new = self.word(AVAIL_IDX);
-        let old = self.word(PUBLISHED_IDX);
+        let (new, old) = (self.index(AVAIL_IDX), self.index(PUBLISHED_IDX));
         if new == old {
             return false;
         }
-        self.avail[1].store(new.to_le(), Ordering::Release);
+        self.avail.set_idx(new);
         stored();
-        self.set_word(PUBLISHED_IDX, new);
+        self.set_index(PUBLISHED_IDX, new);
         fence(Ordering::SeqCst);
         if self.event_idx {
-            let event =
-                u16::from_le(self.used[4 * usize::from(self.size) + 2].load(Ordering::Relaxed));
-            passed(event, new, old)
+            passed(self.used.avail_event(), new, old)
         } else {
-            u16::from_le(self.used[0].load(Ordering::Relaxed)) & NO_NOTIFICATION == 0
+            self.used.flags() & NO_NOTIFICATION == 0
         }
     }
 
@@ -437,8 +439,8 @@ impl DriverRing {
     /// # Errors
     /// When the device claims more than are in flight.
     pub fn look(&mut self) -> Result<u16, BrokenReason> {
-        self.used_seen = u16::from_le(self.used[1].load(Ordering::Acquire));
-        let ready = self.used_seen.wrapping_sub(self.word(LAST_USED_IDX));
+        self.used_seen = self.used.idx();
+        let ready = (self.used_seen - self.index(LAST_USED_IDX)).0;
         if ready > self.in_flight() { Err(BrokenReason::UsedIndexJumped) } else { Ok(ready) }
     }
 
@@ -447,13 +449,11 @@ impl DriverRing {
     /// # Errors
     /// When the element breaks a rule of the ring.
     pub fn peek(&self) -> Result<Option<Used>, BrokenReason> {
-        let last = self.word(LAST_USED_IDX);
+        let last = self.index(LAST_USED_IDX);
         if last == self.used_seen {
             return Ok(None);
         }
-        let at = 2 * usize::from(last & (self.size - 1));
-        let id = u32::from_le(self.used_elements[at].load(Ordering::Relaxed));
-        let written = u32::from_le(self.used_elements[at + 1].load(Ordering::Relaxed));
+        let (id, written) = self.used.element(last);
         let head = match u16::try_from(id) {
             Ok(head) if head < self.size => head,
             _ => return Err(BrokenReason::UsedIdOutOfRange),
@@ -486,8 +486,7 @@ impl DriverRing {
     /// device may have written something else there meanwhile.
     pub fn accept(&mut self, used: &Used) {
         self.clear_token(used.head);
-        let last = self.word(LAST_USED_IDX);
-        self.set_word(LAST_USED_IDX, last.wrapping_add(1));
+        self.set_index(LAST_USED_IDX, self.index(LAST_USED_IDX) + Wrapping(1));
         self.release(used.head);
     }
 
@@ -526,30 +525,29 @@ impl DriverRing {
     /// Asks for a call at the next used chain. Returns `true` if there is one already: then do not
     /// sleep.
     pub fn arm(&mut self) -> bool {
-        let last = self.word(LAST_USED_IDX);
+        let last = self.index(LAST_USED_IDX);
         if self.event_idx {
-            self.avail[usize::from(self.size) + 2].store(last.to_le(), Ordering::Relaxed);
+            self.avail.set_used_event(last);
         } else {
-            self.avail[0].store(0, Ordering::Relaxed);
+            self.avail.set_flags(0);
         }
         fence(Ordering::SeqCst);
-        u16::from_le(self.used[1].load(Ordering::Acquire)) != last
+        self.used.idx() != last
     }
 
     /// Asks for no calls for now. With EVENT_IDX this lasts for the next 65535 used entries, so
     /// call it once per visit.
     pub fn disarm(&mut self) {
         if self.event_idx {
-            let behind = self.word(LAST_USED_IDX).wrapping_sub(1);
-            self.avail[usize::from(self.size) + 2].store(behind.to_le(), Ordering::Relaxed);
+            self.avail.set_used_event(self.index(LAST_USED_IDX) - Wrapping(1));
         } else {
-            self.avail[0].store(NO_NOTIFICATION.to_le(), Ordering::Relaxed);
+            self.avail.set_flags(NO_NOTIFICATION);
         }
     }
 
     /// One entry of the descriptor table.
     pub fn descriptor(&self, entry: u16) -> Descriptor {
-        let (addr, rest) = super::load_desc(&self.desc, usize::from(entry & (self.size - 1)));
+        let (addr, rest) = super::load_desc(&self.desc[usize::from(entry & (self.size - 1))]);
         let (len, flags, next) = super::unpack(rest);
         Descriptor { addr, len, flags, next }
     }
@@ -558,18 +556,18 @@ impl DriverRing {
     pub fn positions(&self) -> Positions {
         Positions {
             avail_idx: self.word(PUBLISHED_IDX),
-            used_idx: u16::from_le(self.used[1].load(Ordering::Relaxed)),
+            used_idx: self.used.idx().0,
             last_used_idx: self.word(LAST_USED_IDX),
             desc_in_use: self.size - self.free(),
-            avail_flags: u16::from_le(self.avail[0].load(Ordering::Relaxed)),
-            used_flags: u16::from_le(self.used[0].load(Ordering::Relaxed)),
+            avail_flags: self.avail.flags(),
+            used_flags: self.used.flags(),
         }
     }
 }
 
-fn store_desc(table: &[AtomicU64], entry: usize, addr: u64, rest: u64) {
-    table[2 * entry].store(addr.to_le(), Ordering::Relaxed);
+fn store_desc([addr_word, rest_word]: &AtomicDesc, addr: u64, rest: u64) {
+    addr_word.store(addr.to_le(), Ordering::Relaxed);
     stored();
-    table[2 * entry + 1].store(rest.to_le(), Ordering::Relaxed);
+    rest_word.store(rest.to_le(), Ordering::Relaxed);
     stored();
 }

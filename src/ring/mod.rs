@@ -38,7 +38,7 @@ pub use device::{Chain, DeviceRing, DeviceSegment};
 pub use driver::{
     BrokenReason, Descriptor, DriverRing, Full, Positions, Segment, Unrecoverable, Used, Writer,
 };
-pub use layout::{RingLayout, SHADOW_BYTES_PER_ENTRY, ShadowLayout};
+pub use layout::{AvailRing, RingLayout, SHADOW_BYTES_PER_ENTRY, ShadowLayout, UsedRing};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use shared::{AtomicArray, MemoryMap, OutOfRange};
@@ -58,10 +58,12 @@ const fn pack(len: u32, flags: u16, next: u16) -> u64 {
     len as u64 | (flags as u64) << 32 | (next as u64) << 48
 }
 
+/// A descriptor in a table: the address, and what [`pack`] makes of the rest.
+type AtomicDesc = [AtomicU64; 2];
+
 /// Both words of a descriptor.
-fn load_desc(table: &[AtomicU64], entry: usize) -> (u64, u64) {
-    let addr = u64::from_le(table[2 * entry].load(Ordering::Relaxed));
-    (addr, u64::from_le(table[2 * entry + 1].load(Ordering::Relaxed)))
+fn load_desc([addr, rest]: &AtomicDesc) -> (u64, u64) {
+    (u64::from_le(addr.load(Ordering::Relaxed)), u64::from_le(rest.load(Ordering::Relaxed)))
 }
 
 /// The parts of that word.

@@ -34,7 +34,8 @@ impl fmt::Display for OutOfRange {
     }
 }
 
-/// Integers that mapped memory can be seen as.
+/// Integers that mapped memory can be seen as, alone or in pairs of one kind (a pair is aligned as one
+/// of its integers, and has no padding).
 pub trait SharedInteger: private::Sealed + Sync + 'static {}
 
 mod private {
@@ -45,6 +46,8 @@ macro_rules! shared_integer {
     ($($atomic:ty),*) => {$(
         impl private::Sealed for $atomic {}
         impl SharedInteger for $atomic {}
+        impl private::Sealed for [$atomic; 2] {}
+        impl SharedInteger for [$atomic; 2] {}
     )*};
 }
 shared_integer!(AtomicU16, AtomicU32, AtomicU64);

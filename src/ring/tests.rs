@@ -1,7 +1,8 @@
 //! Either side against the other on one mapping, and against a device that breaks the rules.
 
+use std::num::Wrapping;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use vm_memory::{GuestAddress, GuestMemoryMmap};
 
@@ -108,12 +109,10 @@ fn a_full_ring_refuses_and_loses_nothing() {
 }
 
 /// Writes a used element and index as a hostile device would.
-fn forge(f: &Fixture, at: usize, id: u32, len: u32, idx: u16) {
-    let elements = AtomicArray::<AtomicU32>::new(&f.map, f.layout.used + 4, 128).unwrap();
-    elements[2 * at].store(id, Ordering::Relaxed);
-    elements[2 * at + 1].store(len, Ordering::Relaxed);
-    let words = AtomicArray::<AtomicU16>::new(&f.map, f.layout.used, 2).unwrap();
-    words[1].store(idx, Ordering::Release);
+fn forge(f: &Fixture, at: u16, id: u32, len: u32, idx: u16) {
+    let used = UsedRing::new(&f.map, &f.layout).unwrap();
+    used.set_element(Wrapping(at), id, len);
+    used.set_idx(Wrapping(idx));
 }
 
 #[test]
@@ -220,17 +219,16 @@ fn a_chain_that_loops_or_leaves_the_table_is_malformed_and_bounded() {
     let f = &mut fixture(64, true, false);
     f.driver.post(&[segment(0), segment(1)], 1).unwrap();
     f.driver.publish();
-    let desc =
-        AtomicArray::<std::sync::atomic::AtomicU64>::new(&f.map, f.layout.desc, 128).unwrap();
+    let desc = AtomicArray::<AtomicDesc>::new(&f.map, f.layout.desc, 64).unwrap();
     let mut into = [NONE; MAX_SEGMENTS];
     f.device.available();
     for next in [0_u16, 64, u16::MAX] {
-        desc[1].store(pack(2048, DESC_F_NEXT, next), Ordering::Relaxed);
+        desc[0][1].store(pack(2048, DESC_F_NEXT, next), Ordering::Relaxed);
         assert!(f.device.peek(0, &mut into).malformed, "next {next}");
     }
-    desc[1].store(pack(16 * 65, DESC_F_INDIRECT, 0), Ordering::Relaxed);
+    desc[0][1].store(pack(16 * 65, DESC_F_INDIRECT, 0), Ordering::Relaxed);
     assert!(f.device.peek(0, &mut into).malformed);
-    desc[1].store(pack(32, DESC_F_INDIRECT, 0), Ordering::Relaxed);
-    desc[0].store(u64::MAX, Ordering::Relaxed);
+    desc[0][1].store(pack(32, DESC_F_INDIRECT, 0), Ordering::Relaxed);
+    desc[0][0].store(u64::MAX, Ordering::Relaxed);
     assert!(f.device.peek(0, &mut into).malformed);
 }

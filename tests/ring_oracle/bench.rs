@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::ProptestConfig;
 use taptool::ring::{
-    AtomicArray, DriverRing, MemoryMap, RingLayout, Segment, ShadowLayout, Writer,
+    AvailRing, DriverRing, MemoryMap, RingLayout, Segment, ShadowLayout, UsedRing, Writer,
 };
 use taptool::units::RingSize;
 use virtio_queue::{Queue, QueueT};
@@ -69,15 +69,14 @@ impl Bench {
         }
     }
 
-    /// A view of 16-bit words of the shared memory.
-    pub fn words(&self, at: u64, n: usize) -> AtomicArray<std::sync::atomic::AtomicU16> {
-        AtomicArray::new(&self.map, at, n).unwrap()
+    /// The available ring, for whoever writes it beside the driver.
+    pub fn avail(&self) -> AvailRing {
+        AvailRing::new(&self.map, &self.layout).unwrap()
     }
 
-    /// A view of 32-bit words of the shared memory.
-    pub fn elements(&self) -> AtomicArray<std::sync::atomic::AtomicU32> {
-        let n = 2 * usize::from(self.layout.size.get());
-        AtomicArray::new(&self.map, self.layout.used + 4, n).unwrap()
+    /// The used ring, for whoever writes it as the device.
+    pub fn used(&self) -> UsedRing {
+        UsedRing::new(&self.map, &self.layout).unwrap()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A device that writes anything anywhere in the used ring at any time.
 
 use std::collections::HashMap;
+use std::num::Wrapping;
 use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
@@ -14,7 +15,7 @@ enum Step {
     Publish,
     /// Writes a used element.
     Element {
-        slot: usize,
+        slot: u16,
         id: u32,
         len: u32,
     },
@@ -40,7 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1_u64..6).prop_map(Step::Post),
         3 => Just(Step::Publish),
-        8 => (0_usize..64, id(), len).prop_map(|(slot, id, len)| Step::Element { slot, id, len }),
+        8 => (0_u16..64, id(), len).prop_map(|(slot, id, len)| Step::Element { slot, id, len }),
         1 => any::<u16>().prop_map(Step::Index),
         6 => (0_u16..5).prop_map(Step::Forward),
         1 => (any::<u16>(), any::<u16>()).prop_map(|(a, b)| Step::Suppress(a, b)),
@@ -77,8 +78,7 @@ fn run(writer: Writer, event_idx: bool, indirect: bool, steps: &[Step]) {
     let mut random = Random(0xdead_beef);
     let mut in_flight = InFlight::new();
     let mut next = 0;
-    let used = bench.words(bench.layout.used, 2 + 4 * 64 + 1);
-    let elements = bench.elements();
+    let used = bench.used();
     for step in steps {
         match *step {
             Step::Post(most) => {
@@ -89,15 +89,12 @@ fn run(writer: Writer, event_idx: bool, indirect: bool, steps: &[Step]) {
                 }
             }
             Step::Publish => drop(bench.driver.publish()),
-            Step::Element { slot, id, len } => {
-                elements[2 * slot].store(id, Ordering::Relaxed);
-                elements[2 * slot + 1].store(len, Ordering::Relaxed);
-            }
-            Step::Index(idx) => used[1].store(idx, Ordering::Release),
-            Step::Forward(by) => drop(used[1].fetch_add(by, Ordering::Release)),
+            Step::Element { slot, id, len } => used.set_element(Wrapping(slot), id, len),
+            Step::Index(idx) => used.set_idx(Wrapping(idx)),
+            Step::Forward(by) => used.set_idx(used.idx() + Wrapping(by)),
             Step::Suppress(flags, event) => {
-                used[0].store(flags, Ordering::Relaxed);
-                used[2 + 4 * 64].store(event, Ordering::Relaxed);
+                used.set_flags(flags);
+                used.set_avail_event(Wrapping(event));
             }
             Step::Look => {
                 let ready = bench.driver.look();
@@ -146,15 +143,19 @@ fn a_device_that_scribbles_while_the_driver_works_breaks_the_ring_and_nothing_el
     for writer in [Writer::Driver, Writer::Device] {
         let mut bench = Bench::new(64, writer, true, true);
         let stop = Arc::new(AtomicBool::new(false));
-        let (used, elements) = (bench.words(bench.layout.used, 2), bench.elements());
+        let used = bench.used();
         let stopped = Arc::clone(&stop);
         let scribbler = std::thread::spawn(move || {
             let mut random = Random(0x1234_5678_9abc_def1);
             while !stopped.load(Ordering::Relaxed) {
-                let at = usize::try_from(random.below(128)).unwrap();
+                let at = Wrapping(u16::try_from(random.below(64)).unwrap());
+                let (id, len) = used.element(at);
                 let word = u32::try_from(random.below(80)).unwrap();
-                elements[at].store(word, Ordering::Relaxed);
-                used[1].store(u16::try_from(random.below(65_536)).unwrap(), Ordering::Release);
+                match random.below(2) {
+                    0 => used.set_element(at, word, len),
+                    _ => used.set_element(at, id, word),
+                }
+                used.set_idx(Wrapping(u16::try_from(random.below(65_536)).unwrap()));
             }
         });
         let mut random = Random(3);

@@ -1,10 +1,11 @@
 //! The device's side under a driver that writes anything at all: it stays within the table, the
 //! ring and the segments' room, whatever stands there, and goes on.
 
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::num::Wrapping;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
-use taptool::ring::{AtomicArray, DeviceRing, DeviceSegment, MAX_SEGMENTS, Writer};
+use taptool::ring::{AtomicArray, AvailRing, DeviceRing, DeviceSegment, MAX_SEGMENTS, Writer};
 
 use super::bench::{Bench, Random, cases};
 
@@ -16,10 +17,10 @@ const NONE: DeviceSegment = DeviceSegment { addr: 0, len: 0, writable: false };
 /// The parts of a ring that a driver writes.
 struct Driver {
     desc: AtomicArray<AtomicU64>,
-    avail: AtomicArray<AtomicU16>,
+    avail: AvailRing,
     tables: AtomicArray<AtomicU64>,
     tables_at: u64,
-    avail_idx: u16,
+    avail_idx: Wrapping<u16>,
 }
 
 /// A number below `bound`; once in so many times any 16 bits.
@@ -34,16 +35,17 @@ impl Driver {
         let tables_at = layout.indirect.unwrap();
         Self {
             desc: AtomicArray::new(&bench.map, layout.desc, 2 * n).unwrap(),
-            avail: AtomicArray::new(&bench.map, layout.avail, n + 3).unwrap(),
+            avail: bench.avail(),
             tables: AtomicArray::new(&bench.map, tables_at, 2 * TABLE).unwrap(),
             tables_at,
-            avail_idx: 0,
+            avail_idx: Wrapping(0),
         }
     }
 
     /// Writes every descriptor and every available entry, most of them near what is right.
     fn scribble(&self, random: &mut Random) {
-        for entry in 0..usize::from(ENTRIES) {
+        for number in 0..ENTRIES {
+            let entry = usize::from(number);
             let addr = match random.below(5) {
                 0 => random.below(64 << 20),
                 1 => u64::MAX - random.below(100),
@@ -62,7 +64,7 @@ impl Driver {
             let rest = len | random.below(8) << 32 | next << 48;
             self.desc[2 * entry + 1].store(rest.to_le(), Ordering::Relaxed);
             let head = wild(random, 6, 64);
-            self.avail[2 + entry].store(u16::try_from(head).unwrap().to_le(), Ordering::Relaxed);
+            self.avail.set_head(Wrapping(number), u16::try_from(head).unwrap());
         }
         for entry in 0..TABLE {
             let rest = random.below(9000) | random.below(8) << 32 | random.below(66) << 48;
@@ -74,8 +76,7 @@ impl Driver {
     /// Makes some chains available, or claims that it did.
     fn publish(&self, random: &mut Random) {
         let more = wild(random, 10, 65);
-        let idx = self.avail_idx.wrapping_add(u16::try_from(more).unwrap());
-        self.avail[1].store(idx.to_le(), Ordering::Release);
+        self.avail.set_idx(self.avail_idx + Wrapping(u16::try_from(more).unwrap()));
     }
 }
 
@@ -91,9 +92,9 @@ proptest! {
         let bench = Bench::new(ENTRIES.into(), Writer::Driver, event_idx, true);
         let mut driver = Driver::new(&bench);
         let mut device = DeviceRing::attach(&bench.map, &bench.layout, event_idx).unwrap();
-        let used = bench.words(bench.layout.used, 2);
+        let used = bench.used();
         driver.scribble(random);
-        let mut taken = 0_u16;
+        let mut taken = Wrapping(0_u16);
         for _ in 0..20 {
             driver.publish(random);
             let waiting = device.available();
@@ -107,11 +108,12 @@ proptest! {
             if waiting > 0 {
                 let chain = device.pop(&mut into);
                 device.push_used(chain.head, 0);
-                (taken, driver.avail_idx) = (taken + 1, driver.avail_idx.wrapping_add(1));
+                taken += 1;
+                driver.avail_idx += 1;
             }
             if random.below(2) == 0 {
                 device.publish();
-                prop_assert_eq!(u16::from_le(used[1].load(Ordering::Acquire)), taken);
+                prop_assert_eq!(used.idx(), taken);
             }
             if random.below(2) == 0 {
                 device.arm();

@@ -1,6 +1,7 @@
 //! Our two sides under any interleaving of their steps, against lists of what should be where.
 
 use std::collections::VecDeque;
+use std::num::Wrapping;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
@@ -86,12 +87,12 @@ fn ring_at(start: u16, event_idx: bool, indirect: bool) -> Bench {
     for word in [0, 1, 5] {
         words[word].store(start.into(), Ordering::Relaxed);
     }
-    bench.words(bench.layout.avail, 2)[1].store(start, Ordering::Relaxed);
-    bench.words(bench.layout.used, 2)[1].store(start, Ordering::Relaxed);
+    let start = Wrapping(start);
+    bench.avail().set_idx(start);
+    bench.used().set_idx(start);
     // Events that are not asked for yet.
-    let behind = start.wrapping_sub(1);
-    bench.words(bench.layout.avail, 67)[66].store(behind, Ordering::Relaxed);
-    bench.words(bench.layout.used, 259)[258].store(behind, Ordering::Relaxed);
+    bench.avail().set_used_event(start - Wrapping(1));
+    bench.used().set_avail_event(start - Wrapping(1));
     Bench { driver: attach(&bench), ..bench }
 }
 
