@@ -1,8 +1,9 @@
 //! Queues under devices that write anything at all: whatever stands in the used rings and in front
 //! of the frames, every buffer is in one place and every frame is accounted for.
 
+use std::num::Wrapping;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::epoll::Epoll;
@@ -17,7 +18,7 @@ use crate::engine::rx::{Next, RxQueue};
 use crate::engine::tx::TxQueue;
 use crate::engine::{BrokenReason, QueueKey, RxParts, StopReason, TxParts};
 use crate::frame::NetHdr;
-use crate::ring::AtomicArray;
+use crate::ring::{AtomicArray, AvailRing, UsedRing};
 use crate::units::{Kind, QueueIndex, RingSize, SwIfIndex};
 
 const ENTRIES: u16 = 64;
@@ -78,42 +79,38 @@ impl QueueDevice for Scribbled {
 
 /// What a device sees of one ring, and how often it breaks a rule.
 struct Device {
-    avail: AtomicArray<AtomicU16>,
-    used_idx: AtomicArray<AtomicU16>,
-    elements: AtomicArray<AtomicU32>,
-    used: u16,
+    avail: AvailRing,
+    used: UsedRing,
+    used_idx: Wrapping<u16>,
     /// Whether ids and lengths may be wrong, and whether the index may be.
     lies: (bool, bool),
 }
 
 impl Device {
     fn new(memory: &Memory, queue: &QueueMemory, lies: (bool, bool)) -> Self {
-        let (n, layout) = (usize::from(ENTRIES), queue.layout());
+        let layout = queue.layout();
         Self {
-            avail: AtomicArray::new(memory.shared(), layout.avail, n + 3).unwrap(),
-            used_idx: AtomicArray::new(memory.shared(), layout.used, 2).unwrap(),
-            elements: AtomicArray::new(memory.shared(), layout.used + 4, 2 * n).unwrap(),
-            used: 0,
+            avail: AvailRing::new(memory.shared(), layout).unwrap(),
+            used: UsedRing::new(memory.shared(), layout).unwrap(),
+            used_idx: Wrapping(0),
             lies,
         }
     }
 
     /// Uses some of the waiting chains. `length` says what is written of one, given its head.
     fn work(&mut self, random: &mut Random, mut length: impl FnMut(&mut Random, u32) -> u32) {
-        let waiting = self.avail[1].load(Ordering::Acquire).wrapping_sub(self.used).min(ENTRIES);
+        let waiting = (self.avail.idx() - self.used_idx).0.min(ENTRIES);
         for _ in 0..random.below(u32::from(waiting) + 1) {
-            let slot = usize::from(self.used % ENTRIES);
-            let mut head = u32::from(self.avail[2 + slot].load(Ordering::Relaxed));
+            let mut head = u32::from(self.avail.head(self.used_idx));
             if self.lies.0 && random.one_in(50) {
                 head = random.below(80);
             }
-            self.elements[2 * slot].store(head, Ordering::Relaxed);
-            self.elements[2 * slot + 1].store(length(random, head), Ordering::Relaxed);
-            self.used = self.used.wrapping_add(1);
+            self.used.set_element(self.used_idx, head, length(random, head));
+            self.used_idx += 1;
         }
         let lie = self.lies.1 && random.one_in(80);
-        let idx = if lie { random.short(65_536) } else { self.used };
-        self.used_idx[1].store(idx, Ordering::Release);
+        let idx = if lie { Wrapping(random.short(65_536)) } else { self.used_idx };
+        self.used.set_idx(idx);
     }
 }
 
