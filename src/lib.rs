@@ -70,7 +70,7 @@
 //! | [`sync`] | the atomics whose order a model checker tries | |
 //! | [`sys`] | ioctls of tun and vhost by name, their structures, signals, user namespaces | |
 //! | [`ring`] | split virtqueues, both sides, over memory that others may write | |
-//! | [`counters`] | the one table of counters and drop reasons; cells of a queue; snapshots, ledger | |
+//! | [`counters`] | the one table of counters, of drop reasons and of what breaks a queue; cells of a queue; snapshots, ledger | |
 //! | [`frame`] | the virtio header, the check of a frame, checksums | counters |
 //! | [`host`] | everything that needs privilege; takes owned data and files, returns files and facts | sys |
 //! | [`device`] | the two memory files, buffers, the backends | ring, sys, frame, counters |

@@ -13,11 +13,13 @@
 //!
 //! `held` and `in_flight` are read from shadows and rings, never computed as a remainder.
 
+mod broken;
 mod cells;
 mod group;
 mod snapshot;
 mod table;
 
+pub use broken::BrokenReason;
 pub use cells::{CellBlock, GROUP_WORDS, QueueCounters, read_group};
 pub use snapshot::{Imbalance, QueueSnapshot, check_at_rest};
 pub use table::{COUNTERS, Counter, CounterRow, DROP_REASONS, DropReason, DropRow, Sides, Unit};

@@ -8,10 +8,11 @@ use super::backend::QueueId;
 use super::memory::{Extent, Memory};
 use super::pool::Pool;
 use super::record::QueueRecord;
-use crate::counters::{CellBlock, Direction, GROUP_WORDS};
+use crate::counters::{BrokenReason, CellBlock, Direction, GROUP_WORDS};
 use crate::diag::{Code, Failure};
 use crate::ring::{
-    AtomicArray, Descriptor, DriverRing, OutOfRange, Positions, RingLayout, ShadowLayout, Writer,
+    AtomicArray, Descriptor, DriverRing, OutOfRange, Positions, RingLayout, ShadowLayout,
+    Violation, Writer,
 };
 use crate::units::{RingSize, SwIfIndex};
 
@@ -144,6 +145,17 @@ impl QueueMemory {
     /// Its counters.
     pub fn counters(&self) -> CellBlock {
         Arc::clone(&self.counters.0)
+    }
+}
+
+impl From<Violation> for BrokenReason {
+    fn from(rule: Violation) -> Self {
+        match rule {
+            Violation::UsedIndexJumped => Self::UsedIndexJumped,
+            Violation::UsedIdOutOfRange => Self::UsedIdOutOfRange,
+            Violation::UsedIdNotInFlight => Self::UsedIdNotInFlight,
+            Violation::UsedLengthTooLong => Self::UsedLengthTooLong,
+        }
     }
 }
 

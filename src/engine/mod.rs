@@ -41,7 +41,7 @@ use capture::Capture;
 use peers::{Handoff, Mesh};
 use poller::{Command, Inbox, Macs, Poller, StatisticsCells};
 
-pub use crate::ring::BrokenReason;
+pub use crate::counters::BrokenReason;
 pub use poller::PollerStatistics;
 pub use queue::StopReason;
 pub use rx::{RxParts, RxQueue};

@@ -7,10 +7,10 @@ use nix::sys::epoll::Epoll;
 
 use super::QueueKey;
 use super::capture::{Capture, Point};
-use crate::counters::{Counter, QueueCounters};
+use crate::counters::{BrokenReason, Counter, QueueCounters};
 use crate::device::{Frame, Pool, QueueDevice, QueueMemory, Wait};
 use crate::frame::NetHdr;
-use crate::ring::{BrokenReason, DriverRing};
+use crate::ring::DriverRing;
 use crate::units::{Kind, SwIfIndex};
 
 /// Bytes of the virtio header in front of every frame.

@@ -10,10 +10,10 @@ use super::poller::{Core, Queue, Slots};
 use super::queue::{Common, HDR_BYTES, StopReason};
 use super::tx::TxQueue;
 use crate::action::{Action, FrameBytes, PeerKey};
-use crate::counters::{Counter, DropReason};
+use crate::counters::{BrokenReason, Counter, DropReason};
 use crate::device::{Frame, Pool, QueueDevice, QueueMemory};
 use crate::frame::NetHdr;
-use crate::ring::{BrokenReason, DriverRing, MAX_SEGMENTS};
+use crate::ring::{DriverRing, MAX_SEGMENTS};
 use crate::units::{Kind, SwIfIndex};
 
 /// Most frames of one visit.
@@ -125,7 +125,7 @@ impl RxQueue {
         let first = match ring.peek() {
             Ok(Some(used)) => used,
             Ok(None) => return Next::Nothing,
-            Err(reason) => return Next::Broken(reason),
+            Err(rule) => return Next::Broken(rule.into()),
         };
         if (first.written as usize) < NetHdr::BYTES {
             return Next::Broken(BrokenReason::FrameWithoutHeader);
@@ -150,7 +150,7 @@ impl RxQueue {
                     .map(|buffer| (buffer, used.written))
                     .ok_or(BrokenReason::UsedIdNotInFlight),
                 Ok(None) => Err(BrokenReason::BadBufferCount),
-                Err(reason) => Err(reason),
+                Err(rule) => Err(rule.into()),
             };
             // Chains taken from the ring are in it no more, so only this code can return their
             // buffers.
@@ -262,8 +262,8 @@ impl Core {
                 return posted | unreadable | served.more;
             }
             Ok(ready) => ready,
-            Err(reason) => {
-                self.break_queue(&mut queue.common, reason);
+            Err(rule) => {
+                self.break_queue(&mut queue.common, rule.into());
                 queue.common.publish_counters();
                 return true;
             }

@@ -7,10 +7,10 @@ use super::QueueKey;
 use super::capture::Point;
 use super::poller::{Core, Queue, Slots};
 use super::queue::{Common, HDR_BYTES, StopReason};
-use crate::counters::{Counter, DropReason};
+use crate::counters::{BrokenReason, Counter, DropReason};
 use crate::device::{Frame, Pool, QueueDevice, QueueMemory};
 use crate::frame::{HEAD_BYTES, NetHdr, check, needs_head};
-use crate::ring::{BrokenReason, DriverRing, MAX_SEGMENTS, Segment};
+use crate::ring::{DriverRing, MAX_SEGMENTS, Segment};
 use crate::units::{Kind, SwIfIndex};
 
 /// What a transmit queue is made of.

@@ -1,6 +1,5 @@
 //! The driver's side of a split virtqueue.
 
-use std::fmt;
 use std::num::Wrapping;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
@@ -48,75 +47,18 @@ pub struct Used {
     pub posted: u32,
 }
 
-/// Which rule of the ring the device broke. A broken ring moves nothing until it is reset.
+/// Which rule of the ring the device broke. What such a device writes is trusted no more: the ring
+/// moves nothing until it is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum BrokenReason {
+pub enum Violation {
     /// `used_idx` moved by more than there are chains in flight.
-    UsedIndexJumped = 1,
+    UsedIndexJumped,
     /// A used element's `id` is no entry of the ring.
-    UsedIdOutOfRange = 2,
+    UsedIdOutOfRange,
     /// The `id` of a used element is not in flight.
-    UsedIdNotInFlight = 3,
+    UsedIdNotInFlight,
     /// A used element's `len` is more than the chain holds.
-    UsedLengthTooLong = 4,
-    /// A received frame is shorter than its virtio header.
-    FrameWithoutHeader = 5,
-    /// A received frame's `num_buffers` is zero or more than there are posted.
-    BadBufferCount = 6,
-    /// The device reported an error on the queue (vhost's error eventfd).
-    DeviceError = 7,
-    /// The tap is there but refuses to be read.
-    ReadFailed = 8,
-    /// The poller could not watch the queue's files.
-    Unwatched = 9,
-    /// Its backend was stopped because another queue of the interface is broken.
-    OtherQueue = 10,
-    /// The poller panicked while it worked on the queue.
-    PollerPanicked = 11,
-}
-
-impl BrokenReason {
-    /// A sentence for `show`.
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::UsedIndexJumped => "used idx moved past the chains in flight",
-            Self::UsedIdOutOfRange => "used id is outside the ring",
-            Self::UsedIdNotInFlight => "used id is not in flight",
-            Self::UsedLengthTooLong => "used len is more than was posted",
-            Self::FrameWithoutHeader => "received frame is shorter than its header",
-            Self::BadBufferCount => "num_buffers of a received frame is impossible",
-            Self::DeviceError => "the backend reported an error on the queue",
-            Self::ReadFailed => "the tap refuses to be read",
-            Self::Unwatched => "the queue's files cannot be watched",
-            Self::OtherQueue => "stopped with another queue of the interface",
-            Self::PollerPanicked => "the poller panicked at it, which is a bug of taptool",
-        }
-    }
-
-    /// The reason that was stored as `code`; none for 0.
-    pub const fn from_code(code: u64) -> Option<Self> {
-        Some(match code {
-            1 => Self::UsedIndexJumped,
-            2 => Self::UsedIdOutOfRange,
-            3 => Self::UsedIdNotInFlight,
-            4 => Self::UsedLengthTooLong,
-            5 => Self::FrameWithoutHeader,
-            6 => Self::BadBufferCount,
-            7 => Self::DeviceError,
-            8 => Self::ReadFailed,
-            9 => Self::Unwatched,
-            10 => Self::OtherQueue,
-            11 => Self::PollerPanicked,
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for BrokenReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.sentence())
-    }
+    UsedLengthTooLong,
 }
 
 /// Where both sides stand, for `show`.
@@ -438,17 +380,17 @@ impl DriverRing {
     ///
     /// # Errors
     /// When the device claims more than are in flight.
-    pub fn look(&mut self) -> Result<u16, BrokenReason> {
+    pub fn look(&mut self) -> Result<u16, Violation> {
         self.used_seen = self.used.idx();
         let ready = (self.used_seen - self.index(LAST_USED_IDX)).0;
-        if ready > self.in_flight() { Err(BrokenReason::UsedIndexJumped) } else { Ok(ready) }
+        if ready > self.in_flight() { Err(Violation::UsedIndexJumped) } else { Ok(ready) }
     }
 
     /// The next used chain within the last [`DriverRing::look`], left in the ring.
     ///
     /// # Errors
     /// When the element breaks a rule of the ring.
-    pub fn peek(&self) -> Result<Option<Used>, BrokenReason> {
+    pub fn peek(&self) -> Result<Option<Used>, Violation> {
         let last = self.index(LAST_USED_IDX);
         if last == self.used_seen {
             return Ok(None);
@@ -456,18 +398,18 @@ impl DriverRing {
         let (id, written) = self.used.element(last);
         let head = match u16::try_from(id) {
             Ok(head) if head < self.size => head,
-            _ => return Err(BrokenReason::UsedIdOutOfRange),
+            _ => return Err(Violation::UsedIdOutOfRange),
         };
         let token = self.tokens[usize::from(head)].load(Ordering::Relaxed);
         if token == 0 {
-            return Err(BrokenReason::UsedIdNotInFlight);
+            return Err(Violation::UsedIdNotInFlight);
         }
         let posted = self.lengths[usize::from(head)].load(Ordering::Relaxed);
         // A device has nothing to write into a transmit chain; vhost's zero copy leaves marks
         // there.
         let written = if self.writer == Writer::Device { written } else { 0 };
         if written > posted {
-            return Err(BrokenReason::UsedLengthTooLong);
+            return Err(Violation::UsedLengthTooLong);
         }
         Ok(Some(Used { token, head, written, posted }))
     }
@@ -476,7 +418,7 @@ impl DriverRing {
     ///
     /// # Errors
     /// When the element breaks a rule of the ring.
-    pub fn take(&mut self) -> Result<Option<Used>, BrokenReason> {
+    pub fn take(&mut self) -> Result<Option<Used>, Violation> {
         let Some(used) = self.peek()? else { return Ok(None) };
         self.accept(&used);
         Ok(Some(used))

@@ -36,7 +36,7 @@ mod shared;
 
 pub use device::{Chain, DeviceRing, DeviceSegment};
 pub use driver::{
-    BrokenReason, Descriptor, DriverRing, Full, Positions, Segment, Unrecoverable, Used, Writer,
+    Descriptor, DriverRing, Full, Positions, Segment, Unrecoverable, Used, Violation, Writer,
 };
 pub use layout::{AvailRing, RingLayout, SHADOW_BYTES_PER_ENTRY, ShadowLayout, UsedRing};
 use std::sync::atomic::{AtomicU64, Ordering};

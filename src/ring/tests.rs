@@ -126,26 +126,26 @@ fn hostile_used_elements_are_named_and_never_followed() {
     };
     let mut f = post();
     forge(&f, 0, 0, 0, 3);
-    assert_eq!(f.driver.look(), Err(BrokenReason::UsedIndexJumped));
+    assert_eq!(f.driver.look(), Err(Violation::UsedIndexJumped));
     forge(&f, 0, 0, 0, u16::MAX);
-    assert_eq!(f.driver.look(), Err(BrokenReason::UsedIndexJumped));
+    assert_eq!(f.driver.look(), Err(Violation::UsedIndexJumped));
     for id in [64, 65_536, u32::MAX] {
         let mut f = post();
         forge(&f, 0, id, 0, 1);
         f.driver.look().unwrap();
-        assert_eq!(f.driver.take(), Err(BrokenReason::UsedIdOutOfRange));
+        assert_eq!(f.driver.take(), Err(Violation::UsedIdOutOfRange));
     }
     let mut f = post();
     forge(&f, 0, 5, 0, 1);
     f.driver.look().unwrap();
-    assert_eq!(f.driver.take(), Err(BrokenReason::UsedIdNotInFlight));
+    assert_eq!(f.driver.take(), Err(Violation::UsedIdNotInFlight));
     // The same chain used twice.
     let mut f = post();
     forge(&f, 0, 0, 0, 1);
     forge(&f, 1, 0, 0, 2);
     f.driver.look().unwrap();
     assert!(f.driver.take().unwrap().is_some());
-    assert_eq!(f.driver.take(), Err(BrokenReason::UsedIdNotInFlight));
+    assert_eq!(f.driver.take(), Err(Violation::UsedIdNotInFlight));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_length_beyond_the_posted_bytes_breaks_a_receive_chain() {
     f.driver.publish();
     forge(&f, 0, 0, 2049, 1);
     f.driver.look().unwrap();
-    assert_eq!(f.driver.take(), Err(BrokenReason::UsedLengthTooLong));
+    assert_eq!(f.driver.take(), Err(Violation::UsedLengthTooLong));
 }
 
 #[test]

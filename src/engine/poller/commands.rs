@@ -7,10 +7,10 @@ use super::core::Touched;
 use super::inbox::Command;
 use super::slots::put;
 use super::{Core, Poller};
+use crate::counters::BrokenReason;
 use crate::engine::peers::{Lender, Peer, SLOTS};
 use crate::engine::queue::{Common, StopReason};
 use crate::engine::{QueueKey, event_key};
-use crate::ring::BrokenReason;
 
 impl Poller {
     pub(super) fn obey(&mut self) {

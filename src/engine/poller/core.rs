@@ -9,11 +9,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::statistics::PollerStatistics;
 use super::timers::Timers;
 use crate::action::{Output, Tables};
+use crate::counters::BrokenReason;
 use crate::device::{Frame, Wait};
 use crate::engine::peers::{Lender, Mesh, Peer};
 use crate::engine::queue::{Common, StopReason};
 use crate::engine::{Event, QueueKey};
-use crate::ring::BrokenReason;
 use crate::units::PollerIndex;
 
 /// How long a queue that moves nothing is visited before it sleeps. A wake-up across cores costs

@@ -12,10 +12,9 @@
 
 use super::Poller;
 use super::core::Touched;
-use crate::counters::{Counter, DropReason};
+use crate::counters::{BrokenReason, Counter, DropReason};
 use crate::engine::QueueKey;
 use crate::engine::queue::{Common, StopReason};
-use crate::ring::BrokenReason;
 
 /// Panics in a row that touch no queue, until all queues are stopped.
 const ALL_STOP: u32 = 8;

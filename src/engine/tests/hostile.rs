@@ -4,9 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::frames::{assert_lost, frame};
 use super::rig::{Rig, Shape, until};
-use crate::counters::{Counter, DropReason};
+use crate::counters::{BrokenReason, Counter, DropReason};
 use crate::engine::Event;
-use crate::ring::BrokenReason;
 
 #[test]
 fn a_backend_that_eats_one_frame_makes_the_ledger_at_rest_fail() {

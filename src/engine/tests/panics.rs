@@ -9,9 +9,8 @@ use super::reset::{halt, restart, revive};
 use super::rig::{Rig, Shape, until};
 use crate::action::scripted::Script;
 use crate::action::{Action, Verdict};
-use crate::counters::{Counter, Direction, DropReason};
+use crate::counters::{BrokenReason, Counter, Direction, DropReason};
 use crate::engine::{Event, QueueKey};
-use crate::ring::BrokenReason;
 
 /// Two wires, a to b and c to d, all on one poller.
 fn rig(shape: Shape) -> Rig {

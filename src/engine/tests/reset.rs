@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 use super::doubles::{Port, Wire};
 use super::frames::frame;
 use super::rig::{Rig, Shape, until};
-use crate::counters::{Counter, Direction, DropReason};
+use crate::counters::{BrokenReason, Counter, Direction, DropReason};
 use crate::engine::{Event, StopReason};
-use crate::ring::BrokenReason;
 use crate::units::PollerIndex;
 
 /// What control does with a broken interface.

@@ -8,12 +8,11 @@ use super::doubles::{Port, Style};
 use super::frames::{assert_lost, check_content, frame, lost};
 use super::rig::{Interface, Rig, Shape, until};
 use crate::action::Action;
-use crate::counters::{Counter, Direction, DropReason};
+use crate::counters::{BrokenReason, Counter, Direction, DropReason};
 use crate::device::{Pool, QueueRecord};
 use crate::engine::peers::SLOTS;
 use crate::engine::poller::Command;
 use crate::engine::{Event, RxParts, StopReason, TxParts};
-use crate::ring::BrokenReason;
 use crate::units::Kind;
 
 /// Takes the transmit queue of an interface away as `delete` does: off the data path, the device
