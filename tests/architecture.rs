@@ -55,8 +55,6 @@ const EXTRA: &[(&str, &str, &str)] = &[
 const CIRCLES: &[(&str, usize)] = &[
     // Opening a tap, its session, its thread and its namespace know each other.
     ("host", 8),
-    // A pool is made in a memory, whose records say which pool a queue has.
-    ("device", 3),
     // A poller and its queues and peers are one machine in several rooms.
     ("engine", 4),
     // A change that finds a broken interface resets it, and the reset is one of the changes.

@@ -19,7 +19,7 @@ use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use vm_memory::{FileOffset, GuestAddress, GuestMemoryMmap};
 
-use super::record;
+use super::header;
 use crate::diag::{Code, Failure};
 use crate::ring::MemoryMap;
 use crate::units::MemorySize;
@@ -171,8 +171,8 @@ impl Memory {
         let (shared_map, shared) = open_file("shared", size.get())?;
         let private_bytes = (size.get() / PRIVATE_FRACTION).max(16 << 20);
         let (private_map, private) = open_file("private", private_bytes)?;
-        let records = extent(&private, record::FILE_BYTES)?;
-        record::write_header(&private_map, size.get())
+        let records = extent(&private, header::FILE_BYTES)?;
+        header::write_header(&private_map, size.get())
             .map_err(|e| Failure::new(Code::Failed, "private memory", e.to_string()))?;
         Ok(Self { shared_map, private_map, shared, private, records })
     }

@@ -5,6 +5,7 @@
 
 mod backend;
 mod features;
+mod header;
 mod memory;
 mod pool;
 mod queue;
@@ -17,9 +18,10 @@ pub use backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served
 pub use features::{
     FEATURES, FeatureRow, Need, feature_names, has_event_idx, known_features, negotiate,
 };
+pub use header::RECORDS;
 pub use memory::{Extent, MEMORY_BYTES, Memory};
 pub use pool::{BufferClass, Frame, Misplaced, Pool, PoolSlot};
 pub use queue::QueueMemory;
-pub use record::{QueueRecord, RECORDS};
+pub use record::QueueRecord;
 pub use userspace::Userspace;
 pub use vhost_net::{VhostNet, VhostProbe};

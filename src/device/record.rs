@@ -1,25 +1,13 @@
-//! Where everything lies: a header and a record per queue at the start of the private file, so that
-//! rings, buffers and counters can be found again from the two files alone.
+//! Where everything lies: a record per queue behind the header of the private file, so that rings,
+//! buffers and counters can be found again from the two files alone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::header::{self, RECORDS};
 use super::pool::BufferClass;
 use crate::counters::Direction;
-use crate::ring::{AtomicArray, MemoryMap, OutOfRange, RingLayout, ShadowLayout};
+use crate::ring::{MemoryMap, OutOfRange, RingLayout, ShadowLayout};
 use crate::units::{QueueIndex, RingSize, SwIfIndex};
-
-/// `taptool` and a zero byte.
-const MAGIC: u64 = u64::from_le_bytes(*b"taptool\0");
-/// Version of the layout of both files.
-const VERSION: u64 = 6;
-/// Records, so queues of one process: two for each of 8192 ids, and as many again.
-pub const RECORDS: usize = 32768;
-/// Words of a record.
-const WORDS: usize = 8;
-/// Words of the header.
-const HEADER: usize = 8;
-/// Bytes of header and records.
-pub(super) const FILE_BYTES: u64 = 8 * (HEADER + RECORDS * WORDS) as u64;
 
 /// Where one queue lies. Offsets in bytes: `ring` and `buffers` in the shared file, the others in
 /// the private one.
@@ -45,18 +33,6 @@ pub struct QueueRecord {
     pub pool: Option<(u64, u64, u32, BufferClass)>,
 }
 
-fn words(private: &MemoryMap) -> Result<AtomicArray<AtomicU64>, OutOfRange> {
-    AtomicArray::new(private, 0, HEADER + RECORDS * WORDS)
-}
-
-pub(super) fn write_header(private: &MemoryMap, shared_bytes: u64) -> Result<(), OutOfRange> {
-    let words = words(private)?;
-    words[1].store(VERSION, Ordering::Relaxed);
-    words[2].store(shared_bytes, Ordering::Relaxed);
-    words[0].store(MAGIC, Ordering::Release);
-    Ok(())
-}
-
 impl QueueRecord {
     /// Where the parts of its ring lie.
     pub const fn layout(&self) -> RingLayout {
@@ -74,9 +50,7 @@ impl QueueRecord {
     /// # Errors
     /// When there is no such record.
     pub fn write(&self, private: &MemoryMap, at: usize) -> Result<(), OutOfRange> {
-        let words = words(private)?;
-        let refused = OutOfRange { offset: at as u64, bytes: (WORDS * 8) as u64 };
-        let slot = words.get(HEADER + at * WORDS..HEADER + (at + 1) * WORDS).ok_or(refused)?;
+        let slot = header::record(private, at)?;
         let tx = u64::from(self.direction == Direction::Tx);
         let (lists, buffers, count, class) = match self.pool {
             Some((lists, buffers, count, class)) => (lists, buffers, count, 1 + class as u64),
@@ -104,25 +78,21 @@ impl QueueRecord {
 
     /// Forgets record number `at`.
     pub fn erase(private: &MemoryMap, at: usize) {
-        if let Ok(words) = words(private)
-            && let Some(word) = words.get(HEADER + at * WORDS)
-        {
-            word.store(0, Ordering::Release);
+        if let Ok(slot) = header::record(private, at) {
+            slot[0].store(0, Ordering::Release);
         }
     }
 
     /// All records, with their numbers; none if the file is not of this layout.
     pub fn read_all(private: &MemoryMap) -> Vec<(usize, Self)> {
-        let Ok(words) = words(private) else { return Vec::new() };
-        let header = [words[0].load(Ordering::Acquire), words[1].load(Ordering::Relaxed)];
-        if header != [MAGIC, VERSION] {
+        if !header::is_known(private) {
             return Vec::new();
         }
-        (0..RECORDS).filter_map(|at| Some((at, Self::read(&words, at)?))).collect()
+        let read = |at| Some((at, Self::read(&header::record(private, at).ok()?)?));
+        (0..RECORDS).filter_map(read).collect()
     }
 
-    fn read(words: &[AtomicU64], at: usize) -> Option<Self> {
-        let slot = &words[HEADER + at * WORDS..HEADER + (at + 1) * WORDS];
+    fn read(slot: &[AtomicU64]) -> Option<Self> {
         if slot[0].load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -141,5 +111,55 @@ impl QueueRecord {
             counters: value(4),
             pool: class.map(|class| (value(5), value(6), count, class)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{BufferClass, Memory};
+
+    fn record(interface: u32, direction: Direction) -> QueueRecord {
+        QueueRecord {
+            interface: SwIfIndex(interface),
+            direction,
+            queue: QueueIndex(0xfedc),
+            size: RingSize::new(32768).unwrap(),
+            event_idx: direction == Direction::Rx,
+            ring: u64::MAX - 1,
+            shadow: 0x1234_5678_9abc_def0,
+            counters: 1 << 40,
+            pool: None,
+        }
+    }
+
+    #[test]
+    fn what_was_written_as_the_first_and_the_last_record_is_read_and_nothing_else() {
+        let memory = Memory::new("16M".parse().unwrap()).unwrap();
+        let classes = [BufferClass::Small, BufferClass::Large];
+        let [first, last] = classes.map(|class| QueueRecord {
+            pool: Some((3 << 33, 5 << 34, u32::MAX, class)),
+            ..record(u32::MAX, Direction::Rx)
+        });
+        let tx = record(0, Direction::Tx);
+        for (at, record) in [(0, first), (1, tx), (RECORDS - 1, last)] {
+            record.write(memory.private(), at).unwrap();
+        }
+        let found = QueueRecord::read_all(memory.private());
+        assert_eq!(found, [(0, first), (1, tx), (RECORDS - 1, last)]);
+        QueueRecord::erase(memory.private(), 1);
+        QueueRecord::erase(memory.private(), RECORDS);
+        let found = QueueRecord::read_all(memory.private());
+        assert_eq!(found, [(0, first), (RECORDS - 1, last)]);
+    }
+
+    #[test]
+    fn a_record_beyond_the_last_is_refused() {
+        let memory = Memory::new("16M".parse().unwrap()).unwrap();
+        let record = record(1, Direction::Tx);
+        for at in [RECORDS, usize::MAX, usize::MAX / 64] {
+            assert!(record.write(memory.private(), at).is_err());
+        }
+        assert_eq!(QueueRecord::read_all(memory.private()), []);
     }
 }
