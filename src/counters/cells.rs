@@ -149,4 +149,22 @@ mod tests {
         let second = QueueCounters::resume(cells);
         assert_eq!(second.get(Counter::Packets), 7);
     }
+
+    #[test]
+    fn every_counter_and_drop_reason_has_a_word_of_its_own_in_the_group() {
+        let cells = block();
+        let mut counters = QueueCounters::resume(Arc::clone(&cells));
+        for (n, row) in (1..).zip(COUNTERS) {
+            counters.set(row.counter, n);
+            counters.add(row.counter, 100);
+        }
+        for (times, row) in (1..).zip(DROP_REASONS) {
+            (0..times).for_each(|_| counters.lose(row.reason));
+        }
+        counters.publish();
+        let kinds = u64::try_from(COUNTERS.len()).unwrap();
+        let reasons = u64::try_from(DROP_REASONS.len()).unwrap();
+        let expected: Vec<u64> = (101..=100 + kinds).chain(1..=reasons).collect();
+        assert_eq!(read_group(&cells).unwrap().to_vec(), expected);
+    }
 }
