@@ -63,15 +63,15 @@ const DEFECTS: &[Row] = &[
     ("B8", "values out of range are cut to something else", &[
         Test("src/cli/tests.rs::wrong_values_are_refused_with_the_option_and_the_reason"),
         Test("tests/live/refuse.rs::wrong_values_are_usage_errors_that_name_the_value"),
-        Test("src/units.rs::names_that_the_kernel_would_bend_are_refused"),
-        Test("src/units.rs::mac_addresses_parse_in_three_spellings_and_refuse_group_and_zero"),
+        Test("src/units/names.rs::names_that_the_kernel_would_bend_are_refused"),
+        Test("src/units/names.rs::mac_addresses_parse_in_three_spellings_and_refuse_group_and_zero"),
     ]),
     ("B8b", "a ring of 1, 2 or 4 entries makes the refill loop endless", &[
-        Test("src/units.rs::ring_sizes_are_powers_of_two_from_64_to_32768"),
+        Test("src/units/sizes.rs::ring_sizes_are_powers_of_two_from_64_to_32768"),
         Test("tests/live/create.rs::ring_sizes_are_those_asked_for_and_carry_frames"),
     ]),
     ("B9", "one id too many is taken, and two creates at once may get the same", &[
-        Test("src/units.rs::ids_end_at_8191"),
+        Test("src/units/numbers.rs::ids_end_at_8191"),
         Test("src/control/registry.rs::a_taken_name_or_id_is_exit_code_4_and_the_name_prints_the_cure"),
     ]),
     ("B10", "an unknown word is refused without being named", &[
@@ -318,7 +318,7 @@ const FAULTS: &[Row] = &[
         Test("src/sys/namespace.rs::only_a_network_namespace_counts_as_one"),
     ]),
     ("interface name", "a name is cut, expanded, or speaks to the terminal", &[
-        Test("src/units.rs::names_that_the_kernel_would_bend_are_refused"),
+        Test("src/units/names.rs::names_that_the_kernel_would_bend_are_refused"),
         Test("src/sys/tun.rs::a_name_of_sixteen_bytes_keeps_its_terminating_zero"),
         Test("src/render/escape.rs::terminal_sequences_and_reordering_are_spelled_out"),
     ]),
