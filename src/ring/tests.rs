@@ -11,6 +11,7 @@ use crate::units::RingSize;
 
 pub(super) mod killed;
 mod race;
+mod words;
 
 struct Fixture {
     driver: DriverRing,
