@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU16, AtomicU32};
 
 use super::*;
 
@@ -125,5 +126,25 @@ fn a_ring_that_was_being_emptied_is_not_taken_for_one_in_use() {
         });
     }));
     assert!(emptied.is_err());
+    assert_eq!(f.driver.recover(), Err(Unrecoverable));
+}
+
+#[test]
+fn a_shadow_that_names_entries_of_no_ring_is_not_followed() {
+    let f = &mut fixture(64, true, false);
+    f.driver.post(&[segment(0), segment(1)], 1).unwrap();
+    let words = AtomicArray::<AtomicU32>::new(&f.private, f.shadow.words, 7).unwrap();
+    // As before the index was stored, of a chain whose head is in no ring.
+    let (avail_idx, posting) = (&words[0], &words[6]);
+    avail_idx.store(0, Ordering::Relaxed);
+    for head in [64, 65, 65_535] {
+        posting.store(head, Ordering::Relaxed);
+        assert_eq!(f.driver.recover(), Err(Unrecoverable), "head {head}");
+    }
+    posting.store(0, Ordering::Relaxed);
+    assert_eq!(f.driver.recover(), Ok(()));
+    assert_eq!((f.driver.in_flight(), f.driver.free()), (1, 62));
+    let links = AtomicArray::<AtomicU16>::new(&f.private, f.shadow.links, 64).unwrap();
+    links[0].store(64, Ordering::Relaxed);
     assert_eq!(f.driver.recover(), Err(Unrecoverable));
 }

@@ -207,6 +207,9 @@ fn a_device_reads_a_table_of_1_to_64_whole_entries_at_the_end_of_its_chain_and_n
     let mut read = |len, flags| {
         desc[0][1].store(pack(len, flags, 0).to_le(), Ordering::Relaxed);
         let chain = f.device.peek(0, &mut into);
+        for (n, seen) in (0..).zip(&into[..chain.segments]) {
+            assert_eq!(*seen, DeviceSegment { addr: at(n), len: 2048, writable: false });
+        }
         (chain.segments, chain.malformed)
     };
     assert_eq!(read(16 * 64, DESC_F_INDIRECT), (64, false));
