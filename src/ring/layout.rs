@@ -86,9 +86,6 @@ impl RingLayout {
     }
 }
 
-/// Bytes that a shadow needs for each entry: link, head's token and byte count, segment count.
-pub const SHADOW_BYTES_PER_ENTRY: u64 = 2 + 8 + 4 + 2;
-
 /// A driver's shadow in the private file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShadowLayout {
@@ -369,6 +366,11 @@ mod tests {
             let s = ShadowLayout::new(64, size);
             assert_eq!((s.tokens % 8, s.lengths % 4, s.links % 2, s.counts % 2), (0, 0, 0, 0));
             assert!(s.end >= s.counts + 2 * n);
+            // What is set aside for a part is what it takes.
+            assert_eq!(RingLayout::bytes(size, true), l.end - 4096);
+            assert_eq!(RingLayout::bytes(size, false), l.indirect.unwrap() - 4096);
+            assert_eq!(ShadowLayout::bytes(size), 64 + 16 * n);
+            assert_eq!(s.end, 64 + ShadowLayout::bytes(size));
         }
     }
 }

@@ -38,7 +38,7 @@ pub use device::{Chain, DeviceRing, DeviceSegment};
 pub use driver::{
     Descriptor, DriverRing, Full, Positions, Segment, Unrecoverable, Used, Violation, Writer,
 };
-pub use layout::{AvailRing, RingLayout, SHADOW_BYTES_PER_ENTRY, ShadowLayout, UsedRing};
+pub use layout::{AvailRing, RingLayout, ShadowLayout, UsedRing};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use shared::{AtomicArray, MemoryMap, OutOfRange};
