@@ -160,6 +160,8 @@ impl Session {
         message: RouteNetlinkMessage,
         flags: u16,
     ) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        #[cfg(feature = "test-hooks")]
+        let message = unsent::instead_of(message);
         let mut request = NetlinkMessage::from(message);
         request.header.flags = NLM_F_REQUEST | flags;
         let mut handle = self.handle.clone();
@@ -355,6 +357,42 @@ pub(super) fn change(ifindex: u32) -> LinkMessageBuilder<LinkUnspec> {
 pub(super) const ACK: u16 = NLM_F_ACK;
 /// Adds what is not there, and asks for the kernel's acknowledgement.
 pub(super) const ADD: u16 = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+
+#[cfg(feature = "test-hooks")]
+mod unsent {
+    //! `TAPTOOL_TEST_UNSENT=FILE`: of the requests of creates, the one whose number is in the file
+    //! cannot be sent. The file goes with it.
+
+    use std::{fs, thread};
+
+    use super::*;
+
+    /// More than the send buffer of a socket takes: the kernel refuses it with EMSGSIZE, unread.
+    const PIECES: usize = 64;
+
+    /// The message, or in its place one that cannot be sent.
+    pub(super) fn instead_of(message: RouteNetlinkMessage) -> RouteNetlinkMessage {
+        let is_a_creates = thread::current().name() == Some("host-create");
+        let Some(file) = std::env::var_os("TAPTOOL_TEST_UNSENT").filter(|_| is_a_creates) else {
+            return message;
+        };
+        let number = fs::read_to_string(&file).ok().and_then(|text| text.parse::<u32>().ok());
+        match number {
+            None => message,
+            Some(1) => {
+                let _ = fs::remove_file(file);
+                let piece = LinkAttribute::IfAlias("x".repeat(60_000));
+                let mut large = LinkMessage::default();
+                large.attributes = vec![piece; PIECES];
+                RouteNetlinkMessage::SetLink(large)
+            }
+            Some(number) => {
+                let _ = fs::write(file, (number - 1).to_string());
+                message
+            }
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

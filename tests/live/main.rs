@@ -31,5 +31,6 @@ mod shell_lines;
 mod shell_terminals;
 mod undo;
 mod unheard;
+mod unsent;
 mod vpp;
 mod wire;
