@@ -348,6 +348,17 @@ const FAULTS: &[Row] = &[
         Refused("gro-coalesce"),
         Refused("no-gso"),
     ]),
+    ("unsent request", "a request to the kernel that was never sent counts as done", &[
+        Test("tests/live/unsent.rs::a_create_one_of_whose_requests_cannot_be_sent_fails_and_leaves_nothing"),
+        Test("src/host/session.rs::an_answer_without_an_acknowledgement_is_a_failure_whatever_came_before"),
+    ]),
+    ("no thread", "where the kernel refuses a thread the process ends, with every device", &[
+        Test("tests/holder/threads.rs::where_no_thread_can_be_had_a_create_is_refused_and_the_last_delete_removes_the_socket"),
+        Test("src/control/thread.rs::where_no_thread_can_be_had_work_is_refused_or_done_here_and_never_lost"),
+    ]),
+    ("many threads", "a create starts dozens of threads, each of which may be refused its memory", &[
+        Test("tests/holder/threads.rs::a_create_of_seven_host_options_starts_two_threads_at_most_and_enters_three_namespaces_at_most"),
+    ]),
     ("ignored words", "a word is taken and does nothing", &[
         Refused("tun"),
         Test("tests/varlink.rs::what_the_command_line_refuses_is_refused_to_foreign_clients_too"),

@@ -12,6 +12,7 @@ mod common;
 mod holder {
     mod crowd;
     mod place;
+    mod threads;
     mod users;
     mod versions;
 }

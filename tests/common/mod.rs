@@ -149,8 +149,9 @@ pub fn has_hooks() -> bool {
     cfg!(feature = "test-hooks") || skipped("built without `--features test-hooks'")
 }
 
-/// False, and said past libtest's capture, which would hide it.
-fn skipped(why: &str) -> bool {
+/// Says loudly that a test cannot run here, past libtest's capture, which would hide it; fails there
+/// when `TAPTOOL_REQUIRE_LIVE=1`. False.
+pub fn skipped(why: &str) -> bool {
     assert!(std::env::var_os("TAPTOOL_REQUIRE_LIVE").is_none_or(|v| v != "1"), "{why}");
     let mut stderr = io::stderr();
     writeln!(stderr, "SKIP {}: {why}", thread::current().name().unwrap_or("?")).unwrap();

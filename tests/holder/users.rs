@@ -26,7 +26,7 @@ fn empty(at: &str) {
 }
 
 /// `/dev/net/tun` with this mode, and a copy of the program that everybody finds.
-fn ground(world: &World, tun: u32) -> PathBuf {
+pub fn ground(world: &World, tun: u32) -> PathBuf {
     empty("/dev/net");
     let node = Path::new("/dev/net/tun");
     mknod(node, SFlag::S_IFCHR, Mode::empty(), makedev(10, 200)).unwrap();
@@ -45,17 +45,17 @@ fn private(path: &Path, uid: u32) {
 }
 
 /// An ordinary user.
-struct User<'w> {
+pub struct User<'w> {
     world: &'w World,
     uid: u32,
-    home: PathBuf,
+    pub home: PathBuf,
     /// The program with its variables.
     taptool: String,
 }
 
 impl<'w> User<'w> {
     /// With a home, and `XDG_RUNTIME_DIR` where `runtime` says so.
-    fn new(world: &'w World, program: &Path, uid: u32, runtime: Option<&Path>) -> Self {
+    pub fn new(world: &'w World, program: &Path, uid: u32, runtime: Option<&Path>) -> Self {
         let home = world.dir().join(format!("home{uid}"));
         private(&home, uid);
         let runtime = runtime.map(|dir| format!("XDG_RUNTIME_DIR={}", dir.display()));
@@ -69,7 +69,7 @@ impl<'w> User<'w> {
     }
 
     /// `line` as this user, who has no capability.
-    fn line(&self, line: &str) -> String {
+    pub fn line(&self, line: &str) -> String {
         let uid = self.uid;
         format!("setpriv --reuid {uid} --regid {uid} --clear-groups {line}")
     }
@@ -86,7 +86,7 @@ impl<'w> User<'w> {
     }
 
     /// Takes this user to where it may make taps.
-    fn able(&self) -> Able<'_> {
+    pub fn able(&self) -> Able<'_> {
         let allowed = self.world.start(&self.line("unshare -Urn true")).output(10.0).status;
         if !allowed.success() {
             return Able { user: self, process: self.world.unnamed_netns(), unshared: false };
@@ -106,14 +106,15 @@ const CAPABILITIES: &str = "+net_admin,+sys_admin,+net_broadcast";
 
 /// A user who may make taps in a network namespace of its own: as root of a user namespace or,
 /// where this machine forbids those, with capabilities.
-struct Able<'u> {
+pub struct Able<'u> {
     user: &'u User<'u>,
     process: Process,
-    unshared: bool,
+    pub unshared: bool,
 }
 
 impl Able<'_> {
-    fn run(&self, args: &str) -> Ran {
+    /// `taptool ARGS` there.
+    pub fn run(&self, args: &str) -> Ran {
         let (user, pid) = (self.user, self.process.pid());
         let taptool = format!("{} {args}", user.taptool);
         let line = if self.unshared {
@@ -124,8 +125,14 @@ impl Able<'_> {
         ran(user.world, &line)
     }
 
+    /// A program there, which must succeed; its standard output.
+    pub fn inside(&self, line: &str) -> String {
+        let pid = self.process.pid();
+        self.user.world.must(&format!("nsenter -t {pid} -n {line}"))
+    }
+
     /// As [`Able::run`], which must succeed without a word.
-    fn done(&self, args: &str) -> String {
+    pub fn done(&self, args: &str) -> String {
         let (code, stdout, stderr) = self.run(args);
         assert_eq!((code, stderr.as_str()), (0, ""), "{args}");
         stdout
