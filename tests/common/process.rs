@@ -93,6 +93,13 @@ pub(super) fn ended(child: &mut Child, what: &str, seconds: f64) -> ExitStatus {
     }
 }
 
+/// Whether a signal was sent to a process that it has not taken yet.
+pub(super) fn is_pending(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:\t")).unwrap();
+    u64::from_str_radix(pending, 16).unwrap() >> (signal as i32 - 1) & 1 == 1
+}
+
 /// The one child of a process.
 pub(super) fn only_child(parent: u32) -> u32 {
     let stat = |path: PathBuf| fs::read_to_string(path.join("stat")).ok();

@@ -13,12 +13,13 @@ use std::time::Instant;
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
 
 use super::login;
-use super::process::{ended, only_child};
+use super::process::{ended, is_pending, only_child};
 use super::screen::Seen;
-use super::{World, backend, patience};
+use super::{World, backend, eventually, patience};
 
 pub use super::login::Kind;
 pub use super::screen::{READS, TAKEN};
@@ -157,6 +158,16 @@ impl Terminal {
         only_child(self.front())
     }
 
+    /// Presses Ctrl-C where the terminal itself edits the line, and waits until the shell has heard
+    /// it: it comes as a signal, and a line that is typed behind it may otherwise be read first and
+    /// be what is interrupted.
+    pub fn interrupt(&mut self) {
+        let shell = self.shell();
+        self.keys(CTRL_C);
+        self.wait("^C");
+        eventually("the shell takes the signal", SOON, || !is_pending(shell, Signal::SIGINT));
+    }
+
     /// Waits until the login shell has the terminal back because the program has stopped. It must
     /// be as it was.
     pub fn stopped(&mut self) {
@@ -196,8 +207,9 @@ impl Terminal {
         let mut seen = self.lock();
         while !condition(&seen) {
             let left = end.saturating_duration_since(Instant::now());
+            let why = if seen.closed { "the terminal is closed" } else { "it took too long" };
             let over = left.is_zero() || seen.closed;
-            assert!(!over, "never came: {what}\n{}", seen.report());
+            assert!(!over, "never came ({why}): {what}\n{}", seen.report());
             seen = self.heard.more.wait_timeout(seen, left).unwrap().0;
         }
     }

@@ -75,8 +75,7 @@ fn a_dumb_terminal_gets_no_escape_sequence_and_loses_no_command() {
         // The terminal itself forgets the line, as it does for every program.
         terminal.keys("create tap1 host-ns foo");
         terminal.wait("create tap1 host-ns foo");
-        terminal.keys(CTRL_C);
-        terminal.wait("^C");
+        terminal.interrupt();
         terminal.keys("show version\r");
         terminal.wait("taptool 0.");
         terminal.wait("taptool# ");
