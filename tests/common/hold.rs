@@ -181,9 +181,11 @@ impl Hold {
 
     /// As [`Hold::term`], with another signal.
     pub fn stop(mut self, signal: Signal) -> Ended {
+        let workers = self.workers();
         kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
         let ended = self.end(&format!("the holder, after {signal}"));
-        assert_eq!(self.left_over(), Vec::<String>::new(), "processes left after {signal}");
+        let left = self.left_over(&workers);
+        assert_eq!(left, Vec::<String>::new(), "processes left after {signal}");
         ended
     }
 
@@ -201,17 +203,35 @@ impl Hold {
         Ended { code: status.code().unwrap_or(-1), stderr: self.stderr() }
     }
 
-    /// Processes that carry its mark, and vhost workers named after it.
-    fn left_over(&self) -> Vec<String> {
-        let worker = format!("vhost-{}", self.pid());
+    /// The kernel's workers for it: number and name. A name has the number of the thread that made
+    /// the device, which may have ended, so the holder is asked; one whose input was closed is not.
+    fn workers(&mut self) -> Vec<(u64, String)> {
+        if self.stdin.is_none() {
+            return Vec::new();
+        }
+        let threads = self.run("show threads");
+        let workers = threads.iter().filter(|thread| thread["type"] == "vhost");
+        let worker = |thread: &Value| {
+            (thread["lwp"].as_u64().unwrap(), thread["name"].as_str().unwrap().to_owned())
+        };
+        workers.map(worker).collect()
+    }
+
+    /// Processes that carry its mark, and those of its workers that are still there.
+    fn left_over(&self, workers: &[(u64, String)]) -> Vec<String> {
         let mut left = Vec::new();
         for entry in fs::read_dir("/proc").unwrap() {
             let path = entry.unwrap().path();
             let environ = fs::read(path.join("environ")).unwrap_or_default();
-            let comm = fs::read_to_string(path.join("comm")).unwrap_or_default();
-            let ours = environ.split(|b| *b == 0).any(|v| v == self.mark.as_bytes());
-            if ours || comm.trim() == worker {
-                left.push(format!("{} {}", path.display(), comm.trim()));
+            if environ.split(|b| *b == 0).any(|v| v == self.mark.as_bytes()) {
+                left.push(path.display().to_string());
+            }
+        }
+        for (pid, name) in workers {
+            // Another may have got the number meanwhile.
+            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            if comm.trim() == name {
+                left.push(format!("{pid} {name}"));
             }
         }
         left
