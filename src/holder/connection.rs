@@ -22,6 +22,17 @@ pub(super) const ANSWER_MAX: usize = 256 << 20;
 /// How long a message that has begun, or a stretch of a long one, may take to arrive or to leave.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+#[cfg(not(feature = "test-hooks"))]
+const fn deadline() -> Duration {
+    DEADLINE
+}
+
+#[cfg(feature = "test-hooks")]
+fn deadline() -> Duration {
+    let seconds = std::env::var("TAPTOOL_TEST_DEADLINE").ok().and_then(|s| s.parse().ok());
+    seconds.map_or(DEADLINE, Duration::from_secs)
+}
+
 /// So many bytes of a long message have a deadline of their own.
 const STRETCH: usize = 1 << 20;
 
@@ -119,7 +130,7 @@ impl Connection {
         if self.inbox.is_empty() && self.fill().await? == 0 {
             return Ok(None);
         }
-        let (mut seen, mut due) = (0, (Instant::now() + DEADLINE, STRETCH));
+        let (mut seen, mut due) = (0, (Instant::now() + deadline(), STRETCH));
         let end = loop {
             if let Some(end) = self.inbox[seen..].iter().position(|byte| *byte == 0) {
                 break seen + end;
@@ -129,7 +140,7 @@ impl Connection {
                 return Err(invalid("a message is too long"));
             }
             if seen > due.1 {
-                due = (Instant::now() + DEADLINE, seen + STRETCH);
+                due = (Instant::now() + deadline(), seen + STRETCH);
             }
             let filled = timeout_at(due.0, self.fill()).await;
             if filled.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
@@ -197,7 +208,7 @@ impl Connection {
                 }
                 io::Result::Ok(())
             };
-            timeout(DEADLINE, send)
+            timeout(deadline(), send)
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         }

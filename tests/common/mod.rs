@@ -44,11 +44,6 @@ fn slowness() -> f64 {
 /// processor for many seconds, and that is no verdict about it.
 const HUNG: f64 = 120.0;
 
-/// The most that something may take which is not to wait for what holds others up.
-pub fn bound(seconds: f64) -> Duration {
-    Duration::from_secs_f64(seconds * slowness())
-}
-
 /// How long to wait for something that takes at most `seconds` on an ordinary machine with nothing
 /// else to do.
 pub fn patience(seconds: f64) -> Duration {

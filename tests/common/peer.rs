@@ -3,7 +3,6 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -87,17 +86,9 @@ impl Mute {
         Self(stream)
     }
 
-    /// Waits until the holder has said as much as it can: it says no more for as long as many
-    /// answers take.
-    pub fn is_stuck(&self) {
-        let mut last = (0, Instant::now());
-        eventually("the socket is full", 20.0, || {
-            let now = waiting(&self.0);
-            if now != last.0 {
-                last = (now, Instant::now());
-            }
-            now > 100_000 && last.1.elapsed() > Duration::from_millis(500)
-        });
+    /// Whether the holder has given it up.
+    pub fn is_cut_off(&self) -> bool {
+        is_closed(&self.0)
     }
 
     /// Waits until the holder closes the connection, and only then reads what it said: less than
@@ -112,4 +103,19 @@ impl Mute {
         let answers = said.iter().filter(|byte| **byte == 0).count();
         assert!((1..Self::ASKED).contains(&answers), "{answers} of {} answers", Self::ASKED);
     }
+}
+
+/// Waits until the holder has said as much as it can to each of them: it says no more for as long as
+/// it takes to answer somebody else many times.
+pub fn are_stuck(world: &World, mutes: &[Mute]) {
+    const ANSWERS: usize = 50;
+    let mut other = connect(world);
+    let (mut last, mut answers) = (Vec::new(), 0);
+    eventually("the sockets are full", 20.0, || {
+        let now: Vec<usize> = mutes.iter().map(|mute| waiting(&mute.0)).collect();
+        answers = if now == last { answers + 1 } else { 0 };
+        last = now;
+        ask(&mut other, &show());
+        answers >= ANSWERS && last.iter().all(|bytes| *bytes > 100_000)
+    });
 }

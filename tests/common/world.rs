@@ -91,6 +91,15 @@ impl World {
         stdout
     }
 
+    /// [`World::done`], whose holder, if it starts one, does not give up a client that reads nothing
+    /// before the test ends; where [`has_hooks`] says so.
+    ///
+    /// [`has_hooks`]: super::has_hooks
+    pub fn done_by_a_patient_holder(&self, args: &str) -> String {
+        let line = format!("env TAPTOOL_TEST_DEADLINE=86400 {} {args}", self.taptool());
+        self.must(&format!("{line} --backend {}", backend()))
+    }
+
     /// `-j ARGS` as its objects.
     pub fn objects(&self, args: &str) -> Vec<Value> {
         let stdout = self.done(&format!("-j {args}"));

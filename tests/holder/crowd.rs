@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Barrier;
 use std::thread;
-use std::time::Instant;
 
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -15,8 +14,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-use crate::common::peer::{Mute, ask, connect, message, send, show, show_descriptors};
-use crate::common::{World, bound, eventually, live, live_alone, text};
+use crate::common::peer::{Mute, are_stuck, ask, connect, message, send, show, show_descriptors};
+use crate::common::{World, eventually, has_hooks, live, live_alone, text};
 use crate::race;
 
 #[test]
@@ -94,26 +93,40 @@ fn hostile(world: &World, i: usize) -> UnixStream {
 fn hostile_crowd(world: &World) -> (Vec<Mute>, Vec<UnixStream>) {
     let mutes: Vec<Mute> = (0..100).map(|_| Mute::new(world)).collect();
     let others = (0..100).map(|i| hostile(world, i)).collect();
-    mutes.iter().for_each(Mute::is_stuck);
+    are_stuck(world, &mutes);
     (mutes, others)
+}
+
+/// A responding tap in `a`, made by a holder that gives up nobody who reads nothing: whatever waits
+/// for such a client waits for longer than the test does.
+fn patient(world: &World) {
+    let create = "-q create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24";
+    world.done_by_a_patient_holder(create);
+}
+
+/// Every one who reads nothing still waits for its answers.
+fn assert_all_wait(mutes: &[Mute], when: &str) {
+    let cut_off = mutes.iter().filter(|mute| mute.is_cut_off()).count();
+    assert_eq!(cut_off, 0, "cut off {when}");
 }
 
 #[test]
 fn two_hundred_hostile_clients_cost_the_others_nothing() {
+    if !has_hooks() {
+        return;
+    }
     live(|world| {
         world.quiet_netns("a");
-        world.done("-q create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24");
+        patient(world);
         world.ping_answered("a", "10.9.0.2");
         let holder = world.holders()[0];
         let files = || std::fs::read_dir(format!("/proc/{holder}/fd")).unwrap().count();
         let rest = files();
         let ping = world.start("ip netns exec a ping -n -q -i 0.01 -W 2 10.9.0.2");
-        let crowd = hostile_crowd(world);
-        let begin = Instant::now();
+        let (mutes, others) = hostile_crowd(world);
         for _ in 0..20 {
             assert_eq!(world.objects("show").len(), 1);
         }
-        assert!(begin.elapsed() < bound(10.0), "{:?}", begin.elapsed());
         ping.signal(Signal::SIGINT);
         let pinged = text(&ping.output(10.0).stdout);
         let counts = pinged.lines().find_map(|line| {
@@ -124,11 +137,10 @@ fn two_hundred_hostile_clients_cost_the_others_nothing() {
         // The answer to the last one may be under way.
         assert!(sent > 50 && sent - answered <= 1, "{pinged}");
         // Whoever gets no answer is not in the way of those who come and go.
-        let begin = Instant::now();
         world.done("-q create tap1 --netns a");
         world.done("delete tap1");
-        assert!(begin.elapsed() < bound(3.0), "{:?}", begin.elapsed());
-        drop(crowd);
+        assert_all_wait(&mutes, "before others had their answers");
+        drop((mutes, others));
         eventually("their files are closed", 30.0, || files() <= rest);
         assert_eq!(world.holders(), [holder]);
         world.done("delete tap0");
@@ -138,18 +150,19 @@ fn two_hundred_hostile_clients_cost_the_others_nothing() {
 
 #[test]
 fn two_hundred_hostile_clients_hold_up_neither_the_last_delete_nor_sigterm() {
+    if !has_hooks() {
+        return;
+    }
     live(|world| {
         world.quiet_netns("a");
-        let create = "-q create tap0 --netns a --ip4 10.9.0.1/24 --respond 10.9.0.2/24";
-        world.done(create);
-        let crowd = hostile_crowd(world);
-        let begin = Instant::now();
+        patient(world);
+        let (mutes, others) = hostile_crowd(world);
         world.done("delete tap0");
-        assert!(begin.elapsed() < bound(3.0), "delete: {:?}", begin.elapsed());
+        assert_all_wait(&mutes, "before the last delete was answered");
         assert!(!world.socket().exists(), "the socket of a holder that leaves");
-        drop(crowd);
+        drop((mutes, others));
         eventually("it ends when they have gone", 10.0, || world.holders().is_empty());
-        world.done(create);
+        patient(world);
         world.ping_answered("a", "10.9.0.2");
         let second = world.holders()[0];
         let (mutes, others) = hostile_crowd(world);
