@@ -153,7 +153,7 @@ impl Control {
     async fn start_watch(&self) -> Result<(), Failure> {
         let resources = self.shared.resources().await?;
         let start = || async move {
-            let sweeper = StepThread::start(watch::SWEEP)?;
+            let sweeper = StepThread::start(thread::SWEEP)?;
             let (staging, runtime) = (Arc::clone(&resources.staging), Handle::current());
             let host = thread::run("watch", move || {
                 let _here = runtime.enter();

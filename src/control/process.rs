@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Resources;
 use super::interface::{Interface, Queue};
 use super::registry::Registry;
+use super::thread;
 use crate::api::{NodeRow, PollerRow, ThreadRow};
 use crate::counters::{Counter, Direction};
 use crate::engine;
@@ -65,8 +66,8 @@ pub(super) fn poller_threads(resources: &Resources) -> Vec<i32> {
 }
 
 /// The threads of the process, control, pollers, vhost workers, helpers, and its vhost workers that
-/// are kernel threads; `workers` are the numbers in their names. Threads that end with their work are
-/// left out. Reads `proc`, which is /proc: call it on a host thread.
+/// are kernel threads; `workers` are the numbers in their names. Host threads that end with their work
+/// are left out. Reads `proc`, which is /proc: call it on a host thread.
 pub(super) fn threads(
     proc: &Path,
     control: i32,
@@ -77,12 +78,12 @@ pub(super) fn threads(
     let tasks = fs::read_dir(proc.join("self/task")).into_iter().flatten().flatten();
     for task in tasks {
         // A thread that has ended meanwhile is left out.
-        let Some(mut row) = thread(&task.path()) else { continue };
+        let Some(mut row) = task_row(&task.path()) else { continue };
         let place = pollers.iter().position(|tid| *tid == row.lwp);
         let (order, role) = match place {
             _ if row.lwp == control => (0, "control"),
             Some(_) => (1, "poller"),
-            None if row.name.starts_with(PREFIX) => continue,
+            None if row.name.starts_with(PREFIX) && !thread::stays(&row.name) => continue,
             // In a PID namespace the number is another one than ours.
             None if row.name.starts_with(WORKER) => (2, VHOST),
             None => (3, "helper"),
@@ -110,7 +111,7 @@ fn kernel_workers(proc: &Path, workers: &[i32], missing: usize) -> impl Iterator
         names.contains(comm.trim_end()) && is_kernel_thread(path)
     };
     let paths = entries.flatten().flatten().map(|entry| entry.path());
-    let found = paths.filter(move |path| is_worker(path)).filter_map(|path| thread(&path));
+    let found = paths.filter(move |path| is_worker(path)).filter_map(|path| task_row(&path));
     found.map(|row| ThreadRow { role: VHOST.into(), ..row }).take(missing)
 }
 
@@ -129,7 +130,7 @@ fn stat_field(stat: &str, number: usize) -> Option<u32> {
 }
 
 /// One task directory of /proc (`proc_pid_stat(5)`).
-fn thread(task: &Path) -> Option<ThreadRow> {
+fn task_row(task: &Path) -> Option<ThreadRow> {
     let lwp = task.file_name()?.to_str()?.parse().ok()?;
     let name = fs::read_to_string(task.join("comm")).ok()?.trim_end().to_owned();
     let stat = fs::read_to_string(task.join("stat")).ok()?;
@@ -169,12 +170,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_comes_first_then_pollers_in_their_order_and_host_threads_are_left_out() {
-        let (stop, stopped) = (std::sync::Barrier::new(4), std::sync::Barrier::new(4));
+    fn control_comes_first_then_pollers_in_their_order_and_host_threads_that_end_are_left_out() {
+        const OTHERS: [&str; 5] =
+            ["poller-0", "host-close", "host-sweep", "host-counters", "printer"];
+        let [stop, stopped] = [(); 2].map(|()| std::sync::Barrier::new(OTHERS.len() + 1));
         let tid = || nix::unistd::gettid().as_raw();
         std::thread::scope(|scope| {
             let (tids, all) = std::sync::mpsc::channel();
-            for name in ["poller-0", "host-close", "printer"] {
+            for name in OTHERS {
                 let (tids, stop, stopped) = (tids.clone(), &stop, &stopped);
                 let thread = std::thread::Builder::new().name(name.into());
                 thread
@@ -195,7 +198,9 @@ mod tests {
             assert_eq!((rows[0].lwp, &*rows[0].role), (tid(), "control"));
             assert_eq!((rows[1].name.as_str(), &*rows[1].role), ("poller-0", "poller"));
             let find = |name: &str| rows.iter().find(|r| r.lwp == of(name, &all));
-            assert_eq!(find("printer").map(|r| &*r.role), Some("helper"));
+            for name in ["printer", "host-sweep", "host-counters"] {
+                assert_eq!(find(name).map(|r| &*r.role), Some("helper"), "{name}");
+            }
             assert_eq!(find("host-close"), None);
             assert!(rows.iter().zip(0..).all(|(row, id)| row.id == id));
         });

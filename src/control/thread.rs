@@ -11,6 +11,17 @@ use crate::diag::{Code, Failure};
 use crate::host::thread::{PREFIX, panicked};
 use crate::host::{HostThread, Session, aside};
 
+/// The thread of the watch's tick. It stays, so that none is started each second.
+pub(super) const SWEEP: &str = "sweep";
+
+/// The thread that reads what the host has counted. It stays, because it is asked often.
+pub(super) const COUNTERS: &str = "counters";
+
+/// Whether a thread of this name is one of those two.
+pub(super) fn stays(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|what| [SWEEP, COUNTERS].contains(&what))
+}
+
 /// Runs `work` on a thread of its own and waits for it without blocking the runtime.
 ///
 /// # Errors

@@ -38,9 +38,6 @@ use crate::units::SwIfIndex;
 
 const TICK: Duration = Duration::from_secs(1);
 
-/// The host thread of the tick. It stays, so that none is started each second.
-pub(super) const SWEEP: &str = "sweep";
-
 /// Jobs that run side by side. Each has a thread or two of its own for a moment; they wait for the
 /// kernel, not for a core.
 const SIDE_BY_SIDE: usize = 16;
@@ -106,7 +103,7 @@ pub(super) async fn run(
             () = executor.advance() => {}
             _ = tick.tick(), if sweep.is_empty() => {
                 if sweeper.is_none() {
-                    sweeper = StepThread::start(SWEEP).ok().map(Arc::new);
+                    sweeper = StepThread::start(thread::SWEEP).ok().map(Arc::new);
                 }
                 if let Some(thread) = &sweeper {
                     sweep.spawn(unnoticed(Arc::clone(&shared), Arc::clone(thread), !listening));

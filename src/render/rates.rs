@@ -15,6 +15,9 @@ struct Rate<'a> {
     packets: f64,
     bytes: f64,
     drops: f64,
+    /// What the host dropped of the interface before there was anything to read; none where it never
+    /// did.
+    by_the_host: Option<f64>,
 }
 
 /// The interfaces of a reply whose queues can be compared.
@@ -43,17 +46,20 @@ fn rates<'a>(before: &'a Reply, now: &'a Reply, elapsed: Duration) -> Vec<Rate<'
             ("rx", &interface.rx_queues, was.map(|was| &was.rx_queues)),
             ("tx", &interface.tx_queues, was.map(|was| &was.tx_queues)),
         ];
+        let per_second = |then: u64, now: u64| {
+            // Cleared in between: all of it came since.
+            let new = now.checked_sub(then).unwrap_or(now);
+            #[expect(clippy::cast_precision_loss, reason = "rates are rounded anyway")]
+            let new = new as f64;
+            new / seconds
+        };
+        let (then, dropped) = (was.map_or(0, |was| was.host_tx_dropped), interface.host_tx_dropped);
+        let by_the_host = (dropped > 0).then(|| per_second(then, dropped));
         for (direction, queues, were) in sides {
             for queue in queues {
                 let was = were.and_then(|were| were.iter().find(|was| was.id == queue.id));
-                let per_second = |count: &dyn Fn(&Queue) -> u64| {
-                    let (then, now) = (was.map_or(0, count), count(queue));
-                    // Cleared in between: all of it came since.
-                    let new = now.checked_sub(then).unwrap_or(now);
-                    #[expect(clippy::cast_precision_loss, reason = "rates are rounded anyway")]
-                    let new = new as f64;
-                    new / seconds
-                };
+                let per_second =
+                    |count: &dyn Fn(&Queue) -> u64| per_second(was.map_or(0, count), count(queue));
                 all.push(Rate {
                     name: interface.name.as_str(),
                     direction,
@@ -61,6 +67,7 @@ fn rates<'a>(before: &'a Reply, now: &'a Reply, elapsed: Duration) -> Vec<Rate<'
                     packets: per_second(&|queue| queue.counters.get(Counter::Packets)),
                     bytes: per_second(&|queue| queue.counters.get(Counter::Bytes)),
                     drops: per_second(&|queue| queue.counters.lost_in_all()),
+                    by_the_host,
                 });
             }
         }
@@ -71,7 +78,7 @@ fn rates<'a>(before: &'a Reply, now: &'a Reply, elapsed: Duration) -> Vec<Rate<'
 /// Columns that a table of rates takes where there is room.
 const WIDE: usize = 65;
 
-/// Rates as a table, a line for each queue; one that fits 40 columns, where there are no more than
+/// Rates as a table, a line for each queue, and one for what the host dropped; one that fits 40 columns, where there are no more than
 /// `columns`.
 pub fn rates_text(
     before: &Reply,
@@ -90,16 +97,18 @@ pub fn rates_text(
         false => format!("{name:<15}  {queue:<6}{packets:>14}{bits:>14}{drops:>14}\n"),
     };
     let mut text = line("Interface", ["queue", "packets/s", "bit/s", "drops/s"]);
-    let mut above = "";
-    for rate in rows {
-        if narrow && above != rate.name {
-            above = rate.name;
-            text.push_str(&format!("{above}\n"));
+    for of_one in rows.chunk_by(|a, b| a.name == b.name) {
+        if narrow {
+            text.extend(of_one.first().map(|rate| format!("{}\n", rate.name)));
         }
-        let queue = format!("{} {}", rate.direction, rate.queue.id);
-        let (packets, bits, drops) =
-            (short(rate.packets), short(rate.bytes * 8.0), short(rate.drops));
-        text.push_str(&line(rate.name, [&queue, &packets, &bits, &drops]));
+        for rate in of_one {
+            let queue = format!("{} {}", rate.direction, rate.queue.id);
+            let (packets, bits, drops) =
+                (short(rate.packets), short(rate.bytes * 8.0), short(rate.drops));
+            text.push_str(&line(rate.name, [&queue, &packets, &bits, &drops]));
+        }
+        let by_the_host = of_one.first().and_then(|rate| Some((rate.name, rate.by_the_host?)));
+        text.extend(by_the_host.map(|(name, drops)| line(name, ["host", "", "", &short(drops)])));
     }
     text
 }
@@ -114,6 +123,7 @@ pub fn rates_json(before: &Reply, now: &Reply, elapsed: Duration, pretty: bool) 
             "packets_per_second": rate.packets,
             "bytes_per_second": rate.bytes,
             "drops_per_second": rate.drops,
+            "host_tx_dropped_per_second": rate.by_the_host.unwrap_or(0.0),
         })
     };
     let array = Value::Array(rates(before, now, elapsed).iter().map(object).collect());

@@ -110,6 +110,11 @@ pub fn others() -> Vec<(&'static str, Vec<Key>)> {
         rate("packets_per_second", "number", "Of `packets', since the last look."),
         rate("bytes_per_second", "number", "Of `bytes'."),
         rate("drops_per_second", "number", "Of all drops."),
+        rate(
+            "host_tx_dropped_per_second",
+            "number",
+            "Of `host_tx_dropped'; of the interface, so each of its queues says the same.",
+        ),
     ];
     vec![
         ("show ... --rates", rates),

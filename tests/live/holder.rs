@@ -108,6 +108,9 @@ fn what_the_holder_does_is_shown_by_poller_thread_and_event() {
         let threads = hold.run("show threads");
         let roles: Vec<&str> = threads.iter().map(|t| t["type"].as_str().unwrap()).collect();
         assert_eq!(&roles[..2], ["control", "poller"], "{threads:#?}");
+        for name in ["host-sweep", "host-counters"] {
+            assert!(threads.iter().any(|thread| thread["name"] == name), "{threads:#?}");
+        }
         assert_eq!(number(&threads[0], "lwp"), u64::from(hold.pid()));
         world.ip("-n a link set dev tap0 down");
         hold.tap_when("tap0", "down", 5.0, |t| t["link_up"] == false);

@@ -76,19 +76,48 @@ abcdefghijklmno  tx 0               0             0             0
     );
 }
 
+/// `tap0`, of whose frames the host has dropped some.
+fn lossy() -> Interface {
+    Interface { host_tx_dropped: 41, ..tap0() }
+}
+
+#[test]
+fn what_the_host_dropped_is_a_rate_of_the_interface() {
+    let reply = |all| Reply::Interfaces(all, View::Overview);
+    let (before, now) = (reply(Vec::new()), reply(vec![lossy()]));
+    check(
+        &|columns| rates_text(&before, &now, Duration::from_secs(2), columns),
+        "  queue  packets/s     bit/s   drops/s
+tap0
+  rx 0         5.0    3.92 k       0.5
+  tx 0         4.5    3.53 k       1.0
+  host                              20
+",
+        "Interface        queue      packets/s         bit/s       drops/s
+tap0             rx 0             5.0        3.92 k           0.5
+tap0             tx 0             4.5        3.53 k           1.0
+tap0             host                                          20
+",
+    );
+    let later = rates_text(&now, &now, Duration::from_secs(2), None);
+    assert!(later.lines().any(|line| line.split_whitespace().eq(["tap0", "host", "0"])), "{later}");
+}
+
 #[test]
 fn rates_as_json_are_an_object_for_each_queue() {
     let (before, now) = (
         Reply::Interfaces(Vec::new(), View::Overview),
-        Reply::Interfaces(vec![tap0()], View::Overview),
+        Reply::Interfaces(vec![lossy()], View::Overview),
     );
     let json = rates_json(&before, &now, Duration::from_secs(2), false);
     let all: Value = serde_json::from_str(&json).unwrap();
     let expected = serde_json::json!([
         { "name": "tap0", "direction": "rx", "queue": 0,
-          "packets_per_second": 5.0, "bytes_per_second": 490.0, "drops_per_second": 0.5 },
+          "packets_per_second": 5.0, "bytes_per_second": 490.0, "drops_per_second": 0.5,
+          "host_tx_dropped_per_second": 20.5 },
         { "name": "tap0", "direction": "tx", "queue": 0,
-          "packets_per_second": 4.5, "bytes_per_second": 441.0, "drops_per_second": 1.0 },
+          "packets_per_second": 4.5, "bytes_per_second": 441.0, "drops_per_second": 1.0,
+          "host_tx_dropped_per_second": 20.5 },
     ]);
     assert_eq!(all, expected);
 }
