@@ -404,6 +404,11 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
              `getent passwd' lists the users by name and number",
         ),
         (
+            "create tap group no-such-group",
+            "create tap: group no-such-group: no such group, and not a number up to 4294967294\n  \
+             `getent group' lists the groups by name and number",
+        ),
+        (
             "create tap group 4294967295",
             "create tap: group 4294967295: not a number between 0 and 4294967294",
         ),

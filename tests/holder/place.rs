@@ -82,6 +82,7 @@ fn a_stopped_holder_without_its_socket_is_named_and_no_second_one_starts() {
         let holder = world.holders()[0];
         send(holder, Signal::SIGSTOP);
         fs::remove_file(world.socket()).unwrap();
+        let mut hint = String::new();
         for args in ["create tap1 --netns a", "show"] {
             let (code, stdout, stderr) = world.run(args);
             assert_eq!((code, stdout.as_str()), (6, ""), "{args}: {stderr}");
@@ -92,8 +93,10 @@ fn a_stopped_holder_without_its_socket_is_named_and_no_second_one_starts() {
             );
             assert!(stderr.contains(&who), "{args}: {stderr}");
             assert_eq!(world.holders(), [holder]);
+            hint = stderr.lines().last().unwrap().to_owned();
         }
-        send(holder, Signal::SIGCONT);
+        // The first command of the hint.
+        world.must(&format!("sh -c '{}'", hint.split(['`', '\'']).nth(1).unwrap()));
         assert_eq!(world.objects("show").len(), 1);
         world.done("delete tap0");
         world.nothing_left();

@@ -20,6 +20,7 @@ mod crowd;
 mod delete;
 mod doctor;
 mod fate;
+mod hints;
 mod holder;
 mod host_drops;
 mod one_shot;
