@@ -27,11 +27,12 @@
 //! peer's device has used them. A queue of another poller is reached through a handoff ring, and the
 //! buffers return the same way.
 //!
-//! # Interfaces, queues, peers
+//! # Interfaces, queues, ports, peers
 //! ```text
 //!  interface ── rx queues, each ring + counters + record + buffers ─┐ each with one poller
 //!            ── tx queues, each ring + counters + record ───────────┘
 //!            ── backend ── a device half a queue
+//!            ── port: a tap, with its files and all that is about its host side
 //!            ── peer key: what actions of others name
 //!
 //!  poller ── its rx and tx queues ── core: peers, pools, ready list, clock, reply
@@ -39,7 +40,9 @@
 //! ```
 //! Queues are made, placed and undone in a loop; this version makes one of each. An action gets a
 //! context (header, clock, reply) and names a peer, not a queue; the poller that forwards picks the
-//! queue. Control keeps the life of an interface as one state machine (`control/life.rs`).
+//! queue. Control keeps the life of an interface as one state machine (`control/life.rs`). What is about
+//! queues, action, addresses and life needs no port; what is about a host side asks for it
+//! (`control/port`). A backend gets the port's files and knows nothing else of it.
 //!
 //! # States of an interface
 //! Of the states that apply, the first in this order is shown.
@@ -193,6 +196,7 @@
 //! |---|---|
 //! | *host side* | the Linux net device (`tap0` in some namespace); every `host-*` option is about it |
 //! | *interface* | our side of it: name, id, MAC, queues, action, counters; `sw_if_index` is its number, never used again while the process lives |
+//! | *port* | what is behind an interface, where its frames come from and go to: a tap |
 //! | *driver*, *device* | VIRTIO's words: taptool is the driver, the *backend* is the device |
 //! | rx, tx | from taptool's view: rx is host side → interface, tx is interface → host side; inside the userspace backend the same bytes go *from_tap* and *to_tap* |
 //! | kick, call | available-buffer and used-buffer notification: eventfds, or plain memory flags where driver and device share a thread |

@@ -1,12 +1,12 @@
 //! An interface under construction: what each step of a create does, and its undo.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::host_side::{HostSide, Label};
 use super::interface::{Interface, local_action};
-use super::life::{Life, Seen};
+use super::life::Life;
 use super::plan::Plan;
+use super::port::NewTap;
 use super::queues::{Placed, Queues};
 use super::registry::Reservation;
 use super::steps::Step;
@@ -16,7 +16,7 @@ use super::{Resources, Shared};
 use crate::api::BackendKind;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
 use crate::diag::{Code, Failure};
-use crate::host::{self, HostThread, Session, Tap, TapSpec};
+use crate::host::{Session, TapSpec};
 
 /// An interface under construction.
 pub(super) struct Building<'a> {
@@ -27,9 +27,7 @@ pub(super) struct Building<'a> {
     namespace: Arc<OwnedFd>,
     reservation: Option<Reservation>,
     backend: Option<Box<dyn Backend>>,
-    tap: Option<Tap>,
-    taps: Vec<Arc<OwnedFd>>,
-    offloads: host::Offloads,
+    tap: NewTap,
     /// Acknowledged.
     features: u64,
     queues: Queues,
@@ -56,9 +54,7 @@ impl<'a> Building<'a> {
             namespace,
             reservation: None,
             backend: None,
-            tap: None,
-            taps: Vec::new(),
-            offloads: host::Offloads::default(),
+            tap: NewTap::default(),
             features: 0,
             queues: Queues::default(),
             devices: None,
@@ -74,7 +70,9 @@ impl<'a> Building<'a> {
             Step::Reserve => self.reserve(),
             Step::OpenBackend => self.open_backend().await,
             Step::OpenTap => self.open_tap().await,
-            Step::EnterNamespace => self.enter().await,
+            Step::EnterNamespace => {
+                self.tap.enter(self.thread, &self.resources.staging, &self.namespace).await
+            }
             Step::Memory => self.make_queues(),
             Step::StartBackend => self.start_backend().await,
             Step::HostMac => {
@@ -121,10 +119,7 @@ impl<'a> Building<'a> {
                 return closed.err().into_iter().collect();
             }
             Step::OpenTap => {
-                let (tap, taps) = (self.tap.take(), std::mem::take(&mut self.taps));
-                // Closing the last file removes the device, which takes the kernel some 20 ms.
-                let closed = self.thread.finish(move || drop((tap, taps))).await;
-                return closed.err().into_iter().collect();
+                return self.tap.close(self.thread).await.err().into_iter().collect();
             }
             Step::Memory => {
                 let (memory, numbers) = self.queues.take();
@@ -143,7 +138,7 @@ impl<'a> Building<'a> {
                     // Its name and id stay reserved until `Reserve` is undone.
                     let removed = self.shared.registry().withdraw(reservation.sw_if_index);
                     if let Some(interface) = removed {
-                        self.taps = interface.taps;
+                        self.tap.take_back(interface.port);
                         self.backend = interface.backend;
                     }
                 }
@@ -188,35 +183,7 @@ impl<'a> Building<'a> {
             owner: self.plan.owner,
             group: self.plan.group,
         };
-        let (staging, namespace) =
-            (Arc::clone(&self.resources.staging), Arc::clone(&self.namespace));
-        let open =
-            move |thread: &mut HostThread| host::open(thread, &staging, namespace.as_fd(), &spec);
-        let tap = self.thread.run(move |site| open(&mut site.thread)).await??;
-        self.offloads = tap.offloads();
-        if tap.is_staged() {
-            self.tap = Some(tap);
-        } else {
-            self.taps = tap.into_fds()?.into_iter().map(Arc::new).collect();
-        }
-        Ok(())
-    }
-
-    async fn enter(&mut self) -> Result<(), Failure> {
-        let mut tap = self.tap.take().ok_or_else(|| bug("no tap to move"))?;
-        let (staging, namespace) =
-            (Arc::clone(&self.resources.staging), Arc::clone(&self.namespace));
-        let moving = move |thread: &mut HostThread| {
-            let moved = tap.enter(thread, &staging, namespace.as_fd());
-            (tap, moved)
-        };
-        let (tap, moved) = self.thread.run(move |site| moving(&mut site.thread)).await?;
-        if moved.is_err() {
-            self.tap = Some(tap);
-            return moved;
-        }
-        self.taps = tap.into_fds()?.into_iter().map(Arc::new).collect();
-        Ok(())
+        self.tap.open(self.thread, &self.resources.staging, &self.namespace, spec).await
     }
 
     fn make_queues(&mut self) -> Result<(), Failure> {
@@ -232,7 +199,7 @@ impl<'a> Building<'a> {
     async fn start_backend(&mut self) -> Result<(), Failure> {
         let mut backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
         let (rings, features) = (self.queues.memory(), self.features);
-        let (memory, taps) = (Arc::clone(&self.resources.memory), self.taps.clone());
+        let (memory, files) = (Arc::clone(&self.resources.memory), self.tap.files());
         let start = move || {
             let started = backend
                 .set_features(features)
@@ -240,7 +207,7 @@ impl<'a> Building<'a> {
                 .and_then(|()| {
                     rings.iter().try_for_each(|ring| backend.set_ring(ring.id(), ring.layout(), 0))
                 })
-                .and_then(|()| backend.start(&taps));
+                .and_then(|()| backend.start(&files));
             // Let go before the thread answers: the undo frees them.
             drop(rings);
             (backend, started)
@@ -251,19 +218,12 @@ impl<'a> Building<'a> {
         Ok(())
     }
 
-    /// One request about the device, where it is by now.
+    /// One request about the device.
     async fn host(
         &self,
         request: impl FnOnce(&Session, u32) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), Failure> {
-        let tap = self.taps.first().cloned().ok_or_else(|| bug("no tap"))?;
-        let subject = self.plan.subject();
-        let ask = move |thread: &mut HostThread| {
-            // The file is let go before the thread answers: the undo closes the last one.
-            let tap = tap;
-            host::with_device(thread, tap.as_fd(), subject, request)
-        };
-        self.thread.run(move |site| ask(&mut site.thread)).await?
+        self.tap.request(self.thread, self.plan.subject(), request).await
     }
 
     async fn place(&mut self) -> Result<(), Failure> {
@@ -303,24 +263,11 @@ impl<'a> Building<'a> {
 
     async fn announce(&mut self) -> Result<(), Failure> {
         let reservation = self.reservation.clone().ok_or_else(|| bug("nothing is reserved"))?;
-        let label = match &self.plan.host_ns {
-            Some(words) => {
-                let meant = host::namespace::identity(self.namespace.as_fd())?;
-                Some(Label { words: words.clone(), meant })
-            }
-            None => None,
-        };
-        let staging = Arc::clone(&self.resources.staging);
-        let (tap, words) = (self.taps.first().cloned(), label.clone());
-        let look = move |thread: &mut HostThread| {
-            let tap = tap.ok_or_else(|| bug("no tap"))?;
-            HostSide::look(thread, &staging, tap.as_fd(), words.as_ref(), None)?
-                .ok_or_else(|| Failure::new(Code::NotFound, "", "the host side is gone"))
-        };
-        let side = self.thread.run(move |site| look(&mut site.thread)).await??;
+        let (plan, staging) = (&self.plan, &self.resources.staging);
+        let namespace = (plan.host_ns.as_deref(), &*self.namespace);
+        let port = self.tap.finish(self.thread, staging, namespace, plan.gso).await?;
         let backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
         let Placed { rx, tx, pools, peer } = self.queues.of_interface()?;
-        let plan = &self.plan;
         let interface = Interface {
             sw_if_index: reservation.sw_if_index,
             id: reservation.id,
@@ -335,9 +282,7 @@ impl<'a> Building<'a> {
             worker_mode: backend.worker_mode(),
             vhost_fds: backend.fds(),
             backend: Some(backend),
-            taps: std::mem::take(&mut self.taps),
-            offloads: self.offloads,
-            gso: plan.gso,
+            port,
             admin_up: !plan.admin_down,
             addresses: plan.respond.clone(),
             xconnect: None,
@@ -346,13 +291,6 @@ impl<'a> Building<'a> {
             rx,
             tx,
             peer,
-            label,
-            host_ns: side.namespace,
-            host: side.facts,
-            host_dropped: 0,
-            host_dropped_errors: 0,
-            seen: Seen::AtCreate,
-            nsid: side.nsid,
             life: Life::Running,
         };
         let (queues, index) = (interface.queues(), interface.sw_if_index);

@@ -1,6 +1,5 @@
 //! Verbs that change an interface: gso, xconnect, set.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -24,28 +23,34 @@ pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Re
     let index = shared.registry().find(&request.interface)?;
     let files = shared.registry().get(index).map(|i| Arc::clone(&i.files)).ok_or_else(vanished)?;
     let _held = files.lock().await;
-    let (name, taps, before) = {
+    let (name, files, before) = {
         let registry = shared.registry();
         let interface = registry.get(index).filter(|i| i.life != Life::Deleting);
         let interface = interface.ok_or_else(vanished)?;
         if interface.life == Life::HostGone {
             return Err(host_gone(&interface.name));
         }
-        (interface.name.clone(), interface.taps.clone(), interface.offloads)
+        let tap = interface.port.tap().ok_or_else(|| no_host_side(&interface.name))?;
+        (interface.name.clone(), interface.port.files(), tap.offloads)
     };
     let on = request.on;
     let offloads = thread::run("gso", move || {
-        let taps = taps;
-        let files: Vec<&OwnedFd> = taps.iter().map(AsRef::as_ref).collect();
-        host::set_offloads(&files, on, before)
+        // The files are let go before this thread answers.
+        let files = files;
+        host::set_offloads(&files.0, on, before)
     })
     .await?
     .map_err(|f| f.on(name.as_str()))?;
     let mut registry = shared.registry();
     let interface = registry.get_mut(index).ok_or_else(vanished)?;
-    interface.offloads = offloads;
-    interface.gso = on;
+    if let Some(tap) = interface.port.tap_mut() {
+        tap.set_offloads(on, offloads);
+    }
     Ok(Reply::Changed(vec![name]))
+}
+
+fn no_host_side(name: &IfName) -> Failure {
+    Failure::usage(name.as_str(), "it has no host side")
 }
 
 fn host_gone(name: &IfName) -> Failure {

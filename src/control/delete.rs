@@ -9,7 +9,6 @@
 //! log the lost frames. Buffers of its own that are in the rings of others return later; their
 //! memory is freed then.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::interface::Interface;
@@ -18,6 +17,7 @@ use super::{Resources, Shared, changes, thread};
 use crate::action::PeerKey;
 use crate::api::{DeleteRequest, Deleted, Level, Reply};
 use crate::counters::DropReason;
+use crate::device::PortFiles;
 use crate::diag::{Code, Failure};
 use crate::engine::{QueueKey, StopReason};
 use crate::units::{IfName, PollerIndex, SwIfIndex};
@@ -146,11 +146,11 @@ impl Torn {
                 Err(failure) => self.failures.push(failure),
             }
         }
-        let taps = shared.registry().get_mut(self.index).map(|i| std::mem::take(&mut i.taps));
+        let files = shared.registry().get_mut(self.index).map(|i| i.port.take_files());
         let closed = thread::finish("close", move || {
-            // Their devices have the tap's files too.
+            // Their devices have the files too.
             drop((rx, tx));
-            close(taps.unwrap_or_default())
+            close(files.unwrap_or_default())
         });
         match closed.await {
             Ok(left) => self.failures.extend(left),
@@ -181,11 +181,11 @@ impl Torn {
     }
 }
 
-/// Closes tap files: with the last of them the kernel removes the device. Returns an
-/// error if one is still in use elsewhere, which is a bug.
-fn close(taps: Vec<Arc<OwnedFd>>) -> Option<Failure> {
-    let left = taps.into_iter().filter_map(|tap| Arc::try_unwrap(tap).err()).count();
-    (left > 0).then(|| Failure::new(Code::Failed, "tap file", "still in use; this is a bug"))
+/// Closes a port's files: with a tap's last one the kernel removes the device. Returns an error if
+/// one is still in use elsewhere, which is a bug.
+fn close(files: PortFiles) -> Option<Failure> {
+    let left = files.0.into_iter().filter_map(|file| Arc::try_unwrap(file).err()).count();
+    (left > 0).then(|| Failure::new(Code::Failed, "port's file", "still in use; this is a bug"))
 }
 
 /// Frees what a deleted interface had in the engine and in memory.

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Shared;
+use super::port::Place;
 use super::thread::{COUNTERS, Site, StepThread};
 use crate::diag::Failure;
 use crate::host::{Session, StagingNamespace};
@@ -57,10 +58,10 @@ impl HostCounters {
     /// Reads the counters of all host sides anew, as far as the kernel answers in time.
     pub(super) async fn refresh(&self, shared: &Arc<Shared>) {
         let Ok(resources) = shared.running() else { return };
-        let asked: Vec<(SwIfIndex, i32, u32)> = {
+        let asked: Vec<(SwIfIndex, Place)> = {
             let registry = shared.registry();
             let living = registry.all().filter(|i| i.life.is_living());
-            living.filter_map(|i| Some((i.sw_if_index, i.nsid?, i.host.ifindex))).collect()
+            living.filter_map(|i| Some((i.sw_if_index, i.port.tap()?.place()?))).collect()
         };
         if asked.is_empty() {
             return;
@@ -72,14 +73,13 @@ impl HostCounters {
                 None => Session::open(resources.staging.as_fd(), ""),
             };
             let answers = session.and_then(|session| {
-                for (index, nsid, ifindex) in asked {
-                    let Some(stats) = session.stats_at(nsid, ifindex)? else { continue };
+                for (index, place) in asked {
+                    let Some(stats) = session.stats_at(place.nsid, place.ifindex)? else {
+                        continue;
+                    };
                     let mut registry = shared.registry();
-                    let same = registry
-                        .get_mut(index)
-                        .filter(|i| i.nsid == Some(nsid) && i.host.ifindex == ifindex);
-                    if let Some(interface) = same {
-                        interface.host.stats = stats;
+                    if let Some(tap) = registry.get_mut(index).and_then(|i| i.port.tap_mut()) {
+                        tap.count(place, stats);
                     }
                 }
                 Ok(session)

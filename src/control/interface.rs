@@ -1,20 +1,18 @@
 //! The state that control keeps of an interface.
 
 use std::cell::RefCell;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use tokio::sync::Mutex;
 
-use super::host_side::Label;
-use super::life::{Life, Seen};
+use super::life::Life;
+use super::port::Port;
 use crate::action::{Action, PeerKey, Responder};
 use crate::api::BackendKind;
 use crate::counters::QueueSnapshot;
 use crate::device::{Backend, Pool, QueueMemory};
 use crate::engine::QueueKey;
-use crate::host::{HostFacts, Offloads};
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, PollerIndex, RingSize, SwIfIndex};
 
 /// A queue: its place, and the baselines of `clear`.
@@ -65,35 +63,20 @@ pub(super) struct Interface {
     pub(super) features: u64,
     pub(super) worker_mode: Option<&'static str>,
     pub(super) vhost_fds: Vec<i32>,
-    pub(super) taps: Vec<Arc<OwnedFd>>,
-    pub(super) offloads: Offloads,
-    pub(super) gso: bool,
+    pub(super) port: Port,
     pub(super) admin_up: bool,
     pub(super) addresses: Vec<IpNet>,
     pub(super) xconnect: Option<SwIfIndex>,
     /// Buffers of the receive queues: kept until the backend has stopped, whatever becomes of the
     /// pollers.
     pub(super) pools: Vec<Arc<Pool>>,
-    /// Held by every task that uses, stops or closes its files, so that no file in use is closed
+    /// Held by every task that uses, stops or closes the port's files, so that no file in use is closed
     /// and the task that closes them is the last.
     pub(super) files: Arc<Mutex<()>>,
     pub(super) rx: Vec<Queue>,
     pub(super) tx: Vec<Queue>,
     /// Names it as the peer of others.
     pub(super) peer: PeerKey,
-    /// The namespace that it was created in, if the creator named one.
-    pub(super) label: Option<Label>,
-    /// What the host side's namespace was called when it was last looked at; none is our own.
-    pub(super) host_ns: Option<String>,
-    /// The host side when it was last looked at.
-    pub(super) host: HostFacts,
-    /// Frames that it had dropped at `clear interfaces`, and at `clear errors`.
-    pub(super) host_dropped: u64,
-    pub(super) host_dropped_errors: u64,
-    /// How much is known of it.
-    pub(super) seen: Seen,
-    /// Number of its namespace in the staging namespace, for events.
-    pub(super) nsid: Option<i32>,
     pub(super) life: Life,
 }
 

@@ -46,17 +46,6 @@ impl Life {
     }
 }
 
-/// What is known of the host side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// Looked at by its create; events between that look and its entry in the registry were missed.
-    AtCreate,
-    /// As the last event or look said.
-    Current,
-    /// The last look failed; the known facts are older.
-    Stale,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

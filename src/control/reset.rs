@@ -104,23 +104,23 @@ pub(super) async fn revive(
     index: SwIfIndex,
     _held: &OwnedMutexGuard<()>,
 ) -> Result<(), Failure> {
-    let (name, mut backend, rings, taps, places) = match shared.registry().get_mut(index) {
+    let (name, mut backend, rings, files, places) = match shared.registry().get_mut(index) {
         Some(interface) if interface.life == Life::Halted => {
             let all = || interface.rx.iter().chain(&interface.tx);
             let rings: Vec<_> = all().map(|q| (q.memory.id(), *q.memory.layout())).collect();
             let places = interface.queues();
             let backend = interface.backend.take().ok_or_else(changes::vanished)?;
-            (interface.name.clone(), backend, rings, interface.taps.clone(), places)
+            (interface.name.clone(), backend, rings, interface.port.files(), places)
         }
         _ => return Ok(()),
     };
     let (backend, started) = thread::finish("backend", move || {
         // The files are let go before this thread answers.
-        let taps = taps;
+        let files = files;
         let started = rings
             .iter()
             .try_for_each(|(id, layout)| backend.set_ring(*id, layout, 0))
-            .and_then(|()| backend.start(&taps));
+            .and_then(|()| backend.start(&files));
         if started.is_err() {
             backend.stop();
         }

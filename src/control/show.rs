@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::interface::{Interface, Queue};
 use super::life::Life;
+use super::port::{Baseline, Port};
 use super::registry::Registry;
 use super::{Shared, process, thread};
 use crate::api::{
@@ -118,7 +119,8 @@ pub(super) fn interface(
     descriptors: bool,
 ) -> api::Interface {
     use std::os::fd::AsRawFd;
-    let host = &interface.host;
+    let Port::Tap(tap) = &interface.port;
+    let host = tap.facts();
     let action = match interface.xconnect.and_then(|peer| registry.get(peer)) {
         Some(peer) => api::Action::Xconnect(peer.name.clone()),
         None if interface.addresses.is_empty() => api::Action::Sink,
@@ -135,27 +137,27 @@ pub(super) fn interface(
         vhost_worker_mode: interface.worker_mode.map(Into::into),
         state: state(interface),
         admin_up: interface.admin_up,
-        link_up: interface.life.is_living() && host.up && host.lower_up,
+        link_up: interface.life.is_living() && interface.port.has_link(),
         action,
         addresses: interface.addresses.clone(),
         host_if_name: host.name.clone(),
         host_ifindex: host.ifindex,
-        host_ns: interface.host_ns.clone(),
+        host_ns: tap.namespace().map(ToOwned::to_owned),
         host_addresses: host.addresses.clone(),
         host_bridge: host.bridge.clone(),
         mtu: host.mtu,
         qlen: host.qlen,
-        host_tx_dropped: host.stats.tx_dropped.saturating_sub(interface.host_dropped),
+        host_tx_dropped: tap.dropped(Baseline::Counters),
         host_mac_addr: host.mac,
         mac_addr: interface.mac,
-        gso: interface.gso,
-        csum_offload: interface.offloads.contains(crate::host::Offloads::CSUM),
-        offloads: interface.offloads.names().into_iter().map(Into::into).collect(),
+        gso: tap.gso,
+        csum_offload: tap.offloads.contains(crate::host::Offloads::CSUM),
+        offloads: tap.offloads.names().into_iter().map(Into::into).collect(),
         features: feature_names(interface.features),
         features_raw: format!("{:#x}", interface.features),
         backend_features: feature_names(interface.offered_features),
         backend_features_raw: format!("{:#x}", interface.offered_features),
-        tap_fds: interface.taps.iter().map(|fd| fd.as_raw_fd()).collect(),
+        tap_fds: interface.port.files().0.iter().map(|fd| fd.as_raw_fd()).collect(),
         vhost_fds: interface.vhost_fds.clone(),
         rx_queues: queues(&interface.rx, descriptors),
         tx_queues: queues(&interface.tx, descriptors),
@@ -214,9 +216,8 @@ fn errors(interface: &Interface) -> Vec<ErrorRow> {
     };
     let rx = interface.rx.iter().enumerate().flat_map(|(i, q)| row(Direction::Rx, i, q));
     let tx = interface.tx.iter().enumerate().flat_map(|(i, q)| row(Direction::Tx, i, q));
-    let dropped = interface.host.stats.tx_dropped;
     let by_the_host = ErrorRow {
-        count: dropped.saturating_sub(interface.host_dropped_errors),
+        count: interface.port.tap().map_or(0, |tap| tap.dropped(Baseline::Errors)),
         name: interface.name.clone(),
         direction: Direction::Rx,
         // The kernel keeps one number for all queues.
@@ -241,21 +242,20 @@ pub(super) async fn clear(shared: &Arc<Shared>, request: &ClearRequest) -> Resul
         }
         ClearRequest::Errors {} => registry.all().map(|i| i.sw_if_index).collect(),
     };
+    let which = match request {
+        ClearRequest::Interfaces(_) => Baseline::Counters,
+        ClearRequest::Errors {} => Baseline::Errors,
+    };
     let mut changed = Vec::new();
     for index in chosen {
         let Some(interface) = registry.get_mut(index) else { continue };
         changed.push(interface.name.clone());
-        match request {
-            ClearRequest::Interfaces(_) => interface.host_dropped = interface.host.stats.tx_dropped,
-            ClearRequest::Errors {} => {
-                interface.host_dropped_errors = interface.host.stats.tx_dropped;
-            }
-        }
+        interface.port.clear(which);
         for queue in interface.rx.iter_mut().chain(&mut interface.tx) {
             let now: QueueSnapshot = queue.snapshot();
-            match request {
-                ClearRequest::Interfaces(_) => queue.baseline = now,
-                ClearRequest::Errors {} => queue.errors_baseline = now,
+            match which {
+                Baseline::Counters => queue.baseline = now,
+                Baseline::Errors => queue.errors_baseline = now,
             }
         }
     }

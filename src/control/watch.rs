@@ -10,12 +10,10 @@
 //! its backend is stopped, what lay in its transmit ring is lost with that reason, and its
 //! configuration stays until it is deleted. The tick is for what no event tells: with vhost-net
 //! no thread waits on the tap file, the end of a namespace sends no event about its links, and a look
-//! may have failed. It asks each tap file for the device's name and namespace, and has those looked
-//! up that differ from what is known, or whose last look failed; where events cannot be heard at
-//! all, every one.
+//! may have failed. It asks each tap file whether the device is where it was ([`sweep`]).
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
@@ -23,17 +21,15 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 
 use super::executor::KeyedExecutor;
-use super::host_side::HostSide;
 use super::interface::Interface;
-use super::life::{Life, Seen};
+use super::life::Life;
+use super::port::{HostSide, Place, TapPort};
 use super::thread::StepThread;
-use super::{Resources, Shared, reset, thread};
+use super::{Resources, Shared, reset, sweep, thread};
 use crate::api::Level;
 use crate::device::Pool;
-use crate::diag::Failure;
 use crate::engine::{BrokenReason, Event, QueueKey, StopReason};
-use crate::host::namespace::NamespaceId;
-use crate::host::{self, Difference, HostFacts, Watch, WatchEvent};
+use crate::host::{self, Difference, Watch, WatchEvent};
 use crate::units::SwIfIndex;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -74,7 +70,7 @@ pub(super) async fn run(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut listening = !shared.options.deaf;
-    let mut sweep = tokio::task::JoinSet::new();
+    let mut sweeps = tokio::task::JoinSet::new();
     let mut sweeper = Some(Arc::new(sweeper));
     loop {
         tokio::select! {
@@ -101,17 +97,25 @@ pub(super) async fn run(
                 None => return,
             },
             () = executor.advance() => {}
-            _ = tick.tick(), if sweep.is_empty() => {
+            _ = tick.tick(), if sweeps.is_empty() => {
                 if sweeper.is_none() {
                     sweeper = StepThread::start(thread::SWEEP).ok().map(Arc::new);
                 }
                 if let Some(thread) = &sweeper {
-                    sweep.spawn(unnoticed(Arc::clone(&shared), Arc::clone(thread), !listening));
+                    sweeps.spawn(sweep::unnoticed(
+                        Arc::clone(&shared),
+                        Arc::clone(thread),
+                        !listening,
+                    ));
                 }
             }
-            Some(found) = sweep.join_next() => match found {
-                Ok(Ok(found)) => for (index, job) in found {
-                    executor.give(index, job);
+            Some(found) = sweeps.join_next() => match found {
+                Ok(Ok(found)) => for (index, difference) in found {
+                    match difference {
+                        Difference::Gone => executor.give(index, Job::Check),
+                        Difference::Elsewhere => executor.give(index, Job::Look),
+                        Difference::None => {}
+                    }
                 },
                 // The thread panicked: the next tick has another.
                 _ => sweeper = None,
@@ -152,11 +156,13 @@ async fn work(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
 fn host_event(shared: &Shared, event: WatchEvent) -> Vec<(SwIfIndex, Job)> {
     let (job, found) = match event {
         WatchEvent::Link { nsid, ifindex } | WatchEvent::Address { nsid, ifindex } => {
-            let there = |i: &Interface| i.nsid == nsid && i.host.ifindex == ifindex;
+            let place = nsid.map(|nsid| Place { nsid, ifindex });
+            let there = |tap: &TapPort| place.is_some() && tap.place() == place;
             (Job::Look, living(shared, there))
         }
         WatchEvent::NamespaceGone { nsid } => {
-            (Job::Check, living(shared, |i| i.nsid == Some(nsid)))
+            let there = |tap: &TapPort| tap.place().is_some_and(|place| place.nsid == nsid);
+            (Job::Check, living(shared, there))
         }
         WatchEvent::Overrun => (Job::Look, living(shared, |_| true)),
     };
@@ -172,10 +178,10 @@ fn poller_event(event: &Event) -> Option<(SwIfIndex, Job)> {
     })
 }
 
-/// The living interfaces that `which` names.
-fn living(shared: &Shared, which: impl Fn(&Interface) -> bool) -> Vec<SwIfIndex> {
+/// The living interfaces with a host side that `which` names.
+fn living(shared: &Shared, which: impl Fn(&TapPort) -> bool) -> Vec<SwIfIndex> {
     let registry = shared.registry();
-    let wanted = |i: &&Interface| i.life.is_living() && which(i);
+    let wanted = |i: &&Interface| i.life.is_living() && i.port.tap().is_some_and(&which);
     registry.all().filter(wanted).map(|i| i.sw_if_index).collect()
 }
 
@@ -188,14 +194,12 @@ async fn hold_files(shared: &Shared, index: SwIfIndex) -> Option<OwnedMutexGuard
 /// Looks up a host side again.
 async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
-    let (taps, label, known) = match shared.registry().get(index) {
-        Some(interface) if interface.life.is_living() => {
-            let known = interface.nsid.map(|nsid| (interface.host.namespace, nsid));
-            (interface.taps.clone(), interface.label.clone(), known)
-        }
-        _ => return,
+    let lookup = match shared.registry().get(index) {
+        Some(interface) if interface.life.is_living() => interface.port.tap().map(TapPort::lookup),
+        _ => None,
     };
-    match HostSide::find(&resources.staging, taps, label, known).await {
+    let Some(lookup) = lookup else { return };
+    match lookup.find(&resources.staging).await {
         Ok(Some(side)) => {
             if renew(shared, index, side) {
                 tell_link(shared, resources, index).await;
@@ -206,7 +210,7 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
         Err(failure) => {
             let mut registry = shared.registry();
             let Some(interface) = registry.get_mut(index) else { return };
-            if std::mem::replace(&mut interface.seen, Seen::Stale) != Seen::Stale {
+            if interface.port.tap_mut().is_some_and(TapPort::look_failed) {
                 let name = interface.name.clone();
                 let text = format!("host side cannot be looked at: {failure}");
                 registry.log.add(Level::Warn, &name, text);
@@ -219,14 +223,10 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
 fn renew(shared: &Shared, index: SwIfIndex, side: HostSide) -> bool {
     let mut registry = shared.registry();
     let Some(interface) = registry.get_mut(index) else { return false };
-    let name = interface.name.clone();
-    let before = std::mem::replace(&mut interface.host, side.facts);
-    interface.host_ns = side.namespace;
-    interface.nsid = side.nsid;
-    interface.seen = Seen::Current;
-    let switched = before.up != interface.host.up;
-    let news = news(&before, &interface.host, interface.host_ns.as_deref());
-    for (level, text) in news {
+    let (name, before) = (interface.name.clone(), interface.port.is_up());
+    let news = interface.port.tap_mut().map(|tap| tap.renew(side));
+    let switched = before != interface.port.is_up();
+    for (level, text) in news.unwrap_or_default() {
         registry.log.add(level, &name, text);
     }
     switched
@@ -237,7 +237,7 @@ pub(super) async fn tell_link(shared: &Shared, resources: &Resources, index: SwI
     let (up, queues) = match shared.registry().get(index) {
         Some(interface) => {
             let queues: Vec<_> = interface.tx.iter().map(|q| (q.poller, q.key)).collect();
-            (interface.host.up, queues)
+            (interface.port.is_up(), queues)
         }
         None => return,
     };
@@ -247,106 +247,25 @@ pub(super) async fn tell_link(shared: &Shared, resources: &Resources, index: SwI
     }
 }
 
-/// What others did to a host side that is worth remembering. `namespace` is what the one that it is
-/// in now is called.
-fn news(before: &HostFacts, now: &HostFacts, namespace: Option<&str>) -> Vec<(Level, String)> {
-    let mut news = Vec::new();
-    if before.name != now.name {
-        let text = format!("host side renamed from {} to {}", before.name, now.name);
-        news.push((Level::Warn, text));
-    }
-    if before.namespace != now.namespace {
-        let namespace = namespace.unwrap_or("of the holder");
-        news.push((Level::Warn, format!("host side moved to namespace {namespace}")));
-    }
-    if before.mtu != now.mtu {
-        let text = format!("host side's MTU changed from {} to {}", before.mtu, now.mtu);
-        news.push((Level::Warn, text));
-    }
-    match (before.up, now.up) {
-        (true, false) => news.push((Level::Warn, "host side set down".to_owned())),
-        // The lookup works again.
-        (false, true) => news.push((Level::Notice, "host side set up".to_owned())),
-        _ => {}
-    }
-    news
-}
-
 /// Asks a tap file whether its device is still there.
 async fn check(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
-    let tap = match shared.registry().get(index) {
-        Some(interface) if interface.life.is_living() => interface.taps.first().cloned(),
+    let file = match shared.registry().get(index) {
+        Some(interface) if interface.life.is_living() => {
+            interface.port.tap().and_then(TapPort::file)
+        }
         _ => None,
     };
-    let Some(tap) = tap else { return };
+    let Some(file) = file else { return };
     // The request waits for the kernel's rtnl lock: not on this thread.
     let gone = thread::run("look", move || {
-        let tap = tap;
-        host::is_gone(tap.as_fd()) == Ok(true)
+        let file = file;
+        host::is_gone(file.as_fd()) == Ok(true)
     });
     // Without a thread: the next tick asks again.
     if gone.await.unwrap_or_default() {
         host_is_gone(shared, resources, index, &held).await;
     }
-}
-
-/// What no event told: what there is to do about interfaces whose tap file says something else than
-/// what is known. `all`: every host side that is there is to be looked up.
-///
-/// # Errors
-/// The thread panicked.
-async fn unnoticed(
-    shared: Arc<Shared>,
-    thread: Arc<StepThread>,
-    all: bool,
-) -> Result<Vec<(SwIfIndex, Job)>, Failure> {
-    struct Asked {
-        index: SwIfIndex,
-        tap: Weak<OwnedFd>,
-        files: Arc<tokio::sync::Mutex<()>>,
-        name: String,
-        namespace: NamespaceId,
-        look: bool,
-    }
-    let asked: Vec<Asked> = {
-        let living = living(&shared, |_| true);
-        let registry = shared.registry();
-        let interfaces = living.into_iter().filter_map(|index| registry.get(index));
-        let asked = |i: &Interface| {
-            Some(Asked {
-                index: i.sw_if_index,
-                files: Arc::clone(&i.files),
-                tap: Arc::downgrade(i.taps.first()?),
-                name: i.host.name.clone(),
-                namespace: i.host.namespace,
-                look: all || i.seen != Seen::Current,
-            })
-        };
-        interfaces.filter_map(asked).collect()
-    };
-    if asked.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sweep = move || {
-        let ask = |Asked { index, tap, files, name, namespace, look }: Asked| {
-            // Who has the files now finds out by itself. One at a time: asking may wait for the
-            // kernel's rtnl lock, and no other interface waits with it.
-            let files = files.try_lock().ok()?;
-            let tap = tap.upgrade()?;
-            let difference = host::difference(tap.as_fd(), &name, namespace);
-            // The file is let go before the right to it.
-            drop(tap);
-            drop(files);
-            match difference {
-                Difference::Gone => Some((index, Job::Check)),
-                Difference::Elsewhere => Some((index, Job::Look)),
-                Difference::None => look.then_some((index, Job::Look)),
-            }
-        };
-        asked.into_iter().filter_map(ask).collect()
-    };
-    thread.run(move |_| sweep()).await
 }
 
 /// Stops an interface that has a broken queue.

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::Epoll;
 
 use crate::counters::Direction;
-use crate::diag::Failure;
+use crate::diag::{Code, Failure};
 use crate::ring::{MemoryMap, RingLayout};
 use crate::units::{BackendKind, QueueIndex};
 
@@ -59,14 +59,13 @@ pub trait Backend: Send + fmt::Debug {
     /// When it refuses the ring.
     fn set_ring(&mut self, queue: QueueId, layout: &RingLayout, base: u16) -> Result<(), Failure>;
 
-    /// Puts the tap's files behind the rings, pair `i` on file `i` modulo their number, starts it,
-    /// and hands out the data halves.
+    /// Puts the port's files behind the rings, starts it, and hands out the data halves.
     ///
     /// # Errors
     /// When it cannot start; it is stopped then.
-    fn start(&mut self, taps: &[Arc<OwnedFd>]) -> Result<QueueDevices, Failure>;
+    fn start(&mut self, files: &PortFiles) -> Result<QueueDevices, Failure>;
 
-    /// Stops using rings, buffers and tap, and returns when it has. It forgets the rings: before a
+    /// Stops using rings, buffers and files, and returns when it has. It forgets the rings: before a
     /// new start they are set again, emptied or at their bases.
     fn stop(&mut self) -> Stopped;
 
@@ -84,6 +83,22 @@ pub trait Backend: Send + fmt::Debug {
     /// vhost-net: `kthread` or `task`, where the kernel says.
     fn worker_mode(&self) -> Option<&'static str> {
         None
+    }
+}
+
+/// The open files that frames of a port are read from and written to. Each read or write is one
+/// frame with its `virtio_net_hdr_v1` in front, and none waits.
+#[derive(Debug, Clone, Default)]
+pub struct PortFiles(pub Vec<Arc<OwnedFd>>);
+
+impl PortFiles {
+    /// The file of a queue: queue `i` has file `i` modulo their number, so that none is unread.
+    ///
+    /// # Errors
+    /// There is none at all.
+    pub fn of(&self, queue: QueueId) -> Result<&Arc<OwnedFd>, Failure> {
+        let file = self.0.get(usize::from(queue.index.0) % self.0.len().max(1));
+        file.ok_or_else(|| Failure::new(Code::Failed, queue.to_string(), "its port has no file"))
     }
 }
 

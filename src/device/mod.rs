@@ -14,7 +14,9 @@ mod userspace;
 mod vhost_net;
 
 pub use crate::ring::Descriptor;
-pub use backend::{Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Stopped, Wait};
+pub use backend::{
+    Backend, ERROR_KEY, PortFiles, QueueDevice, QueueDevices, QueueId, Served, Stopped, Wait,
+};
 pub use features::{
     FEATURES, FeatureRow, Need, feature_names, has_event_idx, known_features, negotiate,
 };

@@ -29,7 +29,9 @@ use vm_memory::{
     WriteVolatile,
 };
 
-use super::backend::{Backend, QueueDevice, QueueDevices, QueueId, Served, Stopped, Wait};
+use super::backend::{
+    Backend, PortFiles, QueueDevice, QueueDevices, QueueId, Served, Stopped, Wait,
+};
 use super::features::{has_event_idx, known_features};
 use crate::counters::Direction;
 use crate::diag::{Code, Failure};
@@ -84,7 +86,7 @@ impl Backend for Userspace {
         Ok(())
     }
 
-    fn start(&mut self, taps: &[Arc<OwnedFd>]) -> Result<QueueDevices, Failure> {
+    fn start(&mut self, files: &PortFiles) -> Result<QueueDevices, Failure> {
         let failed = |what: &str| Failure::new(Code::Failed, "userspace backend", what);
         let map = self.map.clone().ok_or_else(|| failed("started without memory"))?;
         let event_idx = has_event_idx(self.acknowledged);
@@ -93,9 +95,7 @@ impl Backend for Userspace {
             let ring = DeviceRing::attach(&map, layout, event_idx)
                 .map_err(|e| failed(&e.to_string()))?
                 .at(*base);
-            let tap = taps
-                .get(usize::from(id.index.0) % taps.len().max(1))
-                .ok_or_else(|| failed("started without a tap"))?;
+            let tap = files.of(*id)?;
             match id.direction {
                 Direction::Rx => devices.rx.push(Box::new(FromTap::new(&map, ring, tap))),
                 Direction::Tx => {

@@ -11,7 +11,7 @@ use nix::unistd::gettid;
 use vm_memory::GuestAddress;
 
 use super::backend::{
-    Backend, ERROR_KEY, QueueDevice, QueueDevices, QueueId, Served, Stopped, Wait,
+    Backend, ERROR_KEY, PortFiles, QueueDevice, QueueDevices, QueueId, Served, Stopped, Wait,
 };
 use super::features::{feature_names, negotiate};
 use crate::counters::Direction;
@@ -181,16 +181,12 @@ impl Backend for VhostNet {
         Ok(())
     }
 
-    fn start(&mut self, taps: &[Arc<OwnedFd>]) -> Result<QueueDevices, Failure> {
+    fn start(&mut self, files: &PortFiles) -> Result<QueueDevices, Failure> {
         let mut devices = QueueDevices::default();
         for at in 0..self.rings.len() {
             let (queue, notify) = (self.rings[at].0, Arc::clone(&self.rings[at].1));
-            let tap =
-                taps.get(usize::from(queue.index.0) % taps.len().max(1)).ok_or_else(|| {
-                    Failure::new(Code::Failed, queue.to_string(), "started without a tap")
-                })?;
-            let started =
-                self.file(queue)?.net_set_backend(vring(queue.direction), Some(tap.as_fd()));
+            let behind = files.of(queue)?.as_fd();
+            let started = self.file(queue)?.net_set_backend(vring(queue.direction), Some(behind));
             if let Err(refused) = started {
                 let failure = self.named(queue, refused);
                 self.stop();

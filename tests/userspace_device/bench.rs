@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
 use taptool::counters::Direction;
 use taptool::device::{
-    Backend, BufferClass, Frame, Memory, Pool, PoolSlot, QueueDevice, QueueId, QueueMemory,
-    Stopped, Userspace, known_features,
+    Backend, BufferClass, Frame, Memory, Pool, PoolSlot, PortFiles, QueueDevice, QueueId,
+    QueueMemory, Stopped, Userspace, known_features,
 };
 use taptool::ring::{DriverRing, MAX_SEGMENTS, Segment};
 use taptool::units::{QueueIndex, RingSize, SwIfIndex};
@@ -90,7 +90,7 @@ impl Bench {
             device.set_ring(queue.id(), queue.layout(), 0).unwrap();
         }
         let tap = Arc::new(tap.into());
-        let mut halves = device.start(&[Arc::clone(&tap)]).unwrap();
+        let mut halves = device.start(&PortFiles(vec![Arc::clone(&tap)])).unwrap();
         Self {
             rx: queues[0].driver_ring().unwrap(),
             tx: queues[1].driver_ring().unwrap(),
@@ -112,7 +112,7 @@ impl Bench {
             assert_eq!(queue.id(), *id);
             self.device.set_ring(*id, queue.layout(), *base).unwrap();
         }
-        let mut halves = self.device.start(&[Arc::clone(&self.tap)]).unwrap();
+        let mut halves = self.device.start(&PortFiles(vec![Arc::clone(&self.tap)])).unwrap();
         (self.from_tap, self.to_tap) = (halves.rx.remove(0), halves.tx.remove(0));
         bases.into_iter().map(|(_, base)| base).collect()
     }

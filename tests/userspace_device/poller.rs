@@ -11,7 +11,7 @@ use nix::unistd::write;
 use taptool::action::{Action, PeerKey};
 use taptool::counters::{Direction, QueueSnapshot, check_at_rest};
 use taptool::device::{
-    Backend, BufferClass, Memory, Pool, QueueId, QueueMemory, Userspace, known_features,
+    Backend, BufferClass, Memory, Pool, PortFiles, QueueId, QueueMemory, Userspace, known_features,
 };
 use taptool::engine::{Engine, QueueKey, RxParts, TxParts};
 use taptool::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
@@ -64,7 +64,7 @@ impl Rig {
         for queue in &queues {
             device.set_ring(queue.id(), queue.layout(), 0).unwrap();
         }
-        let mut halves = device.start(&[Arc::new(tap)]).unwrap();
+        let mut halves = device.start(&PortFiles(vec![Arc::new(tap)])).unwrap();
         let (rx, tx) = (self.engine.reserve_queue(), self.engine.reserve_queue());
         let peer = self.engine.reserve_peer();
         let tx_parts = TxParts {

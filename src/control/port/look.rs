@@ -1,6 +1,6 @@
 //! The host side of an interface, looked up by its tap file.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::diag::{Code, Failure};
@@ -14,11 +14,19 @@ const CHASES: u32 = 8;
 /// namespace, or for none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Label {
-    pub(super) words: String,
-    pub(super) meant: NamespaceId,
+    words: String,
+    meant: NamespaceId,
 }
 
 impl Label {
+    /// What `namespace` is called by its creator.
+    ///
+    /// # Errors
+    /// The kernel does not say which it is.
+    pub(super) fn new(words: &str, namespace: &OwnedFd) -> Result<Self, Failure> {
+        Ok(Self { words: words.to_owned(), meant: namespace::identity(namespace.as_fd())? })
+    }
+
     /// What the namespace is called where it is not the holder's own.
     fn of(label: Option<&Self>, now: NamespaceId) -> Option<String> {
         match label {
@@ -28,9 +36,9 @@ impl Label {
     }
 }
 
-/// The result of a lookup.
+/// The result of a look.
 #[derive(Debug)]
-pub(super) struct HostSide {
+pub(in crate::control) struct HostSide {
     pub(super) facts: HostFacts,
     /// What its namespace is called: in the creator's words while it is the one that they meant.
     pub(super) namespace: Option<String>,
@@ -38,39 +46,41 @@ pub(super) struct HostSide {
     pub(super) nsid: Option<i32>,
 }
 
-impl HostSide {
-    /// Looks, on a host thread; none when the device is gone. `known` is the number of a namespace
-    /// that has one: it keeps it as long as it lives.
+/// What it takes to look at a host side.
+#[derive(Debug)]
+pub(in crate::control) struct Lookup {
+    /// A file of the device.
+    pub(super) file: Option<Arc<OwnedFd>>,
+    pub(super) label: Option<Label>,
+    /// The number of a namespace that has one: it keeps it as long as it lives.
+    pub(super) known: Option<(NamespaceId, i32)>,
+}
+
+impl Lookup {
+    /// Looks, on a host thread; none when the device is gone.
     ///
     /// # Errors
     /// The device cannot be asked.
-    pub(super) async fn find(
+    pub(in crate::control) async fn find(
+        self,
         staging: &Arc<StagingNamespace>,
-        taps: Vec<Arc<OwnedFd>>,
-        label: Option<Label>,
-        known: Option<(NamespaceId, i32)>,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<HostSide>, Failure> {
         let staging = Arc::clone(staging);
-        // The files are let go on that thread, before it answers.
-        let found = move |thread: &mut HostThread| {
-            let taps = taps;
-            let Some(tap) = taps.first() else { return Ok(None) };
-            Self::look(thread, &staging, tap.as_fd(), label.as_ref(), known)
-        };
-        host::aside("look", found).await?
+        host::aside("look", move |thread| self.look(thread, &staging)).await?
     }
 
-    /// As [`HostSide::find`], on the calling thread.
+    /// As [`Lookup::find`], on the calling thread, and lets go of the file.
     ///
     /// # Errors
     /// The device cannot be asked.
     pub(super) fn look(
+        self,
         thread: &mut HostThread,
         staging: &StagingNamespace,
-        tap: BorrowedFd<'_>,
-        label: Option<&Label>,
-        known: Option<(NamespaceId, i32)>,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<HostSide>, Failure> {
+        let Self { file, label, known } = self;
+        let Some(file) = file else { return Ok(None) };
+        let tap = file.as_fd();
         let absent = |absent| match absent {
             Absent::Gone => Ok(None),
             Absent::Failed(failure) => Err(failure),
@@ -97,9 +107,9 @@ impl HostSide {
             };
             // Moved between the two, it has the number of a namespace that it left.
             if numbered.is_none_or(|(id, _)| id == facts.namespace) {
-                let namespace = Label::of(label, facts.namespace);
+                let namespace = Label::of(label.as_ref(), facts.namespace);
                 let nsid = numbered.map(|(_, nsid)| nsid);
-                return Ok(Some(Self { facts, namespace, nsid }));
+                return Ok(Some(HostSide { facts, namespace, nsid }));
             }
         }
         let cause = "the device was moved each time it was looked at";
