@@ -1,10 +1,13 @@
 //! Errors that a user sees: the failed operation, its object, the cause, and what the user can do.
 //!
 //! One type serves every layer outside the frame path. The code that parsed a command puts the
-//! command's words (`create tap:`) in front; a [`Failure`] never contains them.
+//! command's words (`create tap:`) in front; a [`Failure`] never contains them. One kind is no
+//! user's concern: an invariant of ours that does not hold ([`Failure::bug`]). It says where in the
+//! source, and who prints it asks for a report.
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -42,7 +45,8 @@ const FILES_HINT: &str = "RLIMIT_NOFILE is reached: raise it before the program 
 
 /// An operation that failed.
 ///
-/// Displays as `on: doing: cause`, then the hint on a line of its own, indented by two spaces.
+/// Displays as `on: doing: cause`, then the hint on a line of its own, indented by two spaces. One
+/// that is a bug says so, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The operation: the call by its name (`ioctl(TUNSETIFF) on /dev/net/tun`). May be empty.
@@ -57,6 +61,9 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The exit code of the command.
     pub code: Code,
+    /// Where in our source an invariant did not hold (`src/control/mod.rs:120`); none where nothing
+    /// of ours is wrong.
+    pub bug: Option<Box<str>>,
 }
 
 impl Failure {
@@ -69,7 +76,16 @@ impl Failure {
             errno: None,
             hint: None,
             code,
+            bug: None,
         }
+    }
+
+    /// An invariant of ours that does not hold, found by the caller: exit code 1.
+    #[track_caller]
+    pub fn bug(on: impl Into<String>, cause: impl Into<String>) -> Self {
+        let found = Location::caller();
+        let bug = Some(format!("{}:{}", found.file(), found.line()).into());
+        Self { bug, ..Self::new(Code::Failed, on, cause) }
     }
 
     /// An invalid value or word: exit code 2.
@@ -96,6 +112,7 @@ impl Failure {
             errno: Some(errno),
             hint,
             code,
+            bug: None,
         }
     }
 
@@ -103,14 +120,7 @@ impl Failure {
     pub fn io(doing: impl Into<String>, on: impl Into<String>, error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(n) => Self::sys(doing, on, Errno::from_raw(n)),
-            None => Self {
-                doing: doing.into(),
-                on: on.into(),
-                cause: error.to_string(),
-                errno: None,
-                hint: None,
-                code: Code::Failed,
-            },
+            None => Self { doing: doing.into(), ..Self::new(Code::Failed, on, error.to_string()) },
         }
     }
 
@@ -147,6 +157,9 @@ impl fmt::Display for Failure {
         let parts = [&self.on, &self.doing, &self.cause];
         let parts: Vec<&str> = parts.iter().filter(|p| !p.is_empty()).map(|p| p.as_str()).collect();
         f.write_str(&parts.join(": "))?;
+        if let Some(place) = &self.bug {
+            write!(f, "; this is a bug ({place})")?;
+        }
         if let Some(hint) = &self.hint {
             write!(f, "\n  {}", hint.replace('\n', "\n  "))?;
         }
@@ -203,6 +216,18 @@ mod tests {
         );
         assert_eq!(f.code, Code::NotPermitted);
         assert_eq!(Failure::usage("id 9000", "too big").to_string(), "id 9000: too big");
+    }
+
+    #[test]
+    fn a_bug_says_that_it_is_one_and_where_it_was_found() {
+        let (failure, line) = (Failure::bug("tap0", "no backend").hint("try again"), line!());
+        let at = format!("{}:{line}", file!());
+        assert_eq!(
+            failure.to_string(),
+            format!("tap0: no backend; this is a bug ({at})\n  try again")
+        );
+        assert_eq!((failure.code, failure.bug), (Code::Failed, Some(at.into())));
+        assert_eq!(Failure::sys("ioctl", "tap0", Errno::EPERM).bug, None);
     }
 
     #[test]

@@ -13,22 +13,22 @@ use taptool::repl;
 use taptool::sys::memory;
 use taptool::sys::signals::{self, Signals};
 
-const BUG: &str = "\
-This is a bug of taptool: please report it with the lines above,
-the command, `taptool --version' and `uname -a'.";
-
 fn main() -> ExitCode {
     install_report();
     cli::run(std::env::args_os().skip(1), &Process)
 }
 
-/// A panic is our bug: say what to send us, coloured only where colour is wanted. An operator's
-/// mistake never comes here.
+/// What is our bug, a panic or a [`Failure::bug`], is reported with what to send us, coloured only
+/// where colour is wanted. An operator's mistake never comes here.
 fn install_report() {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let color = std::io::stderr().is_terminal() && !no_color;
     let theme = if color { Theme::dark() } else { Theme::new() };
-    let hook = HookBuilder::default().theme(theme).display_env_section(false).panic_section(BUG);
+    let hook = HookBuilder::default()
+        .theme(theme)
+        .display_env_section(false)
+        .display_location_section(false)
+        .panic_section(cli::BUG);
     // Installed twice or not at all, reports come out plainer; no reason to stop.
     let _ = hook.install();
 }

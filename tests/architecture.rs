@@ -70,7 +70,7 @@ const CIRCLES: &[(&str, usize)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
-    ("color_eyre", &["main"]),
+    ("color_eyre", &["cli", "main"]),
     ("comfy_table", &["render"]),
     ("etherparse", &["action", "demo", "frame"]),
     ("futures_util", &["control", "holder", "host"]),

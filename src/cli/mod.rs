@@ -7,6 +7,7 @@
 //!
 //! [`api::Request`]: crate::api::Request
 
+mod bug;
 mod clear;
 mod complete;
 mod completions;
@@ -58,6 +59,7 @@ use place::Place;
 use shown::Shown;
 use world::block_on;
 
+pub use bug::BUG;
 pub use guide::{Candidates, Guide, Hint, Names};
 pub use meta::{LINES_ONLY, Word};
 pub use names::Seen;

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use clap::builder::StyledStr;
 
+use super::bug;
 use super::globals::Globals;
 use crate::api::{Outcome, Reply, Version};
 use crate::diag::{Code, Failure};
@@ -31,7 +32,11 @@ impl Shown {
 
     /// The refusal of the command `path`, which began at `place`.
     pub(super) fn failure(place: &str, path: &str, failure: &Failure) -> Self {
-        let err = vec![(prefix(place, path), render::escape_lines(&failure.to_string()))];
+        let (begin, text) = (prefix(place, path), render::escape_lines(&failure.to_string()));
+        let err = match failure.bug {
+            Some(_) => vec![(String::new(), bug::report(begin + &text))],
+            None => vec![(begin, text)],
+        };
         Self { err, code: Some(failure.code), ..Self::default() }
     }
 

@@ -15,7 +15,7 @@ use super::watch::tell_link;
 use super::{Resources, Shared};
 use crate::api::BackendKind;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 use crate::host::{Session, TapSpec};
 
 /// An interface under construction.
@@ -32,10 +32,6 @@ pub(super) struct Building<'a> {
     features: u64,
     queues: Queues,
     devices: Option<QueueDevices>,
-}
-
-fn bug(what: &str) -> Failure {
-    Failure::new(Code::Failed, "", format!("{what}; this is a bug"))
 }
 
 impl<'a> Building<'a> {
@@ -76,7 +72,8 @@ impl<'a> Building<'a> {
             Step::Memory => self.make_queues(),
             Step::StartBackend => self.start_backend().await,
             Step::HostMac => {
-                let mac = self.plan.host_mac.ok_or_else(|| bug("no MAC in the plan"))?;
+                let mac =
+                    self.plan.host_mac.ok_or_else(|| Failure::bug("", "no MAC in the plan"))?;
                 self.host(move |s, i| s.set_mac(i, mac)).await
             }
             Step::HostMtu(mtu) => {
@@ -166,7 +163,7 @@ impl<'a> Building<'a> {
 
     async fn open_backend(&mut self) -> Result<(), Failure> {
         let opened = self.thread.run(|site| site.opened.take()).await?;
-        self.backend = Some(opened.ok_or_else(|| bug("no backend was opened"))??);
+        self.backend = Some(opened.ok_or_else(|| Failure::bug("", "no backend was opened"))??);
         Ok(())
     }
 
@@ -187,7 +184,8 @@ impl<'a> Building<'a> {
     }
 
     fn make_queues(&mut self) -> Result<(), Failure> {
-        let of = self.reservation.as_ref().ok_or_else(|| bug("nothing is reserved"))?;
+        let of =
+            self.reservation.as_ref().ok_or_else(|| Failure::bug("", "nothing is reserved"))?;
         let (backend, sizes) = (self.plan.backend, self.plan.sizes);
         let offered = self.backend.as_ref().map_or(0, |backend| backend.offered_features());
         // Opening a backend that lacks a required bit has failed.
@@ -197,7 +195,7 @@ impl<'a> Building<'a> {
     }
 
     async fn start_backend(&mut self) -> Result<(), Failure> {
-        let mut backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
+        let mut backend = self.backend.take().ok_or_else(|| Failure::bug("", "no backend"))?;
         let (rings, features) = (self.queues.memory(), self.features);
         let (memory, files) = (Arc::clone(&self.resources.memory), self.tap.files());
         let start = move || {
@@ -227,8 +225,9 @@ impl<'a> Building<'a> {
     }
 
     async fn place(&mut self) -> Result<(), Failure> {
-        let devices = self.devices.take().ok_or_else(|| bug("no started backend"))?;
-        let of = self.reservation.as_ref().ok_or_else(|| bug("nothing is reserved"))?;
+        let devices = self.devices.take().ok_or_else(|| Failure::bug("", "no started backend"))?;
+        let of =
+            self.reservation.as_ref().ok_or_else(|| Failure::bug("", "nothing is reserved"))?;
         let plan = &self.plan;
         let action = local_action(plan.mac, &plan.respond);
         let what = (of.sw_if_index, plan.kind);
@@ -262,11 +261,12 @@ impl<'a> Building<'a> {
     }
 
     async fn announce(&mut self) -> Result<(), Failure> {
-        let reservation = self.reservation.clone().ok_or_else(|| bug("nothing is reserved"))?;
+        let reservation =
+            self.reservation.clone().ok_or_else(|| Failure::bug("", "nothing is reserved"))?;
         let (plan, staging) = (&self.plan, &self.resources.staging);
         let namespace = (plan.host_ns.as_deref(), &*self.namespace);
         let port = self.tap.finish(self.thread, staging, namespace, plan.gso).await?;
-        let backend = self.backend.take().ok_or_else(|| bug("no backend"))?;
+        let backend = self.backend.take().ok_or_else(|| Failure::bug("", "no backend"))?;
         let Placed { rx, tx, pools, peer } = self.queues.of_interface()?;
         let interface = Interface {
             sw_if_index: reservation.sw_if_index,

@@ -196,7 +196,5 @@ async fn run(
             return Err((step.clone(), failure));
         }
     }
-    building
-        .sw_if_index()
-        .ok_or_else(|| (Step::Announce, Failure::new(Code::Failed, name, "built nothing")))
+    building.sw_if_index().ok_or_else(|| (Step::Announce, Failure::bug(name, "built nothing")))
 }

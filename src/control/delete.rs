@@ -18,7 +18,7 @@ use crate::action::PeerKey;
 use crate::api::{DeleteRequest, Deleted, Level, Reply};
 use crate::counters::DropReason;
 use crate::device::PortFiles;
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 use crate::engine::{QueueKey, StopReason};
 use crate::units::{IfName, PollerIndex, SwIfIndex};
 
@@ -76,7 +76,7 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
         for (name, task) in running {
             gone.push(task.await.unwrap_or_else(|_| Deleted {
                 name,
-                not_undone: vec!["the delete panicked; this is a bug".into()],
+                not_undone: vec![Failure::bug("", "the delete panicked").to_string()],
             }));
         }
     }
@@ -185,7 +185,7 @@ impl Torn {
 /// one is still in use elsewhere, which is a bug.
 fn close(files: PortFiles) -> Option<Failure> {
     let left = files.0.into_iter().filter_map(|file| Arc::try_unwrap(file).err()).count();
-    (left > 0).then(|| Failure::new(Code::Failed, "port's file", "still in use; this is a bug"))
+    (left > 0).then(|| Failure::bug("port's file", "still in use"))
 }
 
 /// Frees what a deleted interface had in the engine and in memory.

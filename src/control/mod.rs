@@ -43,7 +43,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::{Level, LogRow, Outcome, Request, Submit};
 use crate::device::{BufferClass, Memory};
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 use crate::engine::{self, Engine};
 use crate::host::{StagingNamespace, Watch};
 use crate::units::MemorySize;
@@ -114,10 +114,7 @@ impl Shared {
 
     /// The resources, where an interface exists and so they do.
     fn running(&self) -> Result<Arc<Resources>, Failure> {
-        self.resources
-            .get()
-            .cloned()
-            .ok_or_else(|| Failure::new(Code::Failed, "", "nothing runs yet; this is a bug"))
+        self.resources.get().cloned().ok_or_else(|| Failure::bug("", "nothing runs yet"))
     }
 }
 
@@ -162,9 +159,7 @@ impl Control {
             })
             .await??;
             let events = resources.events.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let events = events.ok_or_else(|| {
-                Failure::new(Code::Failed, "", "the pollers' events are taken; this is a bug")
-            })?;
+            let events = events.ok_or_else(|| Failure::bug("", "the pollers' events are taken"))?;
             let shared = Arc::clone(&self.shared);
             Ok(tokio::spawn(async move {
                 let watched = watch::run(Arc::clone(&shared), host, events, sweeper);

@@ -9,7 +9,7 @@ use crate::action::{Action, PeerKey};
 use crate::api::BackendKind;
 use crate::counters::{Direction, QueueSnapshot};
 use crate::device::{BufferClass, Pool, PoolSlot, QueueDevices, QueueId, QueueMemory};
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 use crate::engine::{Engine, QueueKey, RxParts, StopReason, TxParts};
 use crate::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
 
@@ -108,11 +108,12 @@ impl Queues {
         (admin_up, link_up): (bool, bool),
     ) -> Result<(), Failure> {
         let engine = &resources.engine;
-        let peer = self.peer.ok_or_else(|| bug("no peer key"))?;
+        let peer = self.peer.ok_or_else(|| Failure::bug("", "no peer key"))?;
         let (mut rx, mut tx) = (devices.rx.into_iter(), devices.tx.into_iter());
         let mut to = Vec::new();
         for made in self.made.iter_mut().filter(|made| made.buffers.is_none()) {
-            let device = tx.next().ok_or_else(|| bug("not a device for each queue"))?;
+            let device =
+                tx.next().ok_or_else(|| Failure::bug("", "not a device for each queue"))?;
             let Queue { key, poller, ref memory, .. } = made.queue;
             let ring = memory.driver_ring()?;
             let memory = Arc::clone(memory);
@@ -126,7 +127,8 @@ impl Queues {
         for made in &mut self.made {
             let Some((pool, credit)) = &made.buffers else { continue };
             let (pool, credit) = (Arc::clone(pool), *credit);
-            let device = rx.next().ok_or_else(|| bug("not a device for each queue"))?;
+            let device =
+                rx.next().ok_or_else(|| Failure::bug("", "not a device for each queue"))?;
             let Queue { key, poller, ref memory, .. } = made.queue;
             let ring = memory.driver_ring()?;
             let memory = Arc::clone(memory);
@@ -189,7 +191,7 @@ impl Queues {
             rx: Vec::new(),
             tx: Vec::new(),
             pools: Vec::new(),
-            peer: self.peer.ok_or_else(|| bug("no peer key"))?,
+            peer: self.peer.ok_or_else(|| Failure::bug("", "no peer key"))?,
         };
         for Made { queue, buffers, .. } in &self.made {
             match buffers {
@@ -293,8 +295,4 @@ fn buffers(
     let pool = Pool::new(&resources.memory, slot, class, u32::from(credit) + lendable, lendable);
     let pool = pool.inspect_err(|_| resources.engine.release_pool(slot))?;
     Ok((Arc::new(pool), credit))
-}
-
-fn bug(what: &str) -> Failure {
-    Failure::new(Code::Failed, "", format!("{what}; this is a bug"))
 }

@@ -17,7 +17,7 @@ use super::{Resources, Shared, changes, thread};
 use crate::api::Level;
 use crate::counters::Counter;
 use crate::device::{QueueDevice, QueueId};
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 use crate::engine::{BrokenReason, StopReason};
 use crate::units::SwIfIndex;
 
@@ -133,7 +133,7 @@ pub(super) async fn revive(
     let devices = started.map_err(|f| if f.on.is_empty() { f.on(name.as_str()) } else { f })?;
     let devices: Vec<Box<dyn QueueDevice>> = devices.rx.into_iter().chain(devices.tx).collect();
     if devices.len() != places.len() {
-        return Err(Failure::new(Code::Failed, name.as_str(), "not a device for each queue"));
+        return Err(Failure::bug(name.as_str(), "not a device for each queue"));
     }
     let notify: Vec<_> = devices.iter().map(|device| device.notify_fds()).collect();
     if let Some(interface) = shared.registry().get_mut(index) {

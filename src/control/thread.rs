@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::device::Backend;
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 use crate::host::thread::{PREFIX, panicked};
 use crate::host::{HostThread, Session, aside};
 
@@ -61,7 +61,7 @@ where
     let theirs = Arc::clone(&kept);
     match there(Box::new(move || take(&theirs).map(|work| work()))).await {
         Ok(Some(done)) => Ok(done),
-        Ok(None) => Err(Failure::new(Code::Failed, "", "was done before; this is a bug")),
+        Ok(None) => Err(Failure::bug("", "was done before")),
         Err(failure) => take(&kept).map(|work| work()).ok_or(failure),
     }
 }

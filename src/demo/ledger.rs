@@ -10,7 +10,7 @@ use super::place::Place;
 use crate::api::{Interface, Reply, Request, ShowRequest, Submit};
 use crate::control::Control;
 use crate::counters::{Counter, Direction, QueueSnapshot, check_at_rest};
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 
 /// How long the last frames may take. IPv6 also sends a frame from time to time.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -103,8 +103,8 @@ pub(super) async fn at_rest(control: &Control, place: &Place) -> Result<(Reply, 
         match balance(&reply, place).await? {
             Ok(ledger) => return Ok((reply, ledger)),
             Err(sentence) if Instant::now() >= end => {
-                return Err(Failure::new(Code::Failed, "ledger", sentence)
-                    .hint("frames are missing or counted twice: this is a bug"));
+                let hint = "frames are missing or counted twice";
+                return Err(Failure::bug("ledger", sentence).hint(hint));
             }
             Err(_) => tokio::time::sleep(LOOK).await,
         }

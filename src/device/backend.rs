@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::Epoll;
 
 use crate::counters::Direction;
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 use crate::ring::{MemoryMap, RingLayout};
 use crate::units::{BackendKind, QueueIndex};
 
@@ -98,7 +98,7 @@ impl PortFiles {
     /// There is none at all.
     pub fn of(&self, queue: QueueId) -> Result<&Arc<OwnedFd>, Failure> {
         let file = self.0.get(usize::from(queue.index.0) % self.0.len().max(1));
-        file.ok_or_else(|| Failure::new(Code::Failed, queue.to_string(), "its port has no file"))
+        file.ok_or_else(|| Failure::bug(queue.to_string(), "its port has no file"))
     }
 }
 

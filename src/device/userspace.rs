@@ -34,7 +34,7 @@ use super::backend::{
 };
 use super::features::{has_event_idx, known_features};
 use crate::counters::Direction;
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 use crate::ring::{DeviceRing, DeviceSegment, MAX_SEGMENTS, MemoryMap, RingLayout};
 use crate::units::BackendKind;
 
@@ -87,13 +87,13 @@ impl Backend for Userspace {
     }
 
     fn start(&mut self, files: &PortFiles) -> Result<QueueDevices, Failure> {
-        let failed = |what: &str| Failure::new(Code::Failed, "userspace backend", what);
-        let map = self.map.clone().ok_or_else(|| failed("started without memory"))?;
+        let map = self.map.clone();
+        let map = map.ok_or_else(|| Failure::bug("userspace backend", "started without memory"))?;
         let event_idx = has_event_idx(self.acknowledged);
         let mut devices = QueueDevices::default();
         for (id, layout, base) in &self.rings {
             let ring = DeviceRing::attach(&map, layout, event_idx)
-                .map_err(|e| failed(&e.to_string()))?
+                .map_err(|e| Failure::bug(id.to_string(), e.to_string()))?
                 .at(*base);
             let tap = files.of(*id)?;
             match id.direction {

@@ -113,9 +113,8 @@ impl VhostNet {
     }
 
     fn file(&mut self, queue: QueueId) -> Result<&mut VhostFile, Failure> {
-        self.files.get_mut(usize::from(queue.index.0)).ok_or_else(|| {
-            Failure::new(Code::Failed, queue.to_string(), "there is no vhost file for it")
-        })
+        let file = self.files.get_mut(usize::from(queue.index.0));
+        file.ok_or_else(|| Failure::bug(queue.to_string(), "there is no vhost file for it"))
     }
 
     /// Says which queue and file a request failed on.

@@ -144,7 +144,7 @@ pub struct Engine {
 }
 
 fn gone() -> Failure {
-    Failure::new(Code::Failed, "poller", "it panicked over this, or has ended; this is a bug")
+    Failure::bug("poller", "it panicked over this, or has ended")
 }
 
 /// A queue whose files no poller can wait for. It was placed all the same, stopped.

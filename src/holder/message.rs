@@ -100,6 +100,7 @@ struct Travelling {
     hint: Option<String>,
     errno: Option<i32>,
     exit_code: u8,
+    bug: Option<Box<str>>,
 }
 
 impl From<&Failure> for Answer {
@@ -112,6 +113,7 @@ impl From<&Failure> for Answer {
             hint: failure.hint.clone(),
             errno: failure.errno.map(|errno| errno as i32),
             exit_code: failure.code as u8,
+            bug: failure.bug.clone(),
         };
         let parameters = match serde_json::to_value(travelling) {
             Ok(Value::Object(parameters)) => parameters,
@@ -160,9 +162,9 @@ fn failure(name: &str, parameters: Map<String, Value>) -> Failure {
     let code = ERRORS.iter().find(|(_, error)| *error == name).map(|(code, _)| *code);
     let said = Value::Object(parameters);
     match (code, serde_json::from_value::<Travelling>(said.clone())) {
-        (Some(code), Ok(Travelling { on, doing, cause, hint, errno, .. })) => {
+        (Some(code), Ok(Travelling { on, doing, cause, hint, errno, bug, .. })) => {
             let errno = errno.map(Errno::from_raw);
-            Failure { doing, on, cause, errno, hint, code }
+            Failure { doing, on, cause, errno, hint, code, bug }
         }
         _ => Failure::new(Code::NoAnswer, "holder", format!("{name} {said}")),
     }
@@ -197,4 +199,18 @@ pub(super) fn request(call: Call) -> Result<Request, Answer> {
             Answer::error("org.varlink.service.InvalidParameter", of("parameter", why.into()))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_arrives_as_it_was_sent_with_code_errno_and_the_place_of_a_bug() {
+        let refused = Failure::sys("ioctl", "tap0", Errno::EPERM).hint("run it with sudo");
+        for sent in [refused, Failure::bug("tap0", "no backend"), Failure::usage("id", "too big")] {
+            let Answer { error, parameters, .. } = Answer::from(&sent);
+            assert_eq!(failure(&error.unwrap(), parameters), sent);
+        }
+    }
 }

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::namespace::{self, NamespaceId};
 use super::session::{Session, Subject};
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 use crate::sys::namespace as sys;
 
 /// The calling thread, as one that may change its namespace.
@@ -105,8 +105,9 @@ pub async fn aside<T: Send + 'static>(
 }
 
 /// The failure of work that panicked.
+#[track_caller]
 pub fn panicked(what: &str) -> Failure {
-    Failure::new(Code::Failed, what, "the host thread panicked; this is a bug")
+    Failure::bug(what, "the host thread panicked")
 }
 
 /// Runs `work` on a thread that may change its namespace and ends afterwards, and waits for it.

@@ -10,7 +10,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, close};
 
-use crate::diag::{Code, Failure};
+use crate::diag::Failure;
 
 /// Forks: the child's number in the parent, none in the child.
 ///
@@ -24,8 +24,7 @@ pub fn fork() -> Result<Option<Pid>, Failure> {
         .map_err(|e| Failure::io("read /proc/self/task", "", &e))?
         .count();
     if threads != 1 {
-        let why = format!("{threads} threads run already; this is a bug");
-        return Err(Failure::new(Code::Failed, "fork", why));
+        return Err(Failure::bug("fork", format!("{threads} threads run already")));
     }
     // SAFETY: the process has one thread, so no lock is held by one that the child lacks, and the
     // child may do whatever the parent may.

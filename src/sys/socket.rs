@@ -162,7 +162,7 @@ pub fn connect_as(uid: u32, path: &Path) -> io::Result<OwnedFd> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("connect".into());
         let connected = thread.spawn_scoped(scope, as_user)?.join();
-        connected.unwrap_or_else(|_| Err(io::Error::other("a thread panicked; this is a bug")))
+        connected.unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
     })
 }
 

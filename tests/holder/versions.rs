@@ -150,3 +150,38 @@ fn a_holder_that_is_stopped_is_named_with_the_signal_that_lets_it_go_on() {
         world.nothing_left();
     });
 }
+
+#[test]
+fn a_bug_of_the_holder_is_reported_with_what_to_send_us_and_an_operators_error_is_not() {
+    live(|world| {
+        let listener = UnixListener::bind(world.socket()).unwrap();
+        let info = json!({ "parameters": { "vendor": "taptool", "product": "taptool",
+            "version": OURS, "url": "u", "interfaces": ["io.taptool"] } });
+        let said = "show: tap0: no backend";
+        let ask = "This is a bug of taptool: please report it with the lines above";
+        for bug in [None, Some("src/control/mod.rs:7")] {
+            let answer = json!({ "error": "io.taptool.Failed", "parameters": { "on": "tap0",
+                "doing": "", "cause": "no backend", "hint": null, "errno": null, "exit_code": 1,
+                "bug": bug } });
+            let (listener, info) = (listener.try_clone().unwrap(), info.clone());
+            let served = thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                for reply in [info, answer] {
+                    message(&mut stream).unwrap();
+                    stream.write_all(format!("{reply}\0").as_bytes()).unwrap();
+                }
+            });
+            let (code, stdout, stderr) = world.run("show");
+            served.join().unwrap();
+            assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+            match bug {
+                None => assert_eq!(stderr, format!("{said}\n")),
+                Some(place) => {
+                    let told = format!("{said}; this is a bug ({place})");
+                    assert!(stderr.starts_with("Error:") && stderr.contains(&told), "{stderr}");
+                    assert!(stderr.contains(ask) && !stderr.contains('\x1b'), "{stderr}");
+                }
+            }
+        }
+    });
+}

@@ -54,7 +54,7 @@ impl NewTap {
         staging: &Arc<StagingNamespace>,
         namespace: &Arc<OwnedFd>,
     ) -> Result<(), Failure> {
-        let mut tap = self.staged.take().ok_or_else(|| bug("no tap to move"))?;
+        let mut tap = self.staged.take().ok_or_else(|| Failure::bug("", "no tap to move"))?;
         let (staging, namespace) = (Arc::clone(staging), Arc::clone(namespace));
         let moving = move |thread: &mut HostThread| {
             let moved = tap.enter(thread, &staging, namespace.as_fd());
@@ -99,7 +99,7 @@ impl NewTap {
     }
 
     fn file(&self) -> Result<Arc<OwnedFd>, Failure> {
-        self.files.0.first().cloned().ok_or_else(|| bug("no tap"))
+        self.files.0.first().cloned().ok_or_else(|| Failure::bug("", "no tap"))
     }
 
     /// Looks at the device as it has become, and gives the port away. `words` are the creator's for
@@ -134,8 +134,4 @@ impl NewTap {
         let device = (self.staged.take(), std::mem::take(&mut self.files));
         thread.finish(move || drop(device)).await
     }
-}
-
-fn bug(what: &str) -> Failure {
-    Failure::new(Code::Failed, "", format!("{what}; this is a bug"))
 }
