@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use common::live;
 use serde_json::{Value, json};
 use taptool::api::{
-    ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef, NamespaceSpec,
-    Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
+    BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
+    NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
 use taptool::holder::DESCRIPTION;
 use taptool::units::{Kind, SwIfIndex};
@@ -82,9 +82,52 @@ fn by_name(name: &str) -> InterfaceRef {
     InterfaceRef::Name(name.parse().unwrap())
 }
 
+/// A create with every key.
+fn everything() -> CreateRequest {
+    let name = || Some("x".parse().unwrap());
+    let mac = || Some("02:fe:00:00:00:01".parse().unwrap());
+    CreateRequest {
+        kind: Kind::Tap,
+        name: name(),
+        id: Some("7".parse().unwrap()),
+        if_name: name(),
+        mac_addr: mac(),
+        host_if_name: name(),
+        host_ns: NamespaceSpec::Path("/proc/self/ns/net".into()).open().unwrap(),
+        host_mac_addr: mac(),
+        host_bridge: name(),
+        host_ip4_addr: vec!["10.9.0.1/24".parse().unwrap()],
+        host_ip6_addr: vec!["fd00::1/64".parse().unwrap()],
+        host_ip4_gw: Some("10.9.0.2".parse().unwrap()),
+        host_ip6_gw: Some("fd00::2".parse().unwrap()),
+        host_mtu_size: Some("1400".parse().unwrap()),
+        host_txqueuelen: Some("77".parse().unwrap()),
+        host_down: true,
+        rx_ring_size: "512".parse().unwrap(),
+        tx_ring_size: "512".parse().unwrap(),
+        gso: true,
+        consistent_qp: true,
+        no_gso: true,
+        csum_offload: true,
+        gro_coalesce: true,
+        persist: true,
+        attach: true,
+        packed: true,
+        in_order: true,
+        num_rx_queues: Some(1),
+        num_tx_queues: Some(1),
+        respond: vec!["10.9.0.2/24".parse().unwrap()],
+        backend: BackendChoice::Userspace,
+        owner: Some(1),
+        group: Some(2),
+        admin_down: true,
+        dry_run: true,
+    }
+}
+
 /// A request of every form.
 fn requests() -> Vec<Request> {
-    let create = CreateRequest::new(Kind::Tap, NamespaceSpec::Own.open().unwrap());
+    let create = everything();
     let both = || vec![by_name("tap0"), InterfaceRef::Index(SwIfIndex(3))];
     let set = |change| Request::Set(SetRequest { interface: by_name("tap0"), change });
     let net = || "10.9.0.2/24".parse().unwrap();
@@ -181,7 +224,7 @@ fn unknown_parameters_and_values_that_no_command_line_takes_are_refused() {
 fn absent_and_null_parameters_are_those_of_a_command_without_options() {
     let plain = CreateRequest::new(Kind::Tap, Default::default());
     let plain = serde_json::to_value(Request::Create(Box::new(plain))).unwrap();
-    let mut nulls = plain["parameters"].clone();
+    let mut nulls = serde_json::to_value(everything()).unwrap();
     for (key, value) in nulls.as_object_mut().unwrap() {
         if key != "kind" {
             *value = Value::Null;

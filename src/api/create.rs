@@ -2,8 +2,9 @@
 
 mod check;
 pub mod lacked;
+mod words;
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
@@ -29,112 +30,184 @@ pub enum BackendChoice {
 ///
 /// On the wire every key but `kind` may be absent or null; the namespace is the one file that
 /// comes with the message.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateRequest {
     /// Tap or tun.
     pub kind: Kind,
     /// NAME: the name of both sides unless other options name them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub name: Option<IfName>,
     /// `id N`; none: the first free id of which the name is free too.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub id: Option<InterfaceId>,
     /// `if-name`: our side's name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub if_name: Option<IfName>,
     /// `hw-addr`: our side's MAC; none: random.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub mac_addr: Option<MacAddr>,
     /// `host-if-name`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub host_if_name: Option<IfName>,
     /// `host-ns`, open; the caller's own namespace when none was named.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub host_ns: Namespace,
     /// `host-mac-addr`; none: the kernel's choice.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub host_mac_addr: Option<MacAddr>,
     /// `host-bridge`: must exist in the namespace. Excludes addresses and gateways.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub host_bridge: Option<IfName>,
     /// `host-ip4-addr`, in order.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub host_ip4_addr: Vec<Ipv4Net>,
     /// `host-ip6-addr`, in order.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub host_ip6_addr: Vec<Ipv6Net>,
     /// `host-ip4-gw`: default route through our device.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub host_ip4_gw: Option<Ipv4Addr>,
     /// `host-ip6-gw`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub host_ip6_gw: Option<Ipv6Addr>,
     /// `host-mtu-size`; none: the kernel's 1500.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub host_mtu_size: Option<Mtu>,
     /// `host-txqueuelen`; none: the kernel's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub host_txqueuelen: Option<TxQueueLength>,
     /// `host-down`: leave the host side down.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub host_down: bool,
     /// `rx-ring-size`.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub rx_ring_size: RingSize,
     /// `tx-ring-size`.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub tx_ring_size: RingSize,
     /// `gso`: CSUM, TSO4, TSO6, and USO where the kernel has it.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub gso: bool,
     /// `consistent-qp`: every receive queue has its transmit queue. With one of each it has.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub consistent_qp: bool,
     /// `no-gso`; refused.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub no_gso: bool,
     /// `csum-offload`; refused.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub csum_offload: bool,
     /// `gro-coalesce`; refused.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub gro_coalesce: bool,
     /// `persist`; refused.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub persist: bool,
     /// `attach`; refused.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub attach: bool,
     /// `packed`; refused.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub packed: bool,
     /// `in-order`; refused.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub in_order: bool,
     /// `num-rx-queues N`; all but 1 is refused.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub num_rx_queues: Option<u64>,
     /// `num-tx-queues N`; all but 1 is refused.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub num_tx_queues: Option<u64>,
     /// `respond A/L`: our side's addresses.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub respond: Vec<IpNet>,
     /// `backend`.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub backend: BackendChoice,
     /// `owner USER` of the tap, as a number (`TUNSETOWNER`).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub owner: Option<u32>,
     /// `group GROUP` of the tap, as a number (`TUNSETGROUP`).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "wire::is_default")]
     pub group: Option<u32>,
     /// `admin-down`: the interface starts down.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub admin_down: bool,
     /// `dry-run`: check, and answer with the steps.
-    #[serde(default, deserialize_with = "wire::nullable")]
+    #[serde(
+        default,
+        deserialize_with = "wire::nullable",
+        skip_serializing_if = "wire::is_default"
+    )]
     pub dry_run: bool,
 }
 
@@ -147,6 +220,34 @@ impl CreateRequest {
     pub fn check(&self) -> Result<(), Failure> {
         lacked::check(self)?;
         check::check(self)
+    }
+
+    /// The name of our side, where one is asked for.
+    pub const fn our_name(&self) -> Option<&IfName> {
+        match &self.if_name {
+            Some(name) => Some(name),
+            None => self.name.as_ref(),
+        }
+    }
+
+    /// The name of the host side, where one is asked for.
+    pub const fn host_name(&self) -> Option<&IfName> {
+        match &self.host_if_name {
+            Some(name) => Some(name),
+            None => self.name.as_ref(),
+        }
+    }
+
+    /// Addresses of the host side, IPv4 first.
+    pub fn host_addresses(&self) -> impl Iterator<Item = IpNet> {
+        let ip4 = self.host_ip4_addr.iter().copied().map(IpNet::from);
+        ip4.chain(self.host_ip6_addr.iter().copied().map(IpNet::from))
+    }
+
+    /// Gateways of the host side, IPv4 first.
+    pub fn host_gateways(&self) -> impl Iterator<Item = IpAddr> {
+        let ip4 = self.host_ip4_gw.map(IpAddr::from).into_iter();
+        ip4.chain(self.host_ip6_gw.map(IpAddr::from))
     }
 
     /// A request with the defaults.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::CreateRequest;
 use super::queue::{self, Queue};
 use crate::units::{BackendKind, IfName, InterfaceId, Invalid, Kind, MacAddr, SwIfIndex};
 
@@ -95,8 +96,9 @@ pub struct Interface {
     pub sw_if_index: SwIfIndex,
     /// `tap` or `tun`.
     pub kind: Kind,
-    /// The words after `create` that make the same interface again.
-    pub created_with: Vec<String>,
+    /// The request of `create` that makes the same interface again, with the keys that were given and
+    /// the id and MAC address that were chosen.
+    pub created_with: CreateRequest,
     /// The backend that serves the rings: `vhost-net` or `userspace`.
     pub backend: BackendKind,
     /// Why `backend auto` did not take vhost-net.

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -112,18 +113,32 @@ impl fmt::Display for NamespaceSpec {
 
 /// An open network namespace and the words it was named with.
 ///
-/// As JSON it is the words; the file travels beside the message.
-#[derive(Debug, Default, Deserialize)]
+/// As JSON it is the words; the file travels beside the message. Two are equal whose words are.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(from = "Option<String>")]
 pub struct Namespace {
-    fd: Option<OwnedFd>,
+    fd: Option<Arc<OwnedFd>>,
     label: Option<String>,
 }
 
+impl PartialEq for Namespace {
+    fn eq(&self, other: &Self) -> bool {
+        self.label == other.label
+    }
+}
+
+impl Eq for Namespace {}
+
 impl Namespace {
     /// A namespace by its file. `label` is what `show` prints; none for the caller's own.
-    pub const fn new(fd: OwnedFd, label: Option<String>) -> Self {
-        Self { fd: Some(fd), label }
+    pub fn new(fd: OwnedFd, label: Option<String>) -> Self {
+        Self { fd: Some(Arc::new(fd)), label }
+    }
+
+    /// Its words alone, to be kept: they keep no namespace alive.
+    #[must_use]
+    pub fn words(&self) -> Self {
+        Self { fd: None, label: self.label.clone() }
     }
 
     /// What `show` prints; none for the caller's own.
@@ -133,19 +148,19 @@ impl Namespace {
 
     /// The file, if it has arrived.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.fd.as_ref().map(AsFd::as_fd)
+        self.fd.as_ref().map(|fd| fd.as_fd())
     }
 
     /// Adds the file that arrived with the message.
     pub(super) fn attach(&mut self, fd: OwnedFd) {
-        self.fd = Some(fd);
+        self.fd = Some(Arc::new(fd));
     }
 
     /// The file itself.
     ///
     /// # Errors
     /// When no file came with the request.
-    pub fn into_fd(self) -> Result<OwnedFd, Failure> {
+    pub fn into_fd(self) -> Result<Arc<OwnedFd>, Failure> {
         self.fd.ok_or_else(|| Failure::usage("host-ns", "no namespace file came with the request"))
     }
 }

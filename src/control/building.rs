@@ -157,7 +157,7 @@ impl<'a> Building<'a> {
         let mut registry = self.shared.registry();
         let plan = &mut self.plan;
         plan.pick(&registry)?;
-        self.reservation = Some(registry.reserve(plan.kind, plan.name.clone(), plan.id));
+        self.reservation = Some(registry.reserve(plan.asked.kind, plan.name.clone(), plan.id));
         Ok(())
     }
 
@@ -168,17 +168,17 @@ impl<'a> Building<'a> {
     }
 
     async fn open_tap(&mut self) -> Result<(), Failure> {
-        let tun_on_vhost =
-            self.plan.kind == crate::units::Kind::Tun && self.plan.backend == BackendKind::VhostNet;
+        let tun_on_vhost = self.plan.asked.kind == crate::units::Kind::Tun
+            && self.plan.backend == BackendKind::VhostNet;
         let spec = TapSpec {
-            kind: self.plan.kind,
+            kind: self.plan.asked.kind,
             host_name: self.plan.host_name.clone(),
             queues: self.plan.sizes.rx.0,
             // One less keeps vhost off its batches, which presume an Ethernet header.
             sndbuf: i32::MAX - i32::from(tun_on_vhost),
-            gso: self.plan.gso,
-            owner: self.plan.owner,
-            group: self.plan.group,
+            gso: self.plan.asked.gso,
+            owner: self.plan.asked.owner,
+            group: self.plan.asked.group,
         };
         self.tap.open(self.thread, &self.resources.staging, &self.namespace, spec).await
     }
@@ -229,9 +229,9 @@ impl<'a> Building<'a> {
         let of =
             self.reservation.as_ref().ok_or_else(|| Failure::bug("", "nothing is reserved"))?;
         let plan = &self.plan;
-        let action = local_action(plan.mac, &plan.respond);
-        let what = (of.sw_if_index, plan.kind);
-        let up = (!plan.admin_down, !plan.host_down);
+        let action = local_action(plan.mac, &plan.asked.respond);
+        let what = (of.sw_if_index, plan.asked.kind);
+        let up = (!plan.asked.admin_down, !plan.asked.host_down);
         self.queues.place(&self.resources, what, devices, &action, up).await
     }
 
@@ -264,16 +264,16 @@ impl<'a> Building<'a> {
         let reservation =
             self.reservation.clone().ok_or_else(|| Failure::bug("", "nothing is reserved"))?;
         let (plan, staging) = (&self.plan, &self.resources.staging);
-        let namespace = (plan.host_ns.as_deref(), &*self.namespace);
-        let port = self.tap.finish(self.thread, staging, namespace, plan.gso).await?;
+        let namespace = (plan.host_ns(), &*self.namespace);
+        let port = self.tap.finish(self.thread, staging, namespace, plan.asked.gso).await?;
         let backend = self.backend.take().ok_or_else(|| Failure::bug("", "no backend"))?;
         let Placed { rx, tx, pools, peer } = self.queues.of_interface()?;
         let interface = Interface {
             sw_if_index: reservation.sw_if_index,
             id: reservation.id,
             name: reservation.name,
-            created_with: plan.words(),
-            kind: plan.kind,
+            created_with: plan.again(),
+            kind: plan.asked.kind,
             mac: plan.mac,
             backend_kind: plan.backend,
             backend_reason: plan.backend_reason.clone(),
@@ -283,8 +283,8 @@ impl<'a> Building<'a> {
             vhost_fds: backend.fds(),
             backend: Some(backend),
             port,
-            admin_up: !plan.admin_down,
-            addresses: plan.respond.clone(),
+            admin_up: !plan.asked.admin_down,
+            addresses: plan.asked.respond.clone(),
             xconnect: None,
             pools,
             files: Arc::default(),

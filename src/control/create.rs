@@ -36,7 +36,7 @@ async fn create_on(
     let mut notices = Vec::new();
     let mut plan = Plan::new(&request, &shared.registry())?;
     let (choice, dry_run) = (request.backend, request.dry_run);
-    let namespace = Arc::new(request.host_ns.into_fd()?);
+    let namespace = request.host_ns.into_fd()?;
     let own = in_own_namespace(thread, &plan, &namespace).await?;
     // First, while the thread is in the holder's own namespace. What it says counts later.
     let kind = plan.backend;
@@ -107,7 +107,7 @@ async fn in_own_namespace(
     plan: &Plan,
     namespace: &Arc<OwnedFd>,
 ) -> Result<bool, Failure> {
-    let (namespace, label) = (Arc::clone(namespace), plan.host_ns.clone());
+    let (namespace, label) = (Arc::clone(namespace), plan.host_ns().map(ToOwned::to_owned));
     let check = move || {
         let id = host::namespace::verify(namespace.as_fd()).map_err(|f| {
             f.on_if_none(&format!("host-ns {}", label.as_deref().unwrap_or("own namespace")))
@@ -124,7 +124,7 @@ async fn preflight(
     namespace: &Arc<OwnedFd>,
 ) -> Result<(), Failure> {
     let (namespace, subject) = (Arc::clone(namespace), plan.subject());
-    let (host_name, bridge) = (plan.host_name.clone(), plan.host_bridge.clone());
+    let (host_name, bridge) = (plan.host_name.clone(), plan.asked.host_bridge.clone());
     let gateways = plan.host_gateways.clone();
     let check = move |session: &host::Session| {
         if let HostName::Exact(wanted) = &host_name {

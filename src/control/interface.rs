@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::life::Life;
 use super::port::Port;
 use crate::action::{Action, PeerKey, Responder};
-use crate::api::BackendKind;
+use crate::api::{BackendKind, CreateRequest};
 use crate::counters::QueueSnapshot;
 use crate::device::{Backend, Pool, QueueMemory};
 use crate::engine::QueueKey;
@@ -52,7 +52,7 @@ pub(super) struct Interface {
     pub(super) id: InterfaceId,
     pub(super) name: IfName,
     /// What `create` makes it again with.
-    pub(super) created_with: Vec<String>,
+    pub(super) created_with: CreateRequest,
     pub(super) kind: Kind,
     pub(super) mac: Option<MacAddr>,
     pub(super) backend_kind: BackendKind,

@@ -30,7 +30,6 @@ mod steps;
 mod sweep;
 pub(crate) mod thread;
 mod watch;
-mod words;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

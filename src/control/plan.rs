@@ -1,52 +1,28 @@
 //! A checked create request: all that is known before the first step.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-
 use super::queues::Sizes;
 use super::registry::Registry;
 use crate::api::{BackendChoice, BackendKind, CreateRequest, NamespaceSpec};
 use crate::diag::Failure;
 use crate::host::{Gateway, HostName, Subject};
-use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, TxQueueLength};
+use crate::units::{IfName, InterfaceId, Kind, MacAddr};
 
 /// What a create will make.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    pub(super) kind: Kind,
+    /// The request, without its namespace file.
+    pub(super) asked: CreateRequest,
     pub(super) name: IfName,
     pub(super) id: InterfaceId,
-    /// The name that was asked for.
-    pub(super) asked_name: Option<IfName>,
-    /// The id that was asked for.
-    pub(super) asked_id: Option<InterfaceId>,
     pub(super) host_name: HostName,
+    /// The MAC of our side; none for a tun.
     pub(super) mac: Option<MacAddr>,
-    /// The MAC of our side that was asked for.
-    pub(super) asked_mac: Option<MacAddr>,
     /// The MAC that the host side is given; none: the kernel chooses.
     pub(super) host_mac: Option<MacAddr>,
-    /// The MAC of the host side that was asked for.
-    pub(super) asked_host_mac: Option<MacAddr>,
-    pub(super) host_bridge: Option<IfName>,
-    pub(super) host_addresses: Vec<IpNet>,
     pub(super) host_gateways: Vec<Gateway>,
-    pub(super) host_mtu: Option<Mtu>,
-    pub(super) host_txqueuelen: Option<TxQueueLength>,
-    pub(super) host_down: bool,
     pub(super) sizes: Sizes,
-    pub(super) gso: bool,
-    pub(super) respond: Vec<IpNet>,
-    pub(super) owner: Option<u32>,
-    pub(super) group: Option<u32>,
-    pub(super) admin_down: bool,
-    /// The backend that was asked for.
-    pub(super) asked_backend: BackendChoice,
     pub(super) backend: BackendKind,
     pub(super) backend_reason: Option<String>,
-    /// What the namespace is called in messages.
-    pub(super) host_ns: Option<String>,
 }
 
 impl Plan {
@@ -56,71 +32,60 @@ impl Plan {
     /// # Errors
     /// Exit code 4: a name or id that is taken.
     pub(super) fn new(request: &CreateRequest, registry: &Registry) -> Result<Self, Failure> {
-        let kind = request.kind;
-        let addresses: Vec<IpNet> = request
-            .host_ip4_addr
-            .iter()
-            .map(|a| IpNet::from(*a))
-            .chain(request.host_ip6_addr.iter().map(|a| IpNet::from(*a)))
-            .collect();
-        let gateways: Vec<Gateway> = request
-            .host_ip4_gw
-            .map(IpAddr::from)
-            .into_iter()
-            .chain(request.host_ip6_gw.map(IpAddr::from))
-            .map(|address| Gateway::among(&addresses, address))
-            .collect();
-        let asked_name = request.if_name.as_ref().or(request.name.as_ref()).cloned();
+        let asked = CreateRequest { host_ns: request.host_ns.words(), ..request.clone() };
+        let kind = asked.kind;
+        let addresses: Vec<_> = asked.host_addresses().collect();
+        let gateways = asked.host_gateways().map(|address| Gateway::among(&addresses, address));
         let (name, id) =
-            registry.pick(kind, asked_name.as_ref(), request.id, request.host_if_name.as_ref())?;
-        let host_name = match (&request.host_if_name, &request.name) {
-            (Some(host), _) => HostName::Exact(host.clone()),
-            (None, Some(both)) => HostName::Exact(both.clone()),
-            (None, None) => HostName::FirstFree(numbered(kind, id)?),
+            registry.pick(kind, asked.our_name(), asked.id, asked.host_if_name.as_ref())?;
+        let host_name = match asked.host_name() {
+            Some(host) => HostName::Exact(host.clone()),
+            None => HostName::FirstFree(numbered(kind, id)?),
         };
-        let mac = (kind == Kind::Tap)
-            .then(|| request.mac_addr.unwrap_or_else(|| MacAddr::local(random())));
+        let mac =
+            (kind == Kind::Tap).then(|| asked.mac_addr.unwrap_or_else(|| MacAddr::local(random())));
+        let of_port = || asked.host_bridge.as_ref().map(|_| MacAddr::bridge_port(random()));
         Ok(Self {
-            kind,
             name,
             id,
-            asked_name,
-            asked_id: request.id,
             host_name,
             mac,
-            asked_mac: request.mac_addr,
-            host_mac: request
-                .host_mac_addr
-                .or_else(|| request.host_bridge.as_ref().map(|_| MacAddr::bridge_port(random()))),
-            asked_host_mac: request.host_mac_addr,
-            host_bridge: request.host_bridge.clone(),
-            host_addresses: addresses,
-            host_gateways: gateways,
-            host_mtu: request.host_mtu_size,
-            host_txqueuelen: request.host_txqueuelen,
-            host_down: request.host_down,
-            sizes: Sizes { rx: (1, request.rx_ring_size), tx: (1, request.tx_ring_size) },
-            gso: request.gso,
-            respond: request.respond.clone(),
-            owner: request.owner,
-            group: request.group,
-            admin_down: request.admin_down,
-            asked_backend: request.backend,
-            backend: match request.backend {
+            host_mac: asked.host_mac_addr.or_else(of_port),
+            host_gateways: gateways.collect(),
+            sizes: Sizes { rx: (1, asked.rx_ring_size), tx: (1, asked.tx_ring_size) },
+            backend: match asked.backend {
                 BackendChoice::Userspace => BackendKind::Userspace,
                 BackendChoice::Auto | BackendChoice::VhostNet => BackendKind::VhostNet,
             },
             backend_reason: None,
-            host_ns: request.host_ns.label().map(ToOwned::to_owned),
+            asked,
         })
     }
-}
 
-impl Plan {
+    /// What the namespace is called in messages.
+    pub(super) fn host_ns(&self) -> Option<&str> {
+        self.asked.host_ns.label()
+    }
+
+    /// The request that makes it again: what was asked for, and of what was chosen the id and our
+    /// side's MAC, without which it would be another one.
+    pub(super) fn again(&self) -> CreateRequest {
+        let mut again = CreateRequest { mac_addr: self.mac, dry_run: false, ..self.asked.clone() };
+        let (ours, host) = (self.asked.our_name(), self.asked.host_name());
+        if ours.is_some() && ours == host {
+            // One name for both sides stands alone, and is enough.
+            (again.name, again.if_name, again.host_if_name) = (ours.cloned(), None, None);
+        } else {
+            again.id = Some(self.id);
+            (again.name, again.if_name, again.host_if_name) = (None, ours.cloned(), host.cloned());
+        }
+        again
+    }
+
     /// What requests about the host side are about, in the creator's words.
     pub(super) fn subject(&self) -> Subject {
-        let label = self.host_ns.as_deref();
-        let namespace = label.and_then(|words| words.parse().ok()).unwrap_or(NamespaceSpec::Own);
+        let namespace = self.host_ns().and_then(|words| words.parse().ok());
+        let namespace = namespace.unwrap_or(NamespaceSpec::Own);
         Subject { on: self.name.to_string(), ip: namespace.tool("ip") }
     }
 
@@ -133,11 +98,10 @@ impl Plan {
             HostName::Exact(name) => Some(name),
             HostName::FirstFree(_) => None,
         };
-        let name = self.asked_name.as_ref();
-        let picked = registry.pick(self.kind, name, self.asked_id, host_name)?;
-        (self.name, self.id) = picked;
+        let (kind, name) = (self.asked.kind, self.asked.our_name());
+        (self.name, self.id) = registry.pick(kind, name, self.asked.id, host_name)?;
         if let HostName::FirstFree(name) = &mut self.host_name {
-            *name = numbered(self.kind, self.id)?;
+            *name = numbered(kind, self.id)?;
         }
         Ok(())
     }
@@ -153,4 +117,42 @@ fn random() -> u32 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let mixed = RandomState::new().build_hasher().finish();
     (mixed & 0xffff_ffff) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Namespace;
+
+    fn again(change: impl FnOnce(&mut CreateRequest)) -> String {
+        let mut request = CreateRequest::new(Kind::Tap, Namespace::default());
+        request.mac_addr = Some("02:fe:00:00:00:01".parse().unwrap());
+        change(&mut request);
+        Plan::new(&request, &Registry::default()).unwrap().again().words().join(" ")
+    }
+
+    #[test]
+    fn names_and_id_come_out_as_they_were_settled() {
+        let mac = "--hw-addr 02:fe:00:00:00:01";
+        let name = |name: &str| Some(name.parse().unwrap());
+        assert_eq!(again(|_| ()), format!("tap --id 0 {mac}"));
+        assert_eq!(again(|r| r.name = name("a")), format!("tap a {mac}"));
+        let numbered = again(|r| {
+            r.name = name("a");
+            r.id = Some("7".parse().unwrap());
+        });
+        assert_eq!(numbered, format!("tap a --id 7 {mac}"));
+        let apart = again(|r| {
+            r.name = name("a");
+            r.host_if_name = name("b");
+        });
+        assert_eq!(apart, format!("tap --id 0 --if-name a --host-if-name b {mac}"));
+        assert_eq!(again(|r| r.if_name = name("a")), format!("tap --id 0 --if-name a {mac}"));
+    }
+
+    #[test]
+    fn what_the_host_side_was_given_by_default_is_not_asked_for_again() {
+        let bridged = again(|r| r.host_bridge = Some("br0".parse().unwrap()));
+        assert_eq!(bridged, "tap --id 0 --hw-addr 02:fe:00:00:00:01 --bridge br0");
+    }
 }

@@ -43,11 +43,11 @@ pub(super) fn steps(plan: &Plan, own_namespace: bool) -> Vec<Step> {
     }
     steps.extend([Step::Memory, Step::StartBackend]);
     steps.extend(plan.host_mac.map(|_| Step::HostMac));
-    steps.extend(plan.host_mtu.map(Step::HostMtu));
-    steps.extend(plan.host_txqueuelen.map(Step::HostTxQueueLen));
-    steps.extend(plan.host_bridge.clone().map(Step::HostBridge));
-    steps.extend(plan.host_addresses.iter().copied().map(Step::HostAddress));
-    if !plan.host_down {
+    steps.extend(plan.asked.host_mtu_size.map(Step::HostMtu));
+    steps.extend(plan.asked.host_txqueuelen.map(Step::HostTxQueueLen));
+    steps.extend(plan.asked.host_bridge.clone().map(Step::HostBridge));
+    steps.extend(plan.asked.host_addresses().map(Step::HostAddress));
+    if !plan.asked.host_down {
         steps.push(Step::HostUp);
     }
     steps.extend(plan.host_gateways.iter().copied().map(Step::HostGateway));
@@ -59,8 +59,8 @@ impl Step {
     /// As `dry-run` shows it.
     pub(super) fn planned(&self, plan: &Plan) -> PlannedStep {
         let device = plan.host_name.wanted();
-        let there = plan.host_ns.as_deref().map_or_else(String::new, |ns| format!(" in {ns}"));
-        let removed = Some(format!("remove {} {device}", plan.kind));
+        let there = plan.host_ns().map_or_else(String::new, |ns| format!(" in {ns}"));
+        let removed = Some(format!("remove {} {device}", plan.asked.kind));
         let (step, undo) = match self {
             Self::Reserve => (
                 format!("reserve name {} and id {}", plan.name, plan.id),
@@ -72,16 +72,16 @@ impl Step {
             Self::OpenTap => {
                 let of = |word: &str, id: Option<u32>| id.map(|id| format!("{word} {id}"));
                 let more = [
-                    plan.gso.then(|| "gso".to_owned()),
-                    of("owner", plan.owner),
-                    of("group", plan.group),
+                    plan.asked.gso.then(|| "gso".to_owned()),
+                    of("owner", plan.asked.owner),
+                    of("group", plan.asked.group),
                 ];
                 let more: Vec<String> = more.into_iter().flatten().collect();
                 let with = if more.is_empty() { "" } else { " with " };
-                (format!("make {} {device}{with}{}", plan.kind, more.join(", ")), removed)
+                (format!("make {} {device}{with}{}", plan.asked.kind, more.join(", ")), removed)
             }
             Self::EnterNamespace => {
-                let namespace = match &plan.host_ns {
+                let namespace = match plan.host_ns() {
                     Some(namespace) => format!("namespace {namespace}"),
                     None => "the namespace of the caller".to_owned(),
                 };
@@ -114,7 +114,8 @@ impl Step {
             }
             Self::Place => ("give the queues to poller 0".into(), Some("take them back".into())),
             Self::Announce => {
-                let mac = plan.asked_mac.map_or_else(String::new, |mac| format!(" with MAC {mac}"));
+                let mac =
+                    plan.asked.mac_addr.map_or_else(String::new, |mac| format!(" with MAC {mac}"));
                 (format!("show {} as an interface{mac}", plan.name), Some("forget it".into()))
             }
         };

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub(super) use crate::api::shell_word as word;
-use crate::api::{Action, Interface, NamespaceSpec};
+use crate::api::{Action, CreateRequest, Interface, Namespace, NamespaceSpec};
 
 /// `ip ARGS` in the namespace that `label` means.
 pub(super) fn ip(label: Option<&str>, args: &str) -> String {
@@ -35,17 +35,10 @@ pub(super) fn spec(label: Option<&str>) -> Option<NamespaceSpec> {
     label.map_or(Some(NamespaceSpec::Own), |label| label.parse().ok())
 }
 
-/// What the interface's create was told for an option, in order.
-pub(super) fn asked<'a>(interface: &'a Interface, option: &str) -> impl Iterator<Item = &'a str> {
-    let word = format!("--{option}");
-    let pairs = interface.created_with.windows(2);
-    pairs.filter(move |pair| pair[0] == word).map(|pair| pair[1].as_str())
-}
-
 /// The namespace that a new create would name: the one that the first did; of one that named none,
 /// the one that the device is in.
 pub(super) fn home(interface: &Interface) -> Option<&str> {
-    asked(interface, "netns").next().or(interface.host_ns.as_deref())
+    interface.created_with.host_ns.label().or(interface.host_ns.as_deref())
 }
 
 /// Deletes the interface and makes it again: its host side as it was created, our side as it is set
@@ -54,22 +47,6 @@ pub(super) fn recreate(interface: &Interface, home_gone: bool) -> String {
     let name = word(interface.name.as_str());
     let home = home(interface);
     let spec = spec(home);
-    let mut line = "taptool create".to_owned();
-    let mut words = interface.created_with.iter();
-    // Of our side, what is set now is told below.
-    while let Some(next) = words.next() {
-        match next.as_str() {
-            "--gso" | "--admin-down" => {}
-            "--respond" | "--netns" => drop(words.next()),
-            other => line.push_str(&format!(" {}", word(other))),
-        }
-    }
-    let mut option = |option: &str, value: &str| {
-        line.push_str(&format!(" --{option}"));
-        if !value.is_empty() {
-            line.push_str(&format!(" {}", word(value)));
-        }
-    };
     // The namespace of a process or of a file cannot be made again, and one without a name was
     // never named.
     let lost = match &spec {
@@ -77,18 +54,15 @@ pub(super) fn recreate(interface: &Interface, home_gone: bool) -> String {
         Some(NamespaceSpec::Path(_) | NamespaceSpec::Pid(_)) => home_gone,
         None => true,
     };
-    if let Some(label) = home {
-        option("netns", if lost { "NETNS" } else { label });
-    }
-    for net in &interface.addresses {
-        option("respond", &net.to_string());
-    }
-    if interface.gso {
-        option("gso", "");
-    }
-    if !interface.admin_up {
-        option("admin-down", "");
-    }
+    let again = CreateRequest {
+        host_ns: Namespace::from(home.map(|label| if lost { "NETNS" } else { label }.to_owned())),
+        respond: interface.addresses.clone(),
+        gso: interface.gso,
+        admin_down: !interface.admin_up,
+        ..interface.created_with.clone()
+    };
+    let words: Vec<_> = again.words().iter().map(|next| word(next)).collect();
+    let mut line = format!("taptool create {}", words.join(" "));
     if let Action::Xconnect(peer) = &interface.action {
         line.push_str(&format!(" && taptool xconnect {name} {}", word(peer.as_str())));
     }

@@ -10,6 +10,7 @@ use crate::diag::Failure;
 use crate::host::HostThread;
 use crate::host::inspect::{Inspection, inspect};
 use crate::host::namespace::{self, NamespaceId};
+use crate::units::IfName;
 
 /// The result of the look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub(super) fn look(thread: &mut HostThread, interface: &Interface) -> Look {
         Action::Respond => interface.addresses.iter().map(|net| net.addr()).collect(),
         Action::Sink | Action::Xconnect(_) => Vec::new(),
     };
-    let bridge = commands::asked(interface, "bridge").next();
+    let bridge = interface.created_with.host_bridge.as_ref().map(IfName::as_str);
     match inspect(thread, namespace.as_fd(), &interface.host_if_name, &towards, bridge) {
         Ok(None) => Look::NotThere,
         Ok(Some(seen)) => {

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::api::{
-    Action, BackendKind, Deleted, Detail, ErrorRow, Interface, Level, LogRow, NodeRow, PlannedStep,
-    PollerRow, Queue, QueueState, RingEntry, State, ThreadRow, Version,
+    Action, BackendKind, CreateRequest, Deleted, Detail, ErrorRow, Interface, Level, LogRow,
+    Namespace, NodeRow, PlannedStep, PollerRow, Queue, QueueState, RingEntry, State, ThreadRow,
+    Version,
 };
 use crate::counters::{
     CellBlock, Counter, Direction, DropReason, GROUP_WORDS, QueueCounters, QueueSnapshot,
@@ -61,7 +62,7 @@ fn tap0() -> Interface {
         kind: Kind::Tap,
         backend: BackendKind::VhostNet,
         backend_reason: None,
-        created_with: vec!["tap".into(), "tap0".into()],
+        created_with: CreateRequest::new(Kind::Tap, Namespace::default()),
         vhost_worker_mode: Some("kthread".into()),
         state: State::Up,
         admin_up: true,

@@ -72,6 +72,7 @@ fn kind_of(kind: &str) -> String {
         | "State" | "Action" | "IpNet" | "MacAddr" | "QueueState" | "Direction" | "Level" => {
             "string"
         }
+        "CreateRequest" => "object",
         "QueueSnapshot" => "",
         other => panic!("how does JSON show a {other}?"),
     }

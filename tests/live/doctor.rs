@@ -221,7 +221,7 @@ fn a_namespace_that_is_gone_is_made_again_by_the_command_that_doctor_names() {
         let remedy = gone["remedy"].as_str().unwrap().to_owned();
         let wanted = format!(
             "ip netns add foo && taptool delete tap0 && taptool create tap tap0 \
-             --hw-addr 02:fe:00:00:00:09 --ip4 10.9.0.1/24 --backend {} --netns foo \
+             --netns foo --hw-addr 02:fe:00:00:00:09 --ip4 10.9.0.1/24 --backend {} \
              --respond 10.9.0.2/24",
             backend()
         );
@@ -301,7 +301,7 @@ fn a_namespace_that_nobody_can_make_again_is_left_open_and_nothing_is_to_be_dele
         hold.tap_when("tap0", "host-gone", 5.0, |tap| tap["state"] == "host-gone");
         let rows = hold.run("doctor tap0");
         let remedy = format!(
-            "taptool create tap tap0 --hw-addr 02:fe:00:00:00:09 --backend {} --netns NETNS   \
+            "taptool create tap tap0 --netns NETNS --hw-addr 02:fe:00:00:00:09 --backend {}   \
              # with a namespace for NETNS; first: taptool delete tap0",
             backend()
         );

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{Case, Finding, place};
 use crate::api::{Interface, State};
-use crate::doctor::commands::{self, asked, is_link_local, word};
+use crate::doctor::commands::{self, is_link_local, word};
 use crate::doctor::look::Look;
 use crate::host::Gateway;
 use crate::host::inspect::Inspection;
@@ -29,10 +29,8 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     findings.extend(bridge(interface, seen));
-    for option in ["gw4", "gw6"] {
-        let gateways = asked(interface, option).filter_map(|text| text.parse().ok());
-        findings.extend(gateways.filter_map(|gateway| route(interface, seen, gateway)));
-    }
+    let gateways = interface.created_with.host_gateways();
+    findings.extend(gateways.filter_map(|gateway| route(interface, seen, gateway)));
 }
 
 /// Elsewhere it was moved on purpose, and what it had where it was made is of no use.
@@ -42,7 +40,7 @@ fn at_home(interface: &Interface) -> bool {
 
 /// Whether it was made a port and is none: then no packet finds a way, and that was said.
 pub(super) fn off_its_bridge(interface: &Interface, seen: &Inspection) -> bool {
-    seen.master.is_none() && at_home(interface) && asked(interface, "bridge").next().is_some()
+    seen.master.is_none() && at_home(interface) && interface.created_with.host_bridge.is_some()
 }
 
 fn same_mac(interface: &Interface, seen: &Inspection) -> Option<Finding> {
@@ -77,7 +75,7 @@ fn arp(interface: &Interface, seen: &Inspection) -> Option<Finding> {
 }
 
 fn bridge(interface: &Interface, seen: &Inspection) -> Option<Finding> {
-    let wanted = asked(interface, "bridge").next()?;
+    let wanted = interface.created_with.host_bridge.as_ref()?.as_str();
     let (label, place) = (interface.host_ns.as_deref(), place(interface));
     let bridge = word(wanted);
     let join = format!("link set dev {} master {bridge}", word(&interface.host_if_name));
@@ -121,9 +119,7 @@ fn route(interface: &Interface, seen: &Inspection, gateway: IpAddr) -> Option<Fi
     let family = if gateway.is_ipv6() { "-6" } else { "-4" };
     let ip = |args: &str| commands::ip(interface.host_ns.as_deref(), args);
     // Without an address whose network it is in, a gateway is taken on the link only.
-    let options = if gateway.is_ipv6() { "ip6" } else { "ip4" };
-    let nets = asked(interface, options).filter_map(|text| text.parse::<IpNet>().ok());
-    let nets: Vec<IpNet> = nets.collect();
+    let nets: Vec<IpNet> = interface.created_with.host_addresses().collect();
     let onlink = Gateway::among(&nets, gateway).onlink();
     let route = ip(&format!("{family} route replace default via {gateway} dev {name}{onlink}"));
     let lost = nets.into_iter().find(|net| net.contains(&gateway) && !seen.addresses.contains(net));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::*;
-use crate::api::{Action, BackendKind, Queue, QueueState, State};
+use crate::api::{
+    Action, BackendChoice, BackendKind, CreateRequest, Namespace, Queue, QueueState, State,
+};
 use crate::counters::{
     CellBlock, Counter, DROP_REASONS, Direction, DropReason, GROUP_WORDS, QueueCounters,
     QueueSnapshot,
@@ -42,12 +44,23 @@ fn queue_that(direction: Direction, counted: impl FnOnce(&mut QueueCounters)) ->
     }
 }
 
-/// What `tap0` was made with.
-const MADE: &str = "tap tap0 --netns foo --hw-addr 02:fe:11:22:33:44 --ip4 10.9.0.1/24 \
-                    --backend userspace --respond 10.9.0.7/24 --gso --admin-down";
+/// A create of `tap0` in the namespace of that name.
+fn create(host_ns: Option<&str>) -> CreateRequest {
+    let host_ns = Namespace::from(host_ns.map(ToOwned::to_owned));
+    CreateRequest { name: "tap0".parse().ok(), ..CreateRequest::new(Kind::Tap, host_ns) }
+}
 
-fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(ToOwned::to_owned).collect()
+/// What `tap0` was made with.
+fn made() -> CreateRequest {
+    CreateRequest {
+        mac_addr: "02:fe:11:22:33:44".parse().ok(),
+        host_ip4_addr: vec!["10.9.0.1/24".parse().unwrap()],
+        backend: BackendChoice::Userspace,
+        respond: vec!["10.9.0.7/24".parse().unwrap()],
+        gso: true,
+        admin_down: true,
+        ..create(Some("foo"))
+    }
 }
 
 /// A responder in foo, all well.
@@ -57,7 +70,7 @@ fn tap0() -> Interface {
         id: "0".parse().unwrap(),
         sw_if_index: SwIfIndex(1),
         kind: Kind::Tap,
-        created_with: words(MADE),
+        created_with: made(),
         backend: BackendKind::Userspace,
         backend_reason: None,
         vhost_worker_mode: None,
@@ -364,7 +377,7 @@ fn a_device_with_a_hostile_name_stays_one_word_of_the_command() {
 }
 
 const AGAIN: &str = "taptool delete tap0 && taptool create tap tap0 \
-    --hw-addr 02:fe:11:22:33:44 --ip4 10.9.0.1/24 --backend userspace --netns foo \
+    --netns foo --hw-addr 02:fe:11:22:33:44 --ip4 10.9.0.1/24 --backend userspace \
     --respond 10.9.0.2/24";
 
 #[test]

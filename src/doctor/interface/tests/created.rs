@@ -6,12 +6,19 @@ use super::*;
 
 #[test]
 fn making_it_again_takes_the_host_side_as_created_and_our_side_as_it_is_now() {
-    let made = "tap tap0 --id 3 --host-mac-addr 02:fe:00:00:00:02 --bridge br0 --mtu 1400 \
-                --host-txqueuelen 77 --owner 1 --group 2";
+    let made = |host_ns| CreateRequest {
+        id: "3".parse().ok(),
+        host_mac_addr: "02:fe:00:00:00:02".parse().ok(),
+        host_bridge: "br0".parse().ok(),
+        host_mtu_size: "1400".parse().ok(),
+        host_txqueuelen: "77".parse().ok(),
+        owner: Some(1),
+        group: Some(2),
+        respond: vec!["10.9.0.7/24".parse().unwrap(), "fd00::7/64".parse().unwrap()],
+        ..create(host_ns)
+    };
     let tap = Interface {
-        created_with: words(&format!(
-            "{made} --netns foo --respond 10.9.0.7/24 --respond fd00::7/64"
-        )),
+        created_with: made(Some("foo")),
         state: State::HostGone,
         // What others did to the host side is not asked for.
         host_if_name: "eth 0".into(),
@@ -23,46 +30,56 @@ fn making_it_again_takes_the_host_side_as_created_and_our_side_as_it_is_now() {
         ..tap0()
     };
     let again = crate::doctor::commands::recreate;
-    let create = format!("taptool create {made}");
-    let now = "--respond 10.9.0.2/24 --gso --admin-down && taptool xconnect tap0 tap1";
+    let create = |netns: &str| {
+        format!(
+            "taptool create tap tap0 --id 3{netns} --host-mac-addr 02:fe:00:00:00:02 --bridge br0 \
+             --mtu 1400 --host-txqueuelen 77 --owner 1 --group 2 --respond 10.9.0.2/24 --gso \
+             --admin-down && taptool xconnect tap0 tap1"
+        )
+    };
     let delete = "taptool delete tap0";
-    assert_eq!(again(&tap, false), format!("{delete} && {create} --netns foo {now}"));
+    assert_eq!(again(&tap, false), format!("{delete} && {}", create(" --netns foo")));
     assert_eq!(
         again(&tap, true),
-        format!("ip netns add foo && {delete} && {create} --netns foo {now}")
+        format!("ip netns add foo && {delete} && {}", create(" --netns foo"))
     );
     // One that named no namespace: where the device is, if that has a name.
     let unnamed = |host_ns: Option<&str>| Interface {
-        created_with: words(made),
+        created_with: made(None),
         host_ns: host_ns.map(Into::into),
         ..tap.clone()
     };
     let rows = [(None, ""), (Some("bar"), " --netns bar")];
     for (host_ns, option) in rows {
-        let wanted = format!("{delete} && {create}{option} {now}");
-        assert_eq!(again(&unnamed(host_ns), false), wanted);
+        assert_eq!(again(&unnamed(host_ns), false), format!("{delete} && {}", create(option)));
     }
     let left_open = format!(
-        "{create} --netns NETNS {now}   # with a namespace for NETNS; first: taptool delete tap0"
+        "{}   # with a namespace for NETNS; first: taptool delete tap0",
+        create(" --netns NETNS")
     );
     assert_eq!(again(&unnamed(Some("net:[7]")), true), left_open);
     // Absent makes a namespace of a process or a file again.
     for label in ["pid:4711", "/run/x/net"] {
         let tap = Interface {
-            created_with: words(&format!("{made} --netns {label}")),
+            created_with: made(Some(label)),
             host_ns: Some(label.into()),
             ..tap.clone()
         };
         assert_eq!(again(&tap, true), left_open);
-        assert_eq!(again(&tap, false), format!("{delete} && {create} --netns {label} {now}"));
+        let here = create(&format!(" --netns {label}"));
+        assert_eq!(again(&tap, false), format!("{delete} && {here}"));
     }
 }
 
 #[test]
 fn what_create_asked_for_and_is_gone_is_named_with_what_puts_it_back() {
-    let made =
-        |more: &str| [Interface { created_with: words(&format!("{MADE} {more}")), ..tap0() }];
-    let routed = made("--gw4 10.9.0.2 --ip6 fd00::1/64 --gw6 fd00::2");
+    let made = |created_with| [Interface { created_with, ..tap0() }];
+    let routed = made(CreateRequest {
+        host_ip4_gw: "10.9.0.2".parse().ok(),
+        host_ip6_addr: vec!["fd00::1/64".parse().unwrap()],
+        host_ip6_gw: "fd00::2".parse().ok(),
+        ..super::made()
+    });
     let both = || Inspection {
         addresses: vec!["10.9.0.1/24".parse().unwrap(), "fd00::1/64".parse().unwrap()],
         gateways: vec!["10.9.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
@@ -105,7 +122,7 @@ fn what_create_asked_for_and_is_gone_is_named_with_what_puts_it_back() {
     let nothing = Inspection { gateways: Vec::new(), ..both() };
     assert_eq!(judged(&[moved], &look(nothing)).code, None);
 
-    let bridged = made("--bridge br0");
+    let bridged = made(CreateRequest { host_bridge: "br0".parse().ok(), ..super::made() });
     let cost = "no frame passes between it and br0";
     let join = "ip -n foo link set dev tap0 master br0";
     let there = Inspection { bridge_there: true, ..seen() };
