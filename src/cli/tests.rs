@@ -108,7 +108,7 @@ fn create_without_a_word_asks_for_nothing() {
 fn the_words_of_a_create_ask_for_the_same() {
     let lines = [
         "create",
-        "create tun tun7 netns /proc/self/ns/net respond 10.9.0.2/24 respond fd00::2/64",
+        "create a netns /proc/self/ns/net respond 10.9.0.2/24 respond fd00::2/64",
         "create id 7 if-name a host-if-name b hw-addr 02:fe:00:00:00:01 bridge br0 host-down gso",
         "create a mtu 9000 ip4 10.9.0.1/24 ip6 fd00::1/64 gw4 10.9.0.2 gw6 fd00::2 admin-down",
         "create a host-mac-addr 02:fe:00:00:00:02 host-txqueuelen 7 rx-ring-size 512 dry-run",
