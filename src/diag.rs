@@ -178,30 +178,6 @@ pub fn errno_text(errno: Errno) -> String {
     format!("{} ({errno:?})", errno.desc())
 }
 
-/// Edits (insert, delete, replace, swap of neighbours) between two words.
-pub fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // Arbitrary words may be long; no known word is.
-    if a.len().abs_diff(b.len()) > 8 {
-        return a.len().max(b.len());
-    }
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 0..a.len() {
-        let mut now = vec![i + 1];
-        for j in 0..b.len() {
-            let replaced = last[j] + usize::from(a[i] != b[j]);
-            let mut least = replaced.min(last[j + 1] + 1).min(now[j] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                least = least.min(before[j - 1] + 1);
-            }
-            now.push(least);
-        }
-        before = std::mem::replace(&mut last, now);
-    }
-    last[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,13 +204,5 @@ mod tests {
         );
         assert_eq!((failure.code, failure.bug), (Code::Failed, Some(at.into())));
         assert_eq!(Failure::sys("ioctl", "tap0", Errno::EPERM).bug, None);
-    }
-
-    #[test]
-    fn a_swap_is_one_edit() {
-        for (a, b, far) in [("", "", 0), ("gso", "gso", 0), ("gsoo", "gso", 1), ("sgo", "gso", 1)] {
-            assert_eq!(edits(a, b), far, "{a} {b}");
-        }
-        assert_eq!(edits("kitten", "sitting"), 3);
     }
 }

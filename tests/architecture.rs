@@ -91,6 +91,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde", &["api", "counters", "diag", "doctor", "holder", "units"]),
     ("serde_json", &["api", "cli", "demo", "doctor", "holder", "render"]),
     ("shlex", &["api", "cli"]),
+    ("strsim", &["cli", "control"]),
     ("tokio", &["cli", "control", "demo", "engine", "holder", "host", "repl", "sys"]),
     ("virtio_bindings", &["device", "frame"]),
     ("vm_memory", &["device", "ring", "sys"]),

@@ -39,7 +39,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::diag::Failure;
+use crate::diag::{Code, Failure};
 pub use crate::units::BackendKind;
 use crate::units::{IfName, SwIfIndex};
 
@@ -52,6 +52,13 @@ pub enum InterfaceRef {
     /// By its number (`sw_if_index N`).
     #[serde(rename = "sw_if_index")]
     Index(SwIfIndex),
+}
+
+impl InterfaceRef {
+    /// The refusal where there is no such interface.
+    pub fn missing(&self) -> Failure {
+        Failure::new(Code::NotFound, self.to_string(), "no such interface")
+    }
 }
 
 impl std::fmt::Display for InterfaceRef {

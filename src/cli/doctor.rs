@@ -7,7 +7,7 @@ use crate::api::{InterfaceRef, Reply, Request, ShowRequest, Submit};
 use crate::diag::Failure;
 use crate::doctor::{self, Finding, Holder, Report};
 use crate::holder::Client;
-use crate::render::escape;
+use crate::render::{escape, wrapped};
 use crate::units::IfName;
 
 /// Columns that sentences are broken at. Commands are not: they are pasted.
@@ -87,10 +87,12 @@ fn text(report: &Report) -> String {
     for finding in &report.findings {
         let word = finding.state.word();
         let head = format!("{:check$}  {word:state$}  ", finding.check);
-        wrapped(&head, &finding.value, margin, &mut out);
+        let sentence =
+            |head: &str, text: &str| wrapped(head, escape(text).split(' '), " ", margin, WIDTH);
+        out += &sentence(&head, &finding.value);
         let blank = " ".repeat(margin);
         if let Some(cost) = &finding.cost {
-            wrapped(&blank, cost, margin, &mut out);
+            out += &sentence(&blank, cost);
         }
         if let Some(remedy) = &finding.remedy {
             out.push_str(&format!("{blank}=> {}\n", escape(remedy)));
@@ -98,27 +100,6 @@ fn text(report: &Report) -> String {
     }
     out.push_str(&format!("{}\n", escape(&report.summary)));
     out
-}
-
-/// Adds `text` behind `head`, which is `margin` wide, in lines of [`WIDTH`] where it has spaces.
-fn wrapped(head: &str, text: &str, margin: usize, out: &mut String) {
-    let mut line = head.to_owned();
-    let mut begun = false;
-    for word in escape(text).split(' ') {
-        if begun && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            out.push_str(line.trim_end());
-            out.push('\n');
-            line = " ".repeat(margin);
-            begun = false;
-        }
-        if begun {
-            line.push(' ');
-        }
-        line.push_str(word);
-        begun = true;
-    }
-    out.push_str(line.trim_end());
-    out.push('\n');
 }
 
 #[cfg(test)]

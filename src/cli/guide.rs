@@ -13,6 +13,7 @@ use super::pieces::{self, Piece};
 use super::place::Place;
 use super::vpp;
 use super::words::{self, Partial, partial};
+use crate::render::wrapped;
 use crate::sys::terminal;
 
 /// Columns assumed where the terminal does not report them.
@@ -249,26 +250,13 @@ fn table(rows: &[(String, String)], columns: usize) -> String {
     let (narrow, indent) = (columns < NARROW, if columns < NARROW { 6 } else { widest + 4 });
     let mut text = String::new();
     for (word, help) in rows {
-        let mut line = format!("  {word}");
+        let mut head = format!("  {word}");
         if (narrow || word.len() > WORDS_MAX) && !help.is_empty() {
-            text.push_str(&line);
-            text.push('\n');
-            line.clear();
+            text += &format!("{head}\n");
+            head.clear();
         }
-        for piece in help.split_whitespace() {
-            if line.len() < indent {
-                line.push_str(&" ".repeat(indent - line.len()));
-            } else if line.len() + 1 + piece.len() > columns && line.len() > indent {
-                text.push_str(&line);
-                text.push('\n');
-                line = " ".repeat(indent);
-            } else {
-                line.push(' ');
-            }
-            line.push_str(piece);
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
+        let head = format!("{head:indent$}");
+        text += &wrapped(&head, help.split_whitespace(), " ", indent, columns);
     }
     text
 }

@@ -22,9 +22,9 @@ fn reply(request: &Request) -> Result<Reply, Failure> {
         Request::Create(_) => return Err(Failure::new(Code::NoAnswer, "", "no holder")),
         Request::Delete(DeleteRequest::All {}) => Reply::Deleted(Vec::new()),
         Request::Delete(DeleteRequest::Named(names)) => return Err(missing(names)),
-        Request::Gso(gso) => return Err(missing([&gso.interface])),
-        Request::Xconnect(wire) => return Err(missing([&wire.a])),
-        Request::Set(set) => return Err(missing([&set.interface])),
+        Request::Gso(gso) => return Err(gso.interface.missing()),
+        Request::Xconnect(wire) => return Err(wire.a.missing()),
+        Request::Set(set) => return Err(set.interface.missing()),
         Request::Show(show) if show.names().is_empty() => show.empty(),
         Request::Show(show) => return Err(missing(show.names())),
         Request::Clear(ClearRequest::Interfaces(names)) if !names.is_empty() => {
@@ -34,7 +34,7 @@ fn reply(request: &Request) -> Result<Reply, Failure> {
     })
 }
 
-fn missing<'a>(names: impl IntoIterator<Item = &'a InterfaceRef>) -> Failure {
-    let on = names.into_iter().next().map(ToString::to_string).unwrap_or_default();
-    Failure::new(Code::NotFound, on, "no such interface")
+/// The refusal of the first.
+fn missing(names: &[InterfaceRef]) -> Failure {
+    names.first().map_or_else(|| Failure::usage("", "no interface is named"), InterfaceRef::missing)
 }

@@ -1,4 +1,4 @@
-//! A line cut into words as scripts cut it, each with where it stands: what shlex does not tell.
+//! A line cut into words as a shell cuts it, each with where it stands, which shlex does not tell.
 
 use std::ops::Range;
 
@@ -56,6 +56,12 @@ pub(super) fn split(line: &str) -> (Vec<Piece>, bool) {
     (pieces, true)
 }
 
+/// The words of a line; none where its last quote or escape has no end.
+pub(super) fn words(line: &str) -> Option<Vec<String>> {
+    let (pieces, whole) = split(line);
+    whole.then(|| pieces.into_iter().map(|piece| piece.word).collect())
+}
+
 /// Reads to the end of a quote; whether there is one.
 fn quoted(
     chars: &mut std::iter::Peekable<std::str::CharIndices<'_>>,
@@ -96,8 +102,8 @@ mod tests {
         #[test]
         fn words_are_those_that_scripts_have(line in "[a-c \t\\\\'\"#$`\u{e9}\n]{0,12}") {
             let (pieces, whole) = split(&line);
-            let words: Vec<String> = pieces.iter().map(|piece| piece.word.clone()).collect();
-            prop_assert_eq!(shlex::split(&line), whole.then_some(words));
+            prop_assert_eq!(shlex::split(&line), words(&line));
+            prop_assert_eq!(whole, words(&line).is_some());
             for piece in pieces.iter().filter(|piece| piece.plain) {
                 prop_assert_eq!(&line[piece.at.clone()], &piece.word);
             }

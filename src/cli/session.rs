@@ -119,14 +119,15 @@ impl<'a, S: Submit> Session<'a, S> {
         // The command is told by the words before the one that is to blame.
         let refuse = |at: Option<usize>, failure| {
             let before = &line[..at.map_or(0, |at| pieces[at].at.start)];
-            let before = self.macros.expand(before).ok().and_then(|text| shlex::split(&text));
-            Refusal { path: grammar::path(&before.unwrap_or_default()), failure, at }
+            let before = self.macros.expand(before).map(|text| pieces::words(&text));
+            let before = before.ok().flatten().unwrap_or_default();
+            Refusal { path: grammar::path(&before), failure, at }
         };
         let text = self.macros.expand(line).map_err(|failure| {
             let wrong = |piece: &pieces::Piece| self.macros.expand(&line[..piece.at.end]).is_err();
             refuse(pieces.iter().position(wrong), Box::new(failure))
         })?;
-        let words = shlex::split(&text).ok_or_else(|| {
+        let words = pieces::words(&text).ok_or_else(|| {
             let at = if whole { None } else { pieces.len().checked_sub(1) };
             refuse(at, Box::new(Failure::usage("", "a quote or an escape has no end")))
         })?;

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use strsim::osa_distance;
+
 use super::Interface;
 use super::life::Life;
 use super::log::Log;
 use crate::api::InterfaceRef;
-use crate::diag::{Code, Failure, edits};
+use crate::diag::{Code, Failure};
 use crate::units::{IfName, InterfaceId, Kind, SwIfIndex};
 
 /// All interfaces, by number, and what is reserved for those being created.
@@ -159,7 +161,7 @@ impl Registry {
 
     /// The refusal of an unknown interface, with the name that was probably meant.
     pub(super) fn no_such(&self, which: &InterfaceRef) -> Failure {
-        let failure = Failure::new(Code::NotFound, which.to_string(), "no such interface");
+        let failure = which.missing();
         let InterfaceRef::Name(name) = which else { return failure };
         let live = self.interfaces.values().filter(|interface| interface.life != Life::Deleting);
         match slipped(name.as_str(), live.map(|interface| interface.name.as_str())) {
@@ -188,7 +190,8 @@ impl Registry {
 fn slipped<'a>(name: &str, live: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let number = |name: &str| -> String { name.chars().filter(char::is_ascii_digit).collect() };
     let given = number(name);
-    let near = |live: &&str| edits(name, live) == 1 && (given.is_empty() || given == number(live));
+    let near =
+        |live: &&str| osa_distance(name, live) == 1 && (given.is_empty() || given == number(live));
     let mut near = live.filter(near);
     near.next().filter(|_| near.next().is_none())
 }

@@ -65,7 +65,7 @@ pub async fn interface(holder: &impl Submit, name: &InterfaceRef) -> Result<Repo
     let named = overview(holder, vec![name.clone()]).await?;
     let mut all = overview(holder, Vec::new()).await?;
     let Some(mut interface) = named.into_iter().next() else {
-        return Err(Failure::new(Code::NotFound, name.to_string(), "no such interface"));
+        return Err(name.missing());
     };
     host::aside("doctor", move |thread| {
         all.iter_mut().chain([&mut interface]).for_each(look::resolve);

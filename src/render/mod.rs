@@ -20,6 +20,7 @@ mod tests;
 mod views;
 
 pub use escape::{escape, escape_lines};
+pub use pad::wrapped;
 pub use rates::{has_rates, rates_json, rates_text};
 
 use crate::api::{Interface, Reply, View};

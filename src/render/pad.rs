@@ -1,4 +1,4 @@
-//! Columns of VPP's fixed layouts.
+//! Columns of fixed layouts, and lines that end before the terminal does.
 
 use std::fmt::Display;
 
@@ -13,4 +13,30 @@ pub(super) fn centred(what: impl Display, width: usize) -> String {
 /// Lines without spaces at their ends, each ended.
 pub(super) fn trimmed(lines: impl IntoIterator<Item = String>) -> String {
     lines.into_iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// `pieces` behind `head`, in lines of at most `columns` unless a piece is longer, and those after
+/// the first behind `margin` blanks. `between` stands between two pieces; a line ends with what of it
+/// is no blank. Every line is ended.
+pub fn wrapped<'a>(
+    head: &str,
+    pieces: impl IntoIterator<Item = &'a str>,
+    between: &str,
+    margin: usize,
+    columns: usize,
+) -> String {
+    let (mut text, mut line) = (String::new(), head.to_owned());
+    let wide = |text: &str| text.chars().count();
+    let mut begun = false;
+    for piece in pieces {
+        if begun && wide(&line) + wide(between) + wide(piece) > columns {
+            text.push_str(&format!("{line}{}\n", between.trim_end()));
+            line = " ".repeat(margin);
+        } else if begun {
+            line.push_str(between);
+        }
+        line.push_str(piece);
+        begun = true;
+    }
+    text + line.trim_end() + "\n"
 }

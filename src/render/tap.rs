@@ -6,12 +6,13 @@
 
 use std::fmt::{Display, Write};
 
+use super::pad::wrapped;
 use super::{descriptors, escape};
 use crate::api::{BackendKind, Interface, Queue, QueueState, State};
 use crate::counters::{COUNTERS, Counter, Direction, Unit};
 
-/// Width that lists of counters are broken at.
-const LINE: usize = 78;
+/// Width that lists of counters are broken at, the comma not counted.
+const LINE: usize = 77;
 
 pub(super) fn interface(i: &Interface) -> String {
     let mut out = Text::default();
@@ -157,19 +158,9 @@ fn counted(q: &Queue, out: &mut Text) {
 
 /// `    packets 12, bytes 1176`, broken at [`LINE`].
 fn list<'a>(label: &str, items: impl Iterator<Item = (&'a str, u64)>, out: &mut Text) {
-    let mut line = String::new();
-    for (name, n) in items {
-        let item = format!("{name} {n}");
-        if line.is_empty() {
-            line = format!("    {label}{item}");
-        } else if line.len() + 2 + item.len() < LINE {
-            line = format!("{line}, {item}");
-        } else {
-            out.line(format_args!("{line},"));
-            line = format!("      {item}");
-        }
-    }
-    if !line.is_empty() {
-        out.line(line);
+    let items: Vec<String> = items.map(|(name, n)| format!("{name} {n}")).collect();
+    if !items.is_empty() {
+        let pieces = items.iter().map(String::as_str);
+        out.0 += &wrapped(&format!("    {label}"), pieces, ", ", 6, LINE);
     }
 }

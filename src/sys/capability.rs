@@ -1,4 +1,4 @@
-//! What the process may do: its effective capabilities and the user namespace it is in.
+//! What the process may do: its effective capabilities.
 
 use std::fs;
 
@@ -22,14 +22,6 @@ pub fn of_status(status: &str) -> u64 {
     line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Whether a `/proc/PID/uid_map` is that of the machine's first user namespace, where every user
-/// is himself.
-pub fn is_initial_map(uid_map: &str) -> bool {
-    let mut words = uid_map.split_whitespace();
-    let first = [words.next(), words.next(), words.next()];
-    first == [Some("0"), Some("0"), Some("4294967295")] && words.next().is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,13 +33,5 @@ mod tests {
         assert_eq!(of_status(status) & needed, needed);
         assert_ne!(of_status("CapEff:\t00000000a80425fb\n") & needed, needed, "docker's default");
         assert_eq!(of_status("CapPrm:\t000001ffffffffff\n"), 0);
-    }
-
-    #[test]
-    fn only_a_map_of_everyone_to_himself_is_the_machines() {
-        assert!(is_initial_map("         0          0 4294967295\n"));
-        assert!(!is_initial_map("         0       1000          1\n"));
-        assert!(!is_initial_map("0 0 1000\n1000 1001 64535\n"));
-        assert!(!is_initial_map(""));
     }
 }

@@ -37,7 +37,10 @@ pub fn enter() -> Result<(), Failure> {
 /// The ranges of `/proc/self/uid_map`: first inside, first outside, how many. Empty where there is
 /// no such file.
 fn uid_map() -> Vec<[u64; 3]> {
-    let text = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    ranges(&std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default())
+}
+
+fn ranges(text: &str) -> Vec<[u64; 3]> {
     let line = |line: &str| {
         let mut numbers = line.split_whitespace().map(str::parse);
         let mut next = || numbers.next()?.ok();
@@ -49,7 +52,10 @@ fn uid_map() -> Vec<[u64; 3]> {
 /// Whether every id means the same inside as outside: so it is in the initial user namespace, and
 /// its root is the machine's.
 pub fn is_initial() -> bool {
-    let map = uid_map();
+    is_identity(&uid_map())
+}
+
+fn is_identity(map: &[[u64; 3]]) -> bool {
     map.is_empty() || map == [[0, 0, u64::from(u32::MAX)]]
 }
 
@@ -121,6 +127,13 @@ mod tests {
     use nix::unistd::{ForkResult, fork, getgid, getuid};
 
     use super::*;
+
+    #[test]
+    fn only_a_map_of_everyone_to_himself_is_the_machines() {
+        assert!(is_identity(&ranges("         0          0 4294967295\n")));
+        assert!(!is_identity(&ranges("         0       1000          1\n")));
+        assert!(!is_identity(&ranges("0 0 1000\n1000 1001 64535\n")));
+    }
 
     #[test]
     fn root_is_not_told_to_become_root() {

@@ -34,9 +34,7 @@ impl Submit for Fake {
             Request::Show(ShowRequest::Overview(names)) => {
                 asked.push("show".into());
                 match names.first() {
-                    Some(name) => {
-                        Err(Failure::new(Code::NotFound, name.to_string(), "no such interface"))
-                    }
+                    Some(name) => Err(name.missing()),
                     None => Ok(Reply::Interfaces(Vec::new(), View::Overview).into()),
                 }
             }

@@ -1,6 +1,11 @@
 //! Which known word a mistyped one was meant to be.
 
-use crate::diag::edits;
+/// Edits (insert, delete, replace, swap of neighbours) between two words.
+fn edits(word: &str, candidate: &str) -> usize {
+    // A word may be as long as a line; no candidate is.
+    let (a, b) = (word.chars().count(), candidate.chars().count());
+    if a.abs_diff(b) > 8 { a.max(b) } else { strsim::osa_distance(word, candidate) }
+}
 
 /// The candidate that `word` was probably meant to be, for a `did you mean` line.
 pub(super) fn nearest<'a>(

@@ -17,7 +17,7 @@ use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
 use crate::host::{self, HostName, Offloads, StagingNamespace, TapSpec};
 use crate::sys::module::Driver;
-use crate::sys::{capability, tun, vhost};
+use crate::sys::{capability, tun, userns, vhost};
 use crate::units::{IfName, Kind, MemorySize};
 
 /// Collects. Blocks for some tens of milliseconds.
@@ -31,7 +31,6 @@ pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
         (Some(_), Ok(staging)) => Some(make_tap(staging)),
         _ => None,
     };
-    let uid_map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     Facts {
         tun,
         tun_flags: tun_file.as_ref().and_then(|file| tun::get_features(file.as_fd()).ok()),
@@ -44,7 +43,7 @@ pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
         tap,
         uid: geteuid().as_raw(),
         capabilities: capability::effective(),
-        in_user_namespace: !capability::is_initial_map(&uid_map),
+        in_user_namespace: !userns::is_initial(),
         knobs: Knobs {
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
