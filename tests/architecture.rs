@@ -53,14 +53,8 @@ const EXTRA: &[(&str, &str, &str)] = &[
 
 /// Places whose files still import each other in a circle, with how many do. No more may.
 const CIRCLES: &[(&str, usize)] = &[
-    // Opening a tap, its session, its thread and its namespace know each other.
-    ("host", 8),
     // A poller and its queues and peers are one machine in several rooms.
     ("engine", 4),
-    // A change that finds a broken interface resets it, and the reset is one of the changes.
-    ("control", 2),
-    // `show tap' may have the descriptors below it.
-    ("render", 2),
     // IPv6 hands on what is for a neighbour, who answers in IPv6.
     ("action", 2),
 ];

@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::interface::vanished;
 use super::life::Life;
 use super::{Resources, Shared, reset, thread};
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
 use crate::host;
 use crate::units::{IfName, SwIfIndex};
-
-pub(super) fn vanished() -> Failure {
-    Failure::new(Code::NotFound, "", "the interface was deleted meanwhile")
-}
 
 fn name_of(shared: &Shared, index: SwIfIndex) -> Result<IfName, Failure> {
     shared.registry().get(index).map(|i| i.name.clone()).ok_or_else(vanished)

@@ -12,6 +12,7 @@ use crate::action::{Action, PeerKey, Responder};
 use crate::api::{BackendKind, CreateRequest};
 use crate::counters::QueueSnapshot;
 use crate::device::{Backend, Pool, QueueMemory};
+use crate::diag::{Code, Failure};
 use crate::engine::QueueKey;
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, PollerIndex, RingSize, SwIfIndex};
 
@@ -90,6 +91,11 @@ impl Interface {
     pub(super) fn queues(&self) -> Vec<(PollerIndex, QueueKey)> {
         self.rx.iter().chain(&self.tx).map(|q| (q.poller, q.key)).collect()
     }
+}
+
+/// The refusal of an interface that was deleted while a request about it ran.
+pub(super) fn vanished() -> Failure {
+    Failure::new(Code::NotFound, "", "the interface was deleted meanwhile")
 }
 
 /// The action without a peer: respond if there are addresses, else sink.

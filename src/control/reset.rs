@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::interface::{Interface, Queue};
+use super::interface::{Interface, Queue, vanished};
 use super::life::Life;
-use super::{Resources, Shared, changes, thread};
+use super::{Resources, Shared, thread};
 use crate::api::Level;
 use crate::counters::Counter;
 use crate::device::{QueueDevice, QueueId};
@@ -109,7 +109,7 @@ pub(super) async fn revive(
             let all = || interface.rx.iter().chain(&interface.tx);
             let rings: Vec<_> = all().map(|q| (q.memory.id(), *q.memory.layout())).collect();
             let places = interface.queues();
-            let backend = interface.backend.take().ok_or_else(changes::vanished)?;
+            let backend = interface.backend.take().ok_or_else(vanished)?;
             (interface.name.clone(), backend, rings, interface.port.files(), places)
         }
         _ => return Ok(()),

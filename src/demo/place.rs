@@ -37,7 +37,7 @@ pub(super) struct Place {
 
 impl Room {
     fn new(label: &'static str) -> Result<Self, Failure> {
-        let (fd, _) = host::namespace::anonymous()?;
+        let (fd, _) = host::anonymous()?;
         Ok(Self { label, fd: Arc::new(fd) })
     }
 

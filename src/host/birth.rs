@@ -11,7 +11,8 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::offloads::{Offloads, set_offloads};
-use super::tap::{HostName, TapSpec, VNET_HDR_BYTES, taken};
+use super::refusal::taken;
+use super::spec::{HostName, TapSpec, VNET_HDR_BYTES};
 use crate::diag::{Code, Failure};
 use crate::sys::tun;
 use crate::sys::userns::{self, rights};

@@ -24,6 +24,7 @@ pub mod offloads;
 mod refusal;
 mod route;
 pub mod session;
+pub mod spec;
 pub mod staging;
 pub mod tap;
 #[cfg(test)]
@@ -37,8 +38,9 @@ pub use facts::{Absent, Difference, HostFacts, difference, facts, is_gone, locat
 pub use offloads::{Offloads, set_offloads};
 pub use route::Gateway;
 pub use session::{Session, Subject};
-pub use staging::StagingNamespace;
-pub use tap::{HostName, Tap, TapSpec, open};
+pub use spec::{HostName, TapSpec};
+pub use staging::{StagingNamespace, anonymous};
+pub use tap::{Tap, open};
 pub use thread::{HostThread, aside, in_namespace, on_a_thread};
 pub use vhost_net::open_vhost_net;
 pub use watch::{Watch, WatchEvent, nsid_of};

@@ -7,7 +7,6 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 
-use super::thread::on_a_thread;
 use crate::diag::Failure;
 use crate::sys::namespace::{self as sys, FileKind};
 use crate::sys::userns::rights;
@@ -71,18 +70,6 @@ pub fn name(id: NamespaceId) -> Option<String> {
 pub fn words(id: NamespaceId) -> Option<String> {
     let own = own().is_ok_and(|(_, own)| own == id);
     (!own).then(|| name(id).unwrap_or_else(|| id.to_string()))
-}
-
-/// Makes a network namespace without a name: it lives as long as a file of it or a socket in it.
-/// Blocks.
-///
-/// # Errors
-/// Exit code 5: no `CAP_SYS_ADMIN`.
-pub fn anonymous() -> Result<(OwnedFd, NamespaceId), Failure> {
-    on_a_thread(|_| {
-        sys::unshare_network().map_err(|e| entering("unshare(CLONE_NEWNET)", e))?;
-        of_this_thread()
-    })
 }
 
 /// Opens the namespace of the calling thread.

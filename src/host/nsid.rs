@@ -12,23 +12,25 @@ use crate::diag::{Code, Failure};
 
 const DOING: &str = "number the namespace";
 
-/// The number of the file's namespace in the session's, given by the kernel if there was none. It
-/// does not keep that namespace alive.
-pub(super) fn assign(session: &Session, namespace: BorrowedFd<'_>) -> Result<i32, Failure> {
-    if let Some(id) = lookup(session, namespace)? {
-        return Ok(id);
+impl Session {
+    /// The number of the file's namespace in the session's, given by the kernel if there was none.
+    /// It does not keep that namespace alive.
+    pub(super) fn nsid(&self, namespace: BorrowedFd<'_>) -> Result<i32, Failure> {
+        if let Some(id) = lookup(self, namespace)? {
+            return Ok(id);
+        }
+        // -1: the kernel chooses.
+        let message = message(namespace, Some(NsidAttribute::Id(-1)));
+        match self.try_ask(DOING, self.exchange(RouteNetlinkMessage::NewNsId(message), ACK))? {
+            Ok(_) => {}
+            // Another process was faster.
+            Err(e) if refusal::errno(&e) == Some(Errno::EEXIST) => {}
+            Err(e) => return Err(refusal::failure(DOING, &self.on, &e)),
+        }
+        lookup(self, namespace)?.ok_or_else(|| {
+            Failure::new(Code::Failed, self.on.clone(), "the kernel gave the namespace no id")
+        })
     }
-    // -1: the kernel chooses.
-    let message = message(namespace, Some(NsidAttribute::Id(-1)));
-    match session.try_ask(DOING, session.exchange(RouteNetlinkMessage::NewNsId(message), ACK))? {
-        Ok(_) => {}
-        // Another process was faster.
-        Err(e) if refusal::errno(&e) == Some(Errno::EEXIST) => {}
-        Err(e) => return Err(refusal::failure(DOING, &session.on, &e)),
-    }
-    lookup(session, namespace)?.ok_or_else(|| {
-        Failure::new(Code::Failed, session.on.clone(), "the kernel gave the namespace no id")
-    })
 }
 
 fn lookup(session: &Session, namespace: BorrowedFd<'_>) -> Result<Option<i32>, Failure> {

@@ -1,10 +1,12 @@
-//! What rtnetlink refused, in words: the errno and the kernel's own sentence.
+//! Refusals in words: what rtnetlink refused, with the errno and the kernel's own sentence, and a name
+//! that is taken.
 
 use nix::errno::Errno;
 use rtnetlink::Error;
 
 use crate::diag::{Code, Failure};
 use crate::sys::userns::rights;
+use crate::units::IfName;
 
 /// `struct nlmsghdr`, which stands before the attributes in an error that is capped.
 const HEADER_BYTES: usize = 16;
@@ -47,6 +49,18 @@ pub(super) fn failure(doing: impl Into<String>, on: &str, error: &Error) -> Fail
         }
         _ => failure,
     }
+}
+
+/// Another device has the name.
+pub(super) fn taken(name: &IfName, doing: String) -> Failure {
+    let mut failure = Failure::new(
+        Code::Exists,
+        name.as_str(),
+        "a device of this name exists already in that namespace (EEXIST)",
+    )
+    .hint("it is left as it is; choose another name with `host-if-name'");
+    failure.doing = doing;
+    failure
 }
 
 /// The kernel's sentence (`NLMSGERR_ATTR_MSG`) in the payload of an error after its code.

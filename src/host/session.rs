@@ -33,7 +33,6 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::link::{Link, LinkStats};
 use super::refusal;
-use super::thread::in_namespace;
 use crate::diag::{Code, Failure};
 use crate::units::{IfName, MacAddr, Mtu};
 
@@ -67,19 +66,6 @@ impl<T: Into<String>> From<T> for Subject {
 }
 
 impl Session {
-    /// Opens one in the namespace, through a thread that enters it and ends.
-    ///
-    /// # Errors
-    /// The namespace cannot be entered (exit code 5), or the calling thread runs a tokio runtime.
-    pub fn open(namespace: BorrowedFd<'_>, subject: impl Into<Subject>) -> Result<Self, Failure> {
-        let subject = subject.into();
-        if tokio::runtime::Handle::try_current().is_ok() {
-            return Self::here(subject);
-        }
-        let on = subject.on.clone();
-        in_namespace(namespace, || Self::here(subject)).map_err(|f| f.on_if_none(&on))
-    }
-
     /// Opens one in the namespace of the calling thread.
     ///
     /// # Errors
@@ -266,7 +252,7 @@ impl Session {
     pub fn name_is_free(&self, name: &IfName) -> Result<(), Failure> {
         match self.link_by_name(name.as_str())? {
             None => Ok(()),
-            Some(_) => Err(super::tap::taken(name, String::new())),
+            Some(_) => Err(refusal::taken(name, String::new())),
         }
     }
 
@@ -312,11 +298,6 @@ impl Session {
     pub fn set_netns(&self, ifindex: u32, target: BorrowedFd<'_>) -> Result<(), Failure> {
         let message = change(ifindex).setns_by_fd(target.as_raw_fd()).build();
         self.link("move into the namespace", message)
-    }
-
-    /// Gives the file's namespace a number in the session's namespace, or says the one it has.
-    pub(super) fn nsid(&self, namespace: BorrowedFd<'_>) -> Result<i32, Failure> {
-        super::nsid::assign(self, namespace)
     }
 }
 

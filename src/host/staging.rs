@@ -12,7 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::namespace::{self, NamespaceId};
+use super::thread::on_a_thread;
 use crate::diag::{Code, Failure};
+use crate::sys::namespace as sys;
 
 /// Longest wait for the lock. Making and moving a device takes some 16 ms.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,7 +45,7 @@ impl StagingNamespace {
     /// # Errors
     /// Exit code 5: no `CAP_SYS_ADMIN`.
     pub fn new() -> Result<Self, Failure> {
-        let (fd, id) = namespace::anonymous()?;
+        let (fd, id) = anonymous()?;
         Ok(Self { fd, id, place: Arc::default() })
     }
 
@@ -71,6 +73,18 @@ impl StagingNamespace {
         drop(taken);
         Ok(StagingLock(Arc::clone(&self.place)))
     }
+}
+
+/// Makes a network namespace without a name: it lives as long as a file of it or a socket in it.
+/// Blocks.
+///
+/// # Errors
+/// Exit code 5: no `CAP_SYS_ADMIN`.
+pub fn anonymous() -> Result<(OwnedFd, NamespaceId), Failure> {
+    on_a_thread(|_| {
+        sys::unshare_network().map_err(|e| namespace::entering("unshare(CLONE_NEWNET)", e))?;
+        namespace::of_this_thread()
+    })
 }
 
 /// The right to have a device in the staging namespace, until it is dropped.

@@ -14,51 +14,12 @@ use super::birth::birth;
 use super::facts::{self, Absent};
 use super::namespace;
 use super::offloads::Offloads;
+use super::refusal::taken;
+use super::spec::{HostName, TapSpec};
 use super::staging::{StagingLock, StagingNamespace};
 use super::thread::HostThread;
 use crate::diag::{Code, Failure};
 use crate::units::{IfName, Kind};
-
-/// Bytes of `virtio_net_hdr_v1`, which stands before every frame.
-pub const VNET_HDR_BYTES: i32 = 12;
-
-/// How the device is to be called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostName {
-    /// So and not otherwise.
-    Exact(IfName),
-    /// This name or, if another device has it, the first free `tapN` or `tunN`.
-    FirstFree(IfName),
-}
-
-impl HostName {
-    /// The name that is tried first.
-    pub const fn wanted(&self) -> &IfName {
-        match self {
-            Self::Exact(name) | Self::FirstFree(name) => name,
-        }
-    }
-}
-
-/// What to make.
-#[derive(Debug, Clone)]
-pub struct TapSpec {
-    /// Tap or tun.
-    pub kind: Kind,
-    /// Its name.
-    pub host_name: HostName,
-    /// Queue files: 1…256 (`MAX_TAP_QUEUES`). More than one asks for `IFF_MULTI_QUEUE`.
-    pub queues: u16,
-    /// Most bytes that written frames may hold (`TUNSETSNDBUF`): `i32::MAX`; one less for a tun on
-    /// vhost-net, whose batches presume Ethernet.
-    pub sndbuf: i32,
-    /// What the host may send us: segmentation offload on or off.
-    pub gso: bool,
-    /// User who may attach (`TUNSETOWNER`).
-    pub owner: Option<u32>,
-    /// Group that may attach (`TUNSETGROUP`).
-    pub group: Option<u32>,
-}
 
 /// A living device: its queue files and what it was when last looked at.
 #[derive(Debug)]
@@ -222,16 +183,4 @@ pub fn open(
         ifindex: born.ifindex,
         offloads: born.offloads,
     })
-}
-
-/// Another device has the name.
-pub(super) fn taken(name: &IfName, doing: String) -> Failure {
-    let mut failure = Failure::new(
-        Code::Exists,
-        name.as_str(),
-        "a device of this name exists already in that namespace (EEXIST)",
-    )
-    .hint("it is left as it is; choose another name with `host-if-name'");
-    failure.doing = doing;
-    failure
 }

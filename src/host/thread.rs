@@ -77,6 +77,21 @@ impl HostThread {
     }
 }
 
+impl Session {
+    /// Opens one in the namespace, through a thread that enters it and ends.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered (exit code 5), or the calling thread runs a tokio runtime.
+    pub fn open(namespace: BorrowedFd<'_>, subject: impl Into<Subject>) -> Result<Self, Failure> {
+        let subject = subject.into();
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Self::here(subject);
+        }
+        let on = subject.on.clone();
+        in_namespace(namespace, || Self::here(subject)).map_err(|f| f.on_if_none(&on))
+    }
+}
+
 /// Names of host threads begin so.
 pub const PREFIX: &str = "host-";
 

@@ -1,6 +1,6 @@
 //! The descriptor table of a ring, in VPP's layout.
 
-use super::tap::Text;
+use super::pad::Text;
 use crate::api::RingEntry;
 
 pub(super) fn table(entries: &[RingEntry], out: &mut Text) {

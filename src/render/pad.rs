@@ -1,6 +1,6 @@
 //! Columns of fixed layouts, and lines that end before the terminal does.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 /// `what` in the middle of `width`; an odd space goes to the left, as VPP's `%=` does it.
 pub(super) fn centred(what: impl Display, width: usize) -> String {
@@ -39,4 +39,32 @@ pub fn wrapped<'a>(
         begun = true;
     }
     text + line.trim_end() + "\n"
+}
+
+/// Lines; writing to a String does not fail.
+#[derive(Default)]
+pub(super) struct Text(String);
+
+impl Text {
+    /// A line.
+    pub(super) fn line(&mut self, what: impl Display) {
+        let _ = writeln!(self.0, "{what}");
+    }
+
+    /// A line, where there is something to say.
+    pub(super) fn some(&mut self, label: &str, what: Option<impl Display>) {
+        if let Some(what) = what {
+            self.line(format_args!("{label}{what}"));
+        }
+    }
+
+    /// Lines that are ended.
+    pub(super) fn add(&mut self, lines: &str) {
+        self.0.push_str(lines);
+    }
+
+    /// All of them.
+    pub(super) fn lines(self) -> String {
+        self.0
+    }
 }

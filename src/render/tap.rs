@@ -4,9 +4,7 @@
 //! `ifindex` is our `sw_if_index`, as it is VPP's own index there; the Linux one is
 //! `host-ifindex`. VPP's `desc_next` is missing: our rings keep no such number.
 
-use std::fmt::{Display, Write};
-
-use super::pad::wrapped;
+use super::pad::{Text, wrapped};
 use super::{descriptors, escape};
 use crate::api::{BackendKind, Interface, Queue, QueueState, State};
 use crate::counters::{COUNTERS, Counter, Direction, Unit};
@@ -48,23 +46,7 @@ pub(super) fn interface(i: &Interface) -> String {
     for q in &i.tx_queues {
         queue("TX", q, &mut out);
     }
-    out.0
-}
-
-/// Lines; writing to a String does not fail.
-#[derive(Default)]
-pub(super) struct Text(String);
-
-impl Text {
-    pub(super) fn line(&mut self, what: impl Display) {
-        let _ = writeln!(self.0, "{what}");
-    }
-
-    fn some(&mut self, label: &str, what: Option<impl Display>) {
-        if let Some(what) = what {
-            self.line(format_args!("{label}{what}"));
-        }
-    }
+    out.lines()
 }
 
 fn host_side(i: &Interface, out: &mut Text) {
@@ -161,6 +143,6 @@ fn list<'a>(label: &str, items: impl Iterator<Item = (&'a str, u64)>, out: &mut 
     let items: Vec<String> = items.map(|(name, n)| format!("{name} {n}")).collect();
     if !items.is_empty() {
         let pieces = items.iter().map(String::as_str);
-        out.0 += &wrapped(&format!("    {label}"), pieces, ", ", 6, LINE);
+        out.add(&wrapped(&format!("    {label}"), pieces, ", ", 6, LINE));
     }
 }
