@@ -119,7 +119,7 @@ const HINTS: &[(&str, &str, usize, &[Fate])] = &[
     ("host/route.rs", "add_default_route", 2, &[Not("a create with such words is refused before, unless others change the device in between")]),
     ("host/route.rs", "default_route_exists", 1, &[Followed(TAKEN)]),
     ("host/session.rs", "bridge", 1, &[Followed(CREATE)]),
-    ("host/tap.rs", "taken", 1, &[Followed(TAKEN)]),
+    ("host/refusal.rs", "taken", 1, &[Followed(TAKEN)]),
     ("host/vhost_net.rs", "open_failure", 3, &[Not("the device of the kernel under test is not taken away from other tests")]),
     ("host/watch.rs", "new", 1, &[Followed("tests/holder/users.rs::a_user_with_three_capabilities_makes_taps_anywhere_and_with_two_is_told_of_the_third")]),
     ("sys/userns.rs", "refused", 4, &[Not(FAULT)]),
