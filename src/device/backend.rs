@@ -178,3 +178,27 @@ pub trait QueueDevice: Send + fmt::Debug {
 
 /// Added to a queue's key in events of its error file.
 pub const ERROR_KEY: u64 = 1 << 63;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Userspace;
+
+    #[test]
+    fn a_queue_is_named_by_its_direction_and_number_and_no_queue_key_has_the_error_mark() {
+        let name = |direction| QueueId { direction, index: QueueIndex(3) }.to_string();
+        assert_eq!(
+            (name(Direction::Rx), name(Direction::Tx)),
+            ("rx queue 3".into(), "tx queue 3".into())
+        );
+        // The bit above the generation, which has 31.
+        assert_eq!((ERROR_KEY.count_ones(), ERROR_KEY.trailing_zeros()), (1, 63));
+    }
+
+    #[test]
+    fn a_backend_without_files_and_workers_of_its_own_shows_none() {
+        let backend = Userspace::new();
+        assert_eq!((backend.fds(), backend.workers()), (Vec::new(), &[][..]));
+        assert_eq!(backend.worker_mode(), None);
+    }
+}

@@ -100,6 +100,13 @@ mod tests {
     }
 
     #[test]
+    fn event_idx_is_bit_29_whatever_others_are_set() {
+        for (word, has) in [(0, false), (1 << 29, true), (u64::MAX, true), (!(1 << 29), false)] {
+            assert_eq!(has_event_idx(word), has, "{word:#x}");
+        }
+    }
+
+    #[test]
     fn a_bit_without_a_name_is_shown_by_its_number() {
         assert_eq!(feature_names(1 << 50 | 1 << 32), ["VIRTIO_F_VERSION_1", "unknown(50)"]);
     }

@@ -18,7 +18,7 @@ const HEADER_WORDS: usize = 8;
 pub(super) const FILE_BYTES: u64 = 8 * (HEADER_WORDS + RECORDS * RECORD_WORDS) as u64;
 
 fn words(private: &MemoryMap) -> Result<AtomicArray<AtomicU64>, OutOfRange> {
-    AtomicArray::new(private, 0, HEADER_WORDS + RECORDS * RECORD_WORDS)
+    AtomicArray::new(private, 0, HEADER_WORDS)
 }
 
 /// Stores the header, without which no record is read.
@@ -55,6 +55,17 @@ pub(super) fn record(private: &MemoryMap, at: usize) -> Result<AtomicArray<Atomi
 mod tests {
     use super::*;
     use crate::device::{Memory, QueueRecord};
+
+    #[test]
+    fn header_and_records_take_what_is_set_aside_for_them() {
+        let memory = Memory::new("16M".parse().unwrap()).unwrap();
+        let records = memory.records();
+        assert_eq!(
+            (records.offset(), records.bytes()),
+            (0, (64_u64 + 32_768 * 64).next_multiple_of(4096))
+        );
+        assert_eq!(FILE_BYTES, 64 + 32_768 * 64);
+    }
 
     #[test]
     fn a_file_of_another_layout_has_no_records() {

@@ -266,6 +266,32 @@ mod tests {
     }
 
     #[test]
+    fn extents_that_came_back_in_any_order_are_one_range_of_the_files_size() {
+        let memory = Memory::new("16M".parse().unwrap()).unwrap();
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [0, 2, 1, 3], [1, 3, 0, 2], [2, 0, 3, 1]] {
+            // All of the file, so that the last one ends where it does.
+            let take = |mib: u64| Some(memory.shared_extent(mib << 20).unwrap());
+            let mut taken = [take(2), take(3), take(4), take(7)];
+            assert!(memory.shared_extent(1).is_err(), "nothing is left");
+            for at in order {
+                taken[at] = None;
+            }
+            let whole = memory.shared_extent(16 << 20).unwrap();
+            assert!(memory.shared_extent(1).is_err(), "{order:?}: there is more than there was");
+            drop(whole);
+        }
+    }
+
+    #[test]
+    fn no_program_that_is_started_inherits_the_files_and_no_size_told_is_64_gib() {
+        let memory = Memory::new("16M".parse().unwrap()).unwrap();
+        for file in memory.files() {
+            assert_eq!(fcntl(file, FcntlArg::F_GETFD), Ok(nix::libc::FD_CLOEXEC));
+        }
+        assert_eq!(MemorySize::default().get(), 64 * 1024 * 1024 * 1024);
+    }
+
+    #[test]
     fn a_create_that_does_not_fit_names_the_limit() {
         let memory = Memory::new("16M".parse().unwrap()).unwrap();
         let failure = memory.shared_extent(17 << 20).unwrap_err();

@@ -164,3 +164,49 @@ impl Drop for QueueMemory {
         QueueRecord::erase(self.memory.private(), self.record);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vm_memory::Bytes;
+
+    use super::*;
+    use crate::ring::Segment;
+    use crate::units::QueueIndex;
+
+    #[test]
+    fn a_queue_shows_its_ring_and_is_in_the_records_until_it_is_dropped() {
+        let memory = Arc::new(Memory::new("16M".parse().unwrap()).unwrap());
+        let id = QueueId { direction: Direction::Rx, index: QueueIndex(0) };
+        let size = RingSize::new(64).unwrap();
+        let queue = QueueMemory::new(&memory, 3, SwIfIndex(9), id, size, true, None).unwrap();
+        let buffer = memory.shared_extent(4096).unwrap();
+        memory.shared().write_obj(7_u8, GuestAddress(buffer.offset() + 5)).unwrap();
+        let mut ring = queue.driver_ring().unwrap();
+        ring.post(&[Segment { addr: buffer.offset() + 5, len: 9 }], 1).unwrap();
+        ring.publish();
+        assert_eq!((queue.positions().avail_idx, queue.positions().desc_in_use), (1, 1));
+        let entries = queue.entries();
+        assert_eq!(entries.len(), 64);
+        assert_eq!((entries[0].0.addr, entries[0].0.len), (buffer.offset() + 5, 9));
+        let begin = memory.shared().get_host_address(GuestAddress(0)).unwrap() as u64;
+        assert_eq!(entries[0].1, begin + buffer.offset() + 5);
+        let records = QueueRecord::read_all(memory.private());
+        let found: Vec<_> = records.iter().map(|(at, r)| (*at, r.interface, r.ring)).collect();
+        assert_eq!(found, [(3, SwIfIndex(9), queue.layout().desc)]);
+        drop(queue);
+        assert_eq!(QueueRecord::read_all(memory.private()), []);
+    }
+
+    #[test]
+    fn every_rule_of_a_ring_is_the_reason_of_the_same_name() {
+        for (rule, code) in [
+            (Violation::UsedIndexJumped, 1),
+            (Violation::UsedIdOutOfRange, 2),
+            (Violation::UsedIdNotInFlight, 3),
+            (Violation::UsedLengthTooLong, 4),
+        ] {
+            let reason = BrokenReason::from(rule);
+            assert_eq!((reason as u64, format!("{reason:?}")), (code, format!("{rule:?}")));
+        }
+    }
+}

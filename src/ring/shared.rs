@@ -142,10 +142,13 @@ mod tests {
         assert!(AtomicArray::<AtomicU64>::new(&map, 8192 - 8, 2).is_err());
         assert!(AtomicArray::<AtomicU64>::new(&map, 4, 1).is_err());
         assert!(AtomicArray::<AtomicU64>::new(&map, u64::MAX, 1).is_err());
+        let refused = AtomicArray::<AtomicU64>::new(&map, 8192, 1).unwrap_err();
+        assert_eq!(refused.to_string(), "8 bytes at offset 0x2000 are outside the memory file");
         let a = AtomicArray::<AtomicU32>::new(&map, 4096, 4).unwrap();
         let b = AtomicArray::<AtomicU32>::new(&map, 4100, 1).unwrap();
         drop(map);
         a[1].store(7, Ordering::Relaxed);
         assert_eq!(b[0].load(Ordering::Relaxed), 7);
+        assert_eq!((a.as_ref().len(), a.as_ref()[1].load(Ordering::Relaxed)), (4, 7));
     }
 }
