@@ -154,6 +154,18 @@ mod tests {
     }
 
     #[test]
+    fn direction_and_event_idx_are_read_as_they_were_written_whatever_the_other_is() {
+        let memory = Memory::new("16M".parse().unwrap()).unwrap();
+        for direction in [Direction::Rx, Direction::Tx] {
+            for event_idx in [false, true] {
+                let written = QueueRecord { event_idx, ..record(1, direction) };
+                written.write(memory.private(), 5).unwrap();
+                assert_eq!(QueueRecord::read_all(memory.private()), [(5, written)]);
+            }
+        }
+    }
+
+    #[test]
     fn a_record_beyond_the_last_is_refused() {
         let memory = Memory::new("16M".parse().unwrap()).unwrap();
         let record = record(1, Direction::Tx);
