@@ -216,4 +216,96 @@ mod tests {
         assert_eq!(since.check(), Ok(()));
         assert_eq!((since.get(Counter::Packets), since.get(Counter::Enqueued)), (2, 2));
     }
+
+    const RX: &[(Counter, u64)] = &[
+        (Counter::Packets, 1000),
+        (Counter::Forwarded, 700),
+        (Counter::Consumed, 200),
+        (Counter::Held, 30),
+    ];
+    const RX_LOST: &[(DropReason, u64)] =
+        &[(DropReason::Oversize, 50), (DropReason::Malformed, 20)];
+    const TX: &[(Counter, u64)] = &[
+        (Counter::Offered, 1000),
+        (Counter::Enqueued, 900),
+        (Counter::Packets, 800),
+        (Counter::InFlight, 60),
+    ];
+    // Before the ring 70 and 30, behind it 35 and 5.
+    const TX_LOST: &[(DropReason, u64)] = &[
+        (DropReason::AdminDown, 70),
+        (DropReason::LinkDown, 30),
+        (DropReason::WriteEio, 35),
+        (DropReason::HostGone, 5),
+    ];
+
+    fn snapshot(
+        direction: Direction,
+        counters: &[(Counter, u64)],
+        lost: &[(DropReason, u64)],
+    ) -> QueueSnapshot {
+        QueueSnapshot::from_numbers(direction, counters.iter().copied(), lost.iter().copied())
+    }
+
+    #[test]
+    fn a_ledger_balances_with_every_term_and_fails_when_any_is_one_more_or_one_less() {
+        for (direction, counters, lost) in
+            [(Direction::Rx, RX, RX_LOST), (Direction::Tx, TX, TX_LOST)]
+        {
+            assert_eq!(snapshot(direction, counters, lost).check(), Ok(()));
+            for step in [1, u64::MAX] {
+                for at in 0..counters.len() {
+                    let mut counters = counters.to_vec();
+                    counters[at].1 = counters[at].1.wrapping_add(step);
+                    let wrong = snapshot(direction, &counters, lost);
+                    assert!(wrong.check().is_err(), "{:?}", counters[at]);
+                }
+                for at in 0..lost.len() {
+                    let mut lost = lost.to_vec();
+                    lost[at].1 = lost[at].1.wrapping_add(step);
+                    let wrong = snapshot(direction, counters, &lost);
+                    assert!(wrong.check().is_err(), "{:?}", lost[at]);
+                }
+            }
+        }
+        let wrong = snapshot(Direction::Rx, &RX[..3], RX_LOST).check().unwrap_err();
+        assert!(wrong.to_string().ends_with("drops + held: 1000 is not 970"), "{wrong}");
+    }
+
+    #[test]
+    fn the_reasons_that_lost_frames_are_listed_in_order_and_no_others() {
+        let tx = snapshot(Direction::Tx, TX, TX_LOST);
+        let listed: Vec<_> = tx.drops().collect();
+        let mut expected = TX_LOST.to_vec();
+        expected.sort_by_key(|(reason, _)| reason.index());
+        assert_eq!((listed, tx.lost_in_all()), (expected, 140));
+        assert_eq!((tx.lost(DropReason::WriteEio), tx.lost(DropReason::Torn)), (35, 0));
+        assert_eq!((tx.lost_where(false), tx.lost_where(true)), (100, 40));
+    }
+
+    #[test]
+    fn at_rest_what_was_forwarded_and_originated_by_all_queues_is_what_was_offered_to_all() {
+        let rx = |forwarded| {
+            let counters = [(Counter::Packets, forwarded), (Counter::Forwarded, forwarded)];
+            snapshot(Direction::Rx, &counters, &[])
+        };
+        let tx = |offered, originated| {
+            let counters = [
+                (Counter::Offered, offered),
+                (Counter::Originated, originated),
+                (Counter::Enqueued, offered),
+                (Counter::Packets, offered),
+            ];
+            snapshot(Direction::Tx, &counters, &[])
+        };
+        assert_eq!(check_at_rest(&[rx(7), tx(10, 4), rx(5), tx(9, 3)]), Ok(()));
+        for wrong in [
+            [rx(8), tx(10, 4), rx(5), tx(9, 3)],
+            [rx(7), tx(10, 4), rx(4), tx(9, 3)],
+            [rx(7), tx(10, 4), rx(5), tx(9, 4)],
+            [rx(7), tx(11, 4), rx(5), tx(9, 3)],
+        ] {
+            assert!(check_at_rest(&wrong).is_err());
+        }
+    }
 }

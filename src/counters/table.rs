@@ -203,4 +203,26 @@ mod tests {
         let names: HashSet<_> = DROP_REASONS.iter().map(|r| r.name).collect();
         assert_eq!(names.len(), DROP_REASONS.len());
     }
+
+    #[test]
+    fn a_row_is_for_the_direction_that_it_says() {
+        let has = |sides: Sides| [sides.has(Direction::Rx), sides.has(Direction::Tx)];
+        let all = (has(Sides::Rx), has(Sides::Tx), has(Sides::Both));
+        assert_eq!(all, ([true, false], [false, true], [true, true]));
+    }
+
+    #[test]
+    fn a_refused_write_is_counted_by_its_errno() {
+        use nix::errno::Errno;
+        for (errno, reason) in [
+            (Errno::EINVAL, DropReason::WriteEinval),
+            (Errno::EIO, DropReason::WriteEio),
+            (Errno::ENOMEM, DropReason::WriteEnomem),
+            (Errno::ENOBUFS, DropReason::WriteEnomem),
+            (Errno::EBADFD, DropReason::HostGone),
+            (Errno::EFAULT, DropReason::WriteOther),
+        ] {
+            assert_eq!(DropReason::from_write_errno(errno), reason);
+        }
+    }
 }
