@@ -2,8 +2,8 @@
 //!
 //! One clap tree serves the command line and script lines. A line goes through `words` (both
 //! spellings become argv), through clap, and through its verb's file into an [`api::Request`]; it
-//! is answered by whatever implements [`Submit`]. What that is, and how a process starts it, is
-//! the caller's: see [`World`].
+//! is answered by whatever implements [`Submit`](crate::api::Submit). What that is, and how a process
+//! starts it, is the caller's: see [`World`]. `verbs` does what a line says, wherever it comes from.
 //!
 //! [`api::Request`]: crate::api::Request
 
@@ -41,6 +41,7 @@ mod shown;
 mod tests;
 mod usage;
 mod values;
+mod verbs;
 mod vpp;
 mod watch;
 mod words;
@@ -56,7 +57,9 @@ pub use grammar::tree;
 use grammar::{Parsed, Unparsed, Verb};
 use pager::Pager;
 use place::Place;
+use session::{End, Session};
 use shown::Shown;
+use verbs::{Next, Reader, Verbs};
 use world::block_on;
 
 pub use bug::BUG;
@@ -70,7 +73,6 @@ pub use values::HISTORY_MAX;
 pub use vpp::{Here, VPP_COMMANDS, VppCommand};
 pub use world::{Settings, World};
 
-use crate::api::Submit;
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
 use crate::holder::{self, Client, First};
@@ -120,72 +122,41 @@ pub fn run<W: Front>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
     }
 }
 
-fn command<W: Front>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
-    let Parsed { path, globals, reach, verb, doubt } = parsed;
+fn command<W: Front>(mut parsed: Parsed, world: &W, color: bool) -> ExitCode {
+    let (globals, reach, path) = (parsed.globals, parsed.reach.clone(), parsed.path.clone());
     let Globals { json, pretty, quiet, verbose, .. } = globals;
     let mut settings = Settings { memory: None, json, pretty, quiet, verbose };
-    let print = |shown: &Shown, color| {
+    let print = |shown: &Shown| {
         let unpaged = shown.unpaged || globals.no_pager;
         print(&Shown { unpaged, ..shown.clone() }, color)
     };
-    let refuse = |failure: &Failure| print(&Shown::failure("", &path, failure), color);
+    let refuse = |failure: &Failure| print(&Shown::failure("", &path, failure));
     let ended = |ended: Result<Result<(), Code>, Failure>| match ended {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(code)) => code.into(),
         Err(failure) => refuse(&failure),
     };
+    let printer = || Printer::start(io::stdout(), io::stderr(), color);
     let remote = |settings| match reach.private {
         false => Ok(Remote { client: Client::new(reach.place()?), world, settings }),
         true => Err(Failure::usage("--private", "valid only with the shell and `hold'")),
     };
-    match verb {
+    // What only the command line has, and then what every line has.
+    match parsed.verb {
         Verb::Nothing if io::stdin().is_terminal() => {
             let shell = Shell::new(globals, reach, settings, color);
-            world.shell(&shell).map_or_else(|failure| refuse(&failure), ExitCode::from)
+            return world.shell(&shell).map_or_else(|failure| refuse(&failure), ExitCode::from);
         }
-        Verb::Nothing | Verb::Exec(_) => {
-            let args = match verb {
-                Verb::Exec(args) => args,
-                _ => exec::Args { file: "-".into(), keep_going: false },
-            };
-            ended(block_on(async {
-                let remote = remote(&settings)?;
-                let printer = Printer::start(io::stdout(), io::stderr(), color)?;
-                Ok(session::exec(&remote, args, &globals, &printer).await)
-            }))
-        }
-        Verb::Watch(request, again) => {
-            let watched = async {
-                let stop = world.stop()?;
-                let remote = remote(&settings)?;
-                let printer = Printer::start(io::stdout(), io::stderr(), color)?;
-                let what = (request, again);
-                let stop = std::pin::pin!(stop);
-                Ok(match watch::watch(&remote, &path, what, &globals, &printer, stop).await {
-                    watch::End::Failed(code) => Err(code),
-                    watch::End::Done | watch::End::Stopped | watch::End::Unheard => Ok(()),
-                })
-            };
-            ended(block_on(watched))
-        }
-        Verb::Echo(text) => {
-            print(&Shown::text(&format!("{}\n", crate::render::escape(&text))), color)
-        }
-        Verb::Comment => ExitCode::SUCCESS,
-        Verb::Define(_) | Verb::Undefine(_) | Verb::ShowMacros => {
-            let why = "valid only in a script or in the shell";
-            refuse(&Failure::usage("", why))
-        }
-        Verb::Shell(word) => refuse(&word.refusal()),
-        Verb::Wait(pause) => {
-            std::thread::sleep(pause);
-            print(&Shown::done(&globals), color)
+        Verb::Nothing => {
+            parsed.verb = Verb::Exec(exec::Args { file: "-".into(), keep_going: false })
         }
         Verb::Completions(shell) => {
             let script = shell.script().map_err(|error| Failure::io("script", "", &error));
-            script.map_or_else(|f| refuse(&f), |script| print(&Shown::text(&script), color))
+            return script.map_or_else(|f| refuse(&f), |script| print(&Shown::text(&script)));
         }
-        Verb::Demo => world.demo(&settings).map_or_else(|f| refuse(&f), |()| ExitCode::SUCCESS),
+        Verb::Demo => {
+            return world.demo(&settings).map_or_else(|f| refuse(&f), |()| ExitCode::SUCCESS);
+        }
         Verb::Doctor(None) => {
             // The machine can be examined even if no holder can be asked.
             let found = block_on(async {
@@ -196,20 +167,15 @@ fn command<W: Front>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
                 };
                 crate::doctor::machine(holder).await
             });
-            print(&doctor::shown(&path, found, &globals), color)
+            return print(&doctor::shown(&path, found, &globals));
         }
-        Verb::Doctor(Some(name)) => {
-            let found = block_on(async {
-                doctor::examine(&remote(&settings)?, Holder::NotAsked, Some(name)).await
-            });
-            print(&doctor::shown(&path, found, &globals), color)
+        Verb::Monitor => {
+            return ended(block_on(async {
+                let remote = remote(&settings)?;
+                monitor::monitor(&remote.client, &globals, &printer()?).await
+            }));
         }
-        Verb::Monitor => ended(block_on(async {
-            let remote = remote(&settings)?;
-            let printer = Printer::start(io::stdout(), io::stderr(), color)?;
-            monitor::monitor(&remote.client, &globals, &printer).await
-        })),
-        Verb::Hold(args) if args.print_unit => print(&Shown::text(holder::UNIT), color),
+        Verb::Hold(args) if args.print_unit => return print(&Shown::text(holder::UNIT)),
         Verb::Hold(args) => {
             settings.memory = args.memory;
             // Before there is any other thread.
@@ -218,7 +184,7 @@ fn command<W: Front>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
                 Err(failure) => return refuse(&failure),
             };
             let settled = first.as_ref().map_or(Ok(()), First::settle);
-            ended(block_on(async {
+            return ended(block_on(async {
                 if let (Some(first), Err(failure)) = (&first, &settled) {
                     first.refuse(failure).await;
                 }
@@ -230,16 +196,37 @@ fn command<W: Front>(parsed: Parsed, world: &W, color: bool) -> ExitCode {
                 let held =
                     service::hold(world, args, &globals, &reach, first, &settings, &printer, stop);
                 Ok(held.await)
-            }))
+            }));
         }
-        Verb::Request(request) => {
-            match block_on(async { remote(&settings)?.submit(request).await }) {
-                Ok(outcome) => print(&Shown::result(&path, Ok(outcome), &globals), color),
-                Err(failure) => {
-                    let (path, failure) = grammar::advise(doubt, &path, failure);
-                    print(&Shown::failure("", &path, &failure), color)
-                }
+        _ => {}
+    }
+    let keep_going = matches!(&parsed.verb, Verb::Exec(args) if args.keep_going);
+    let remote = remote(&settings);
+    let verbs = Verbs::new(&remote, &globals, Reader::CommandLine);
+    match block_on(async { Ok(verbs.perform(parsed, "", 0).await) }) {
+        Err(failure) => refuse(&failure),
+        Ok((_, Next::Lines(lines))) => ended(block_on(async {
+            let printer = printer()?;
+            let session = Session::new(&remote, &globals, &printer, keep_going);
+            Ok(match session.run(lines, std::pin::pin!(std::future::pending())).await {
+                End::Failed(code) => Err(code),
+                End::OfLines | End::Unheard | End::Stopped | End::Asked(_) => Ok(()),
+            })
+        })),
+        Ok((_, Next::Watch(path, what, globals))) => ended(block_on(async {
+            // Signals first: threads inherit what is blocked.
+            let stop = std::pin::pin!(world.stop()?);
+            let ended = watch::watch(&remote, &path, *what, &globals, &printer()?, stop).await;
+            Ok(match ended {
+                watch::End::Failed(code) => Err(code),
+                watch::End::Done | watch::End::Stopped | watch::End::Unheard => Ok(()),
+            })
+        })),
+        Ok((shown, next)) => {
+            if let Next::Pause(pause) = next {
+                std::thread::sleep(pause);
             }
+            print(&shown)
         }
     }
 }

@@ -27,6 +27,13 @@ impl<W> Remote<'_, W> {
     }
 }
 
+/// Where no holder can be named, every request is refused with the reason.
+impl<S: Submit> Submit for Result<S, Failure> {
+    async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
+        self.as_ref().map_err(Clone::clone)?.submit(request).await
+    }
+}
+
 impl<W: World> Submit for Remote<'_, W> {
     async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
         let request = match self.client.submit(request).await? {

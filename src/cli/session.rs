@@ -8,33 +8,25 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::doctor;
-use super::exec;
 use super::globals::Globals;
-use super::grammar::{self, Unparsed, Verb};
+use super::grammar::{self, Unparsed};
 use super::guide;
-use super::meta::{Macros, Word};
+use super::meta::Word;
 use super::pieces;
 use super::place::Place;
 use super::printer::Printer;
-use super::script::{self, Input};
+use super::script::Input;
 use super::shown::Shown;
-use super::watch::{self, Again};
+use super::verbs::{Next, Reader, Verbs};
+use super::watch;
 use super::words::Refusal;
-use crate::api::{ShowRequest, Submit};
+use crate::api::Submit;
 use crate::diag::{Code, Failure};
-use crate::doctor::Holder;
-use crate::render;
 use crate::sys::terminal;
-
-/// How deep scripts may name scripts.
-const DEPTH_MAX: u32 = 16;
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,14 +45,12 @@ pub(super) enum End {
 
 /// Where the requests of the lines go, and how results are shown.
 pub(super) struct Session<'a, S> {
-    control: &'a S,
-    globals: &'a Globals,
+    verbs: Verbs<'a, S>,
     printer: &'a Printer,
     /// The first failure, where the lines after it run all the same.
     keep_going: Option<Cell<Option<Code>>>,
     /// Set if a person types the lines.
     shell: Option<Screen>,
-    macros: Macros,
 }
 
 /// Where the lines of a shell stand.
@@ -83,12 +73,14 @@ impl<'a, S: Submit> Session<'a, S> {
         keep_going: bool,
     ) -> Self {
         let keep_going = keep_going.then(Cell::default);
-        Self { control, globals, printer, keep_going, shell: None, macros: Macros::default() }
+        let verbs = Verbs::new(control, globals, Reader::Script);
+        Self { verbs, printer, keep_going, shell: None }
     }
 
     /// The same for lines that a person types: it can be asked for what only a shell does.
     pub(super) fn for_shell(self, screen: Screen) -> Self {
-        Self { shell: Some(screen), ..self }
+        let verbs = Verbs { reader: Reader::Shell, ..self.verbs };
+        Self { verbs, shell: Some(screen), ..self }
     }
 
     /// Says where the next line stands on the screen of the shell.
@@ -119,12 +111,13 @@ impl<'a, S: Submit> Session<'a, S> {
         // The command is told by the words before the one that is to blame.
         let refuse = |at: Option<usize>, failure| {
             let before = &line[..at.map_or(0, |at| pieces[at].at.start)];
-            let before = self.macros.expand(before).map(|text| pieces::words(&text));
+            let before = self.verbs.macros.expand(before).map(|text| pieces::words(&text));
             let before = before.ok().flatten().unwrap_or_default();
             Refusal { path: grammar::path(&before), failure, at }
         };
-        let text = self.macros.expand(line).map_err(|failure| {
-            let wrong = |piece: &pieces::Piece| self.macros.expand(&line[..piece.at.end]).is_err();
+        let text = self.verbs.macros.expand(line).map_err(|failure| {
+            let wrong =
+                |piece: &pieces::Piece| self.verbs.macros.expand(&line[..piece.at.end]).is_err();
             refuse(pieces.iter().position(wrong), Box::new(failure))
         })?;
         let words = pieces::words(&text).ok_or_else(|| {
@@ -136,7 +129,7 @@ impl<'a, S: Submit> Session<'a, S> {
 
     /// Names of the macros.
     pub(super) fn macros(&self) -> Vec<String> {
-        self.macros.names()
+        self.verbs.macros.names()
     }
 
     /// Runs lines until there are no more.
@@ -177,7 +170,7 @@ impl<'a, S: Submit> Session<'a, S> {
         mut stop: Stop<'_, O>,
         depth: u32,
     ) -> Result<(), End> {
-        if let (true, Ok(text)) = (self.globals.verbose, &input.text) {
+        if let (true, Ok(text)) = (self.verbs.globals.verbose, &input.text) {
             self.say(&Shown::trace(&input.place, text), stop.as_mut()).await?;
         }
         let (shown, next) = self.execute(input, depth).await;
@@ -192,7 +185,8 @@ impl<'a, S: Submit> Session<'a, S> {
             },
             Next::Watch(path, what, globals) => {
                 let ended =
-                    watch::watch(self.control, &path, *what, &globals, self.printer, stop).await;
+                    watch::watch(self.verbs.control, &path, *what, &globals, self.printer, stop)
+                        .await;
                 match ended {
                     watch::End::Done => Ok(()),
                     watch::End::Stopped => Err(End::Stopped),
@@ -239,11 +233,9 @@ impl<'a, S: Submit> Session<'a, S> {
     /// Runs one line to its end: what to print, and what comes next.
     async fn execute(&self, input: Input, depth: u32) -> (Shown, Next) {
         let Input { place, text } = input;
-        let located =
-            |path: &str, failure: &Failure| (Shown::failure(&place, path, failure), Next::Line);
         let text = match text {
             Ok(text) => text,
-            Err(failure) => return located("", &failure),
+            Err(failure) => return (Shown::failure(&place, "", &failure), Next::Line),
         };
         // A comment may contain an open quote.
         if text.split_whitespace().next() == Some("comment") {
@@ -254,6 +246,9 @@ impl<'a, S: Submit> Session<'a, S> {
             Ok(words) => words,
             Err(refusal) => return (self.refusal(&line, &refusal, &place, depth), Next::Line),
         };
+        if words.is_empty() {
+            return (Shown::default(), Next::Line);
+        }
         let parsed = match guide::parse(&words, Place::Script) {
             Ok(parsed) => parsed,
             Err(Unparsed::Help(help)) => {
@@ -266,112 +261,6 @@ impl<'a, S: Submit> Session<'a, S> {
                 return (self.refusal(typed, &refusal, &place, depth), Next::Line);
             }
         };
-        let path = parsed.path.clone();
-        if parsed.reach.is_given() {
-            let why = "valid only on the command line, not in a script";
-            return located(&path, &Failure::usage("--socket, --private", why));
-        }
-        let globals = self.globals.with(&parsed.globals);
-        match parsed.verb {
-            Verb::Request(request) => match self.control.submit(request).await {
-                Ok(outcome) => {
-                    let shown = Shown::result(&path, Ok(outcome), &globals);
-                    (shown.located(&place), Next::Line)
-                }
-                Err(failure) => {
-                    let (path, failure) = grammar::advise(parsed.doubt, &path, failure);
-                    located(&path, &failure)
-                }
-            },
-            Verb::Wait(pause) => (Shown::done(&globals), Next::Pause(pause)),
-            Verb::Doctor(name) => {
-                let found = doctor::examine(self.control, Holder::NotAsked, name).await;
-                // What it finds is no failure of the script, and must not end what is looked at.
-                let shown = doctor::shown(&path, found, &globals).without_verdict();
-                (shown.located(&place), Next::Line)
-            }
-            // Its reader could not be called off, and would take the lines that come after it.
-            Verb::Exec(args) if self.shell.is_some() && args.file == Path::new("-") => {
-                located(&path, &Failure::usage("-", "lines that are typed here run already"))
-            }
-            Verb::Exec(args) if depth < DEPTH_MAX && !args.keep_going => {
-                match script::start(args.file, format!("{place}exec: ")) {
-                    Ok(lines) => (Shown::default(), Next::Lines(lines)),
-                    Err(failure) => located(&path, &failure),
-                }
-            }
-            Verb::Exec(args) if args.keep_going => {
-                let why = "valid only for the script named on the command line";
-                located(&path, &Failure::usage("--keep-going", why))
-            }
-            Verb::Exec(_) => located(&path, &Failure::usage("", "scripts are nested too deeply")),
-            Verb::Hold(_) | Verb::Demo | Verb::Monitor | Verb::Completions(_) => {
-                let why = format!("valid only on the command line: `taptool {path}'");
-                located(&path, &Failure::usage("", why))
-            }
-            Verb::Watch(request, again) => {
-                (Shown::default(), Next::Watch(path, Box::new((request, again)), globals))
-            }
-            Verb::Echo(text) => (Shown::text(&format!("{}\n", render::escape(&text))), Next::Line),
-            Verb::Comment => (Shown::default(), Next::Line),
-            Verb::Define(define) => {
-                self.macros.define(define);
-                (Shown::done(&globals), Next::Line)
-            }
-            Verb::Undefine(name) => match self.macros.undefine(&name) {
-                Ok(()) => (Shown::done(&globals), Next::Line),
-                Err(failure) => located(&path, &failure),
-            },
-            Verb::ShowMacros => {
-                let text = self.macros.shown(globals.json, globals.pretty);
-                (Shown::text(&text), Next::Line)
-            }
-            Verb::Shell(word) if depth == 0 && self.shell.is_some() => {
-                (Shown::default(), Next::Asked(word))
-            }
-            // The last line of what is piped to vppctl.
-            Verb::Shell(Word::Quit) if self.shell.is_none() => (Shown::default(), Next::Quit),
-            Verb::Shell(word) => located(&path, &word.refusal()),
-            Verb::Nothing if words.is_empty() => (Shown::default(), Next::Line),
-            Verb::Nothing => located("", &Failure::usage("", "no command")),
-        }
-    }
-}
-
-/// What follows a line.
-enum Next {
-    /// The next one.
-    Line,
-    /// The next one after a while.
-    Pause(Duration),
-    /// These first.
-    Lines(mpsc::Receiver<Input>),
-    /// Looks at this again and again, of that path.
-    Watch(String, Box<(ShowRequest, Again)>, Globals),
-    /// No line: `quit' ends a script.
-    Quit,
-    /// An action of the shell.
-    Asked(Word),
-}
-
-/// Runs a script whose lines `control` answers.
-pub(super) async fn exec<S: Submit>(
-    control: &S,
-    args: exec::Args,
-    globals: &Globals,
-    printer: &Printer,
-) -> Result<(), Code> {
-    let lines = match script::start(args.file, "exec: ".to_owned()) {
-        Ok(lines) => lines,
-        Err(failure) => {
-            let _ = printer.print(&Shown::failure("", "exec", &failure)).await;
-            return Err(failure.code);
-        }
-    };
-    let session = Session::new(control, globals, printer, args.keep_going);
-    let never = std::pin::pin!(std::future::pending());
-    match session.run(lines, never).await {
-        End::Failed(code) => Err(code),
-        End::OfLines | End::Unheard | End::Stopped | End::Asked(_) => Ok(()),
+        self.verbs.perform(parsed, &place, depth).await
     }
 }
