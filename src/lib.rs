@@ -69,7 +69,7 @@
 //! | place | what | may import |
 //! |---|---|---|
 //! | [`units`] | numbers and names as types, valid once they are parsed | |
-//! | [`diag`] | [`diag::Failure`]: operation, object, cause, hint; exit codes | |
+//! | [`diag`] | [`diag::Failure`]: operation, object, cause, hint, or the place of a bug of ours; exit codes | |
 //! | [`sync`] | the atomics whose order a model checker tries | |
 //! | [`sys`] | ioctls of tun and vhost by name, their structures, signals, user namespaces | |
 //! | [`ring`] | split virtqueues, both sides, over memory that others may write | |

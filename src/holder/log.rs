@@ -27,7 +27,7 @@ const LOG_MAX: u64 = 1 << 20;
 /// Where background holders write their log: /var/log/taptool.log for real root, else
 /// `$XDG_STATE_HOME/taptool/holder.log`, else ~/.local/state/taptool/holder.log.
 pub fn log_path() -> Option<PathBuf> {
-    if nix::unistd::geteuid().is_root() && userns::is_initial() {
+    if userns::is_root() {
         return Some("/var/log/taptool.log".into());
     }
     let absolute =

@@ -66,8 +66,7 @@ impl Place {
             }
             return Ok(Self { socket, own_dir: false });
         }
-        let dir =
-            if geteuid().is_root() && userns::is_initial() { ROOT_DIR.into() } else { user_dir() };
+        let dir = if userns::is_root() { ROOT_DIR.into() } else { user_dir() };
         Ok(Self { socket: dir.join("ctl.sock"), own_dir: true })
     }
 
