@@ -470,8 +470,8 @@ fn json_keys() {
     );
     assert_eq!(
         keys(&tap["rx_queues"][0]).join(" "),
-        "avail_flags avail_idx bursts bytes callfd calls consumed desc_in_use drops forwarded \
-         held id kickfd kicks last_used_idx packets poller size state unreadable used_flags used_idx"
+        "avail_flags avail_idx bursts bytes callfd calls consumed copies desc_in_use drops \
+         forwarded held id kickfd kicks last_used_idx packets poller size state unreadable used_flags used_idx"
     );
     assert_eq!(
         keys(&tap["tx_queues"][0]).join(" "),
