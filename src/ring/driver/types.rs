@@ -25,7 +25,7 @@ pub struct Full;
 /// A chain that the device has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
-    /// What [`DriverRing::post`] was given.
+    /// What [`DriverRing::post`](super::DriverRing::post) was given.
     pub token: u64,
     /// Number of its head entry.
     pub head: u16,
