@@ -67,7 +67,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("color_eyre", &["cli", "main"]),
     ("comfy_table", &["render"]),
     ("etherparse", &["action", "demo", "frame"]),
-    ("futures_util", &["control", "holder", "host"]),
+    ("futures_util", &["api", "control", "holder", "host"]),
     ("humantime", &["cli", "repl"]),
     ("ipnet", &["action", "api", "cli", "control", "demo", "doctor", "host", "units"]),
     // Named by none: it is there for a feature of what rtnetlink builds on.

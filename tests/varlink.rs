@@ -343,12 +343,12 @@ fn a_foreign_client_finds_the_description_and_every_answer_conforms_to_it() {
         answered("Delete", json!({ "named": [{ "name": "tap1" }] }));
         let event = events.next().unwrap().unwrap();
         object(&idl, &event, &idl.methods["Monitor"].output, "Monitor");
-        assert_eq!(event["event"]["name"], "tap1");
+        assert_eq!(event["events"][0]["name"], "tap1");
         let once = refused("Monitor", json!({}));
         assert_eq!(once.error.as_deref(), Some("org.varlink.service.ExpectedMore"));
 
         answered("Delete", json!({ "all": {} }));
-        assert_eq!(events.next().unwrap().unwrap()["event"]["name"], "tap0");
+        assert_eq!(events.next().unwrap().unwrap()["events"][0]["name"], "tap0");
         assert_eq!(events.next().unwrap().unwrap(), json!({}));
         assert!(events.next().is_none());
         drop(service);

@@ -6,11 +6,13 @@
 //! `taptool(8)` lists them.
 
 mod address;
+mod answers;
 mod clear;
 mod create;
 mod delete;
 mod gso;
 mod interface;
+mod monitor;
 mod namespace;
 mod pieces;
 mod process;
@@ -20,11 +22,13 @@ mod show;
 mod wire;
 mod xconnect;
 
+pub use answers::Answers;
 pub use clear::ClearRequest;
 pub use create::{BackendChoice, CreateRequest, PlannedStep, lacked};
 pub use delete::{DeleteRequest, Deleted};
 pub use gso::GsoRequest;
 pub use interface::{Action, Interface, State};
+pub use monitor::MonitorRequest;
 pub use namespace::{Namespace, NamespaceSpec, shell_word};
 pub use pieces::Piece;
 pub use process::{Level, LogRow, NodeRow, PollerRow, ThreadRow, Version};
@@ -75,6 +79,11 @@ pub trait Submit {
     /// Carries out one request. Once begun, it is finished or undone, so the future must not be
     /// dropped while it runs.
     fn submit(&self, request: Request) -> impl Future<Output = Result<Outcome, Failure>>;
+
+    /// Carries out a request of which [`Request::streams`] may be true, and gives its answers.
+    fn stream(&self, request: Request) -> impl Future<Output = Result<Answers, Failure>> {
+        async { self.submit(request).await.map(Answers::one) }
+    }
 }
 
 /// One command, its values checked.
@@ -104,6 +113,9 @@ pub enum Request {
     /// `clear …`.
     #[serde(rename = "io.taptool.Clear")]
     Clear(ClearRequest),
+    /// `monitor`.
+    #[serde(rename = "io.taptool.Monitor")]
+    Monitor(MonitorRequest),
 }
 
 impl Request {
@@ -122,6 +134,16 @@ impl Request {
     /// Whether it can make an interface. Only such a request starts a holder.
     pub fn creates(&self) -> bool {
         matches!(self, Self::Create(create) if !create.dry_run)
+    }
+
+    /// Whether it has several answers, so that [`Submit::stream`] is the way to ask.
+    pub const fn streams(&self) -> bool {
+        matches!(self, Self::Monitor(_))
+    }
+
+    /// Whether it may change anything.
+    pub const fn changes(&self) -> bool {
+        !matches!(self, Self::Show(_) | Self::Monitor(_))
     }
 
     /// The files that travel beside it, in order.
@@ -156,6 +178,7 @@ impl Request {
                 Ok(Reply::Changed(changed.into_iter().map(|named| named.name).collect()))
             }),
             Self::Show(show) => show.reader(),
+            Self::Monitor(_) => Box::new(|wire| list(wire, "events").map(Reply::Logging)),
         }
     }
 }

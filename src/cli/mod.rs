@@ -172,7 +172,7 @@ fn command<W: Front>(mut parsed: Parsed, world: &W, color: bool) -> ExitCode {
         Verb::Monitor => {
             return ended(block_on(async {
                 let remote = remote(&settings)?;
-                monitor::monitor(&remote.client, &globals, &printer()?).await
+                monitor::monitor(&remote, &globals, &printer()?).await
             }));
         }
         Verb::Hold(args) if args.print_unit => return print(&Shown::text(holder::UNIT)),

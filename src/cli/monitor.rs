@@ -3,9 +3,8 @@
 use super::globals::Globals;
 use super::printer::Printer;
 use super::shown::Shown;
-use crate::api::Reply;
+use crate::api::{MonitorRequest, Outcome, Reply, Request, Submit};
 use crate::diag::{Code, Failure};
-use crate::holder::Client;
 
 /// Print what happens to interfaces, as it happens.
 ///
@@ -17,13 +16,16 @@ pub(super) struct Args {}
 
 /// Prints events until the holder ends or stdout is closed.
 pub(super) async fn monitor(
-    client: &Client,
+    control: &impl Submit,
     globals: &Globals,
     printer: &Printer,
 ) -> Result<Result<(), Code>, Failure> {
-    let Some(mut events) = client.monitor().await? else { return Ok(Ok(())) };
-    while let Some(event) = events.next().await {
-        let outcome = Reply::Logging(vec![event]).into();
+    let mut answers = control.stream(Request::Monitor(MonitorRequest {})).await?;
+    while let Some(answer) = answers.next().await {
+        let outcome: Outcome = answer?;
+        if outcome.notices.is_empty() && is_empty(&outcome.reply) {
+            continue;
+        }
         let shown = Shown::result("monitor", Ok(outcome), globals);
         match printer.print(&shown).await {
             Ok(()) => {}
@@ -32,4 +34,9 @@ pub(super) async fn monitor(
         }
     }
     Ok(Ok(()))
+}
+
+/// Whether there is nothing to print, not even an empty array.
+fn is_empty(reply: &Reply) -> bool {
+    matches!(reply, Reply::Logging(rows) if rows.is_empty())
 }

@@ -2,7 +2,7 @@
 
 use super::no_holder;
 use super::world::{Settings, World};
-use crate::api::{Outcome, Request, ShowRequest, Submit};
+use crate::api::{Answers, Outcome, Request, ShowRequest, Submit};
 use crate::diag::Failure;
 use crate::doctor;
 use crate::holder::Client;
@@ -32,6 +32,10 @@ impl<S: Submit> Submit for Result<S, Failure> {
     async fn submit(&self, request: Request) -> Result<Outcome, Failure> {
         self.as_ref().map_err(Clone::clone)?.submit(request).await
     }
+
+    async fn stream(&self, request: Request) -> Result<Answers, Failure> {
+        self.as_ref().map_err(Clone::clone)?.stream(request).await
+    }
 }
 
 impl<W: World> Submit for Remote<'_, W> {
@@ -48,5 +52,12 @@ impl<W: World> Submit for Remote<'_, W> {
             return self.world.start(self.settings).await?.submit(request).await;
         }
         no_holder::answer(&request, self.client.root_may_hold())
+    }
+
+    async fn stream(&self, request: Request) -> Result<Answers, Failure> {
+        match self.client.stream(request).await? {
+            Ok(answers) => Ok(answers),
+            Err(request) => self.submit(request).await.map(Answers::one),
+        }
     }
 }

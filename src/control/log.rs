@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::stream;
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
-use crate::api::{Level, LogRow};
+use crate::api::{Answers, Level, LogRow, Outcome, Reply};
 use crate::units::IfName;
 
 /// Events that are kept, as many as VPP keeps.
@@ -43,15 +45,47 @@ impl Log {
         self.rows.iter().cloned().collect()
     }
 
-    /// Events from now on. A receiver that falls 512 events behind misses some.
-    pub(super) fn listen(&self) -> broadcast::Receiver<LogRow> {
-        self.listeners.subscribe()
+    /// Events from now on, each as an answer. Who falls 512 events behind misses some, and is told
+    /// how many.
+    pub(super) fn listen(&self) -> Answers {
+        let next = |mut events: broadcast::Receiver<LogRow>| async {
+            let (rows, notices) = match events.recv().await {
+                Ok(row) => (vec![row], Vec::new()),
+                Err(RecvError::Lagged(missed)) => {
+                    (Vec::new(), vec![format!("{missed} events were missed: they came too fast")])
+                }
+                Err(RecvError::Closed) => return None,
+            };
+            Some((Ok(Outcome { reply: Reply::Logging(rows), notices }), events))
+        };
+        Answers::new(stream::unfold(self.listeners.subscribe(), next))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listener_that_falls_behind_is_told_how_many_events_it_missed_and_hears_the_others() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (mut log, name) = (Log::default(), IfName::new("tap0").unwrap());
+        let mut events = log.listen();
+        for i in 0..ROWS + 3 {
+            log.add(Level::Notice, &name, format!("event {i}"));
+        }
+        let first = runtime.block_on(events.next()).unwrap().unwrap();
+        assert_eq!(first.notices, ["3 events were missed: they came too fast"]);
+        for i in 3..ROWS + 3 {
+            let Reply::Logging(rows) = runtime.block_on(events.next()).unwrap().unwrap().reply
+            else {
+                panic!("not an event");
+            };
+            assert_eq!((rows.len(), rows[0].text.clone()), (1, format!("event {i}")));
+        }
+        drop(log);
+        assert!(runtime.block_on(events.next()).is_none());
+    }
 
     #[test]
     fn the_oldest_event_goes_when_there_is_no_room() {

@@ -36,11 +36,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
-use crate::api::{Level, LogRow, Outcome, Request, Submit};
+use crate::api::{Answers, Level, Outcome, Request, Submit};
 use crate::device::{BufferClass, Memory};
 use crate::diag::Failure;
 use crate::engine::{self, Engine};
@@ -140,12 +139,6 @@ impl Control {
         self.shared.registry().all().count()
     }
 
-    /// What happens to interfaces from now on, as `show logging` will have it. Who falls 512 events
-    /// behind misses some.
-    pub fn events(&self) -> broadcast::Receiver<LogRow> {
-        self.shared.registry().log.listen()
-    }
-
     /// Starts to listen to pollers and kernel, once.
     async fn start_watch(&self) -> Result<(), Failure> {
         let resources = self.shared.resources().await?;
@@ -184,8 +177,16 @@ impl Submit for Control {
             Request::Set(request) => changes::set(shared, &request).await,
             Request::Show(request) => show::show(shared, &request).await,
             Request::Clear(request) => show::clear(shared, &request).await,
+            Request::Monitor(_) => Err(Failure::bug("monitor", "it has no single answer")),
         };
         done.map(Outcome::from)
+    }
+
+    async fn stream(&self, request: Request) -> Result<Answers, Failure> {
+        match request {
+            Request::Monitor(_) => Ok(self.shared.registry().log.listen()),
+            request => self.submit(request).await.map(Answers::one),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use futures_util::stream;
 use nix::errno::Errno;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -23,7 +24,7 @@ use super::lock::{self, Owner};
 use super::message::{self, Answer, Meaning};
 use super::place::{Found, Place};
 use super::{log, service, start};
-use crate::api::{LogRow, Outcome, Request};
+use crate::api::{Answers, Outcome, Request};
 use crate::diag::{Code, Failure, errno_text};
 
 /// How often a request that has not begun is tried.
@@ -47,19 +48,6 @@ const ANOTHER: &str = "name another socket with --socket or TAPTOOL_SOCKET";
 pub struct Client {
     place: Place,
     connection: Mutex<Option<Connection>>,
-}
-
-/// Events of a holder as they happen.
-#[derive(Debug)]
-pub struct Events(Connection);
-
-impl Events {
-    /// The next one; none when the holder leaves or is gone. Not to be dropped half-way.
-    pub async fn next(&mut self) -> Option<LogRow> {
-        let message = self.0.receive(ANSWER_MAX).await.ok()??;
-        let mut answer: Answer = serde_json::from_slice(&message.text).ok()?;
-        serde_json::from_value(answer.parameters.remove("event")?).ok()
-    }
 }
 
 /// Why there is no connection.
@@ -114,9 +102,9 @@ impl Client {
                 Err(Unanswered::NotBegun) => continue,
                 Err(Unanswered::Broken(error)) => {
                     let failure = self.broken(&error);
-                    return Err(match request {
-                        Request::Show(_) => failure,
-                        _ => failure.hint("`taptool show' shows what is there now"),
+                    return Err(match request.changes() {
+                        false => failure,
+                        true => failure.hint("`taptool show' shows what is there now"),
                     });
                 }
             };
@@ -131,20 +119,38 @@ impl Client {
         Err(self.silent("holders come and go faster than they answer"))
     }
 
-    /// The events of the holder's interfaces from now on; none where there is no holder.
+    /// Has a request with several answers carried out. None if there is no holder and the request
+    /// does not start one; the request is returned. The answers end when the holder does.
     ///
     /// # Errors
     /// Exit code 6, as for [`Client::submit`].
-    pub async fn monitor(&self) -> Result<Option<Events>, Failure> {
-        let mut connection = match self.connect(None).await {
+    pub async fn stream(&self, request: Request) -> Result<Result<Answers, Request>, Failure> {
+        let mut starts = 0;
+        let mut connection = match self.connect(request.creates().then_some(&mut starts)).await {
             Ok(Some(connection)) => connection,
-            // A holder that is ending sends no more events.
-            Ok(None) | Err(Missed::Cut) => return Ok(None),
+            // A holder that is ending has no more answers.
+            Ok(None) | Err(Missed::Cut) => return Ok(Err(request)),
             Err(Missed::Failed(failure)) => return Err(failure),
         };
-        let call = message::monitor();
-        connection.send(&call, &[]).await.map_err(|error| self.broken(&error))?;
-        Ok(Some(Events(connection)))
+        let sent = connection.send(&message::call(&request), &request.files()).await;
+        sent.map_err(|error| self.broken(&error))?;
+        let next = |open: Option<(Connection, Request)>| async {
+            let (mut connection, request) = open?;
+            let message = connection.receive(ANSWER_MAX).await.ok()??;
+            let answer: Answer = serde_json::from_slice(&message.text).ok()?;
+            let continues = answer.continues == Some(true);
+            if !continues && answer.error.is_none() && answer.parameters.is_empty() {
+                return None;
+            }
+            match message::read(answer, request.reader()) {
+                Meaning::Leaving => None,
+                Meaning::Result(result) => {
+                    let goes_on = continues && result.is_ok();
+                    Some((result, goes_on.then_some((connection, request))))
+                }
+            }
+        };
+        Ok(Ok(Answers::new(stream::unfold(Some((connection, request)), next))))
     }
 
     /// Connects to the holder or, where `starts` counts those, to a new one; none where there is

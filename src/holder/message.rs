@@ -10,9 +10,6 @@ use crate::diag::{Code, Failure};
 /// The interface of the verbs.
 pub(super) const INTERFACE: &str = "io.taptool";
 
-/// The call that streams events.
-pub(super) const MONITOR: &str = "io.taptool.Monitor";
-
 /// The caller is neither the holder's user nor root.
 pub(super) const DENIED: &str = "org.varlink.service.PermissionDenied";
 
@@ -123,10 +120,11 @@ impl From<&Failure> for Answer {
     }
 }
 
-/// An outcome as the text of an answer, without the NUL.
-pub(super) fn pieces(outcome: Outcome) -> impl Iterator<Item = Piece> {
+/// An outcome as the text of an answer, without the NUL; whether others follow it.
+pub(super) fn pieces(outcome: Outcome, continues: bool) -> impl Iterator<Item = Piece> {
     let plain = |text: &str| [Piece::Text(text.as_bytes().to_vec())];
-    plain("{\"parameters\":").into_iter().chain(outcome.into_pieces()).chain(plain("}"))
+    let begin = if continues { "{\"continues\":true,\"parameters\":" } else { "{\"parameters\":" };
+    plain(begin).into_iter().chain(outcome.into_pieces()).chain(plain("}"))
 }
 
 /// The meaning of an answer for the client.
@@ -173,12 +171,11 @@ fn failure(name: &str, parameters: Map<String, Value>) -> Failure {
 /// A request as the bytes of its call.
 pub(super) fn call(request: &Request) -> Vec<u8> {
     // As above.
-    serde_json::to_vec(request).unwrap_or_default()
-}
-
-/// The bytes of a call for events.
-pub(super) fn monitor() -> Vec<u8> {
-    serde_json::json!({ "method": MONITOR, "more": true }).to_string().into_bytes()
+    let mut call = serde_json::to_value(request).unwrap_or_default();
+    if request.streams() {
+        call["more"] = true.into();
+    }
+    call.to_string().into_bytes()
 }
 
 /// A call of ours as a request.

@@ -21,7 +21,7 @@ mod server;
 mod service;
 mod start;
 
-pub use client::{Client, Events};
+pub use client::Client;
 pub use control_socket::ControlSocket;
 pub use log::{LogWriter, log_path};
 pub use place::Place;
@@ -29,9 +29,7 @@ pub use server::{Life, serve};
 pub use service::DESCRIPTION;
 pub use start::{First, into_background};
 
-use tokio::sync::broadcast;
-
-use crate::api::{LogRow, Submit};
+use crate::api::Submit;
 use crate::control::Control;
 
 /// The unit of a holder that the system runs, as a file.
@@ -41,17 +39,10 @@ pub const UNIT: &str = include_str!("taptool.service");
 pub trait Owner: Submit {
     /// How many it owns.
     fn owned(&self) -> usize;
-
-    /// Events of the interfaces from now on. A receiver that is too slow misses some.
-    fn events(&self) -> broadcast::Receiver<LogRow>;
 }
 
 impl Owner for Control {
     fn owned(&self) -> usize {
         self.interfaces()
-    }
-
-    fn events(&self) -> broadcast::Receiver<LogRow> {
-        Self::events(self)
     }
 }

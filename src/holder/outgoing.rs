@@ -23,8 +23,8 @@ const TOGETHER: usize = 64 << 10;
 pub(super) enum Said {
     /// A short answer.
     Answer(Answer),
-    /// The outcome of a request, which may be long.
-    Outcome(Outcome),
+    /// The outcome of a request, which may be long; whether others follow it.
+    Outcome(Outcome, bool),
 }
 
 impl From<Answer> for Said {
@@ -38,12 +38,12 @@ impl From<Answer> for Said {
 /// # Errors
 /// As [`Connection::write`].
 pub(super) async fn send(connection: &mut Connection, said: Said) -> io::Result<()> {
-    let outcome = match said {
+    let (outcome, continues) = match said {
         Said::Answer(answer) => return connection.send(&answer.text(), &[]).await,
-        Said::Outcome(outcome) => outcome,
+        Said::Outcome(outcome, continues) => (outcome, continues),
     };
     let mut together = Vec::new();
-    for piece in message::pieces(outcome) {
+    for piece in message::pieces(outcome, continues) {
         let text = match piece {
             Piece::Text(text) => text,
             Piece::Long(make) => {

@@ -23,7 +23,6 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use nix::unistd::geteuid;
 use serde_json::Map;
 use tokio::sync::Notify;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::client_table::ClientTable;
@@ -32,7 +31,7 @@ use super::control_socket::{self, ControlSocket};
 use super::message::{self, Answer, Call};
 use super::outgoing::{self, Said};
 use super::{Owner, note, service};
-use crate::api::Request;
+use crate::api::{Answers, Request};
 use crate::sys::socket::Peer;
 
 /// Most clients at a time. Where there are as many, the client that has been idle longest is
@@ -101,10 +100,18 @@ struct Server<'a, C> {
     gone: Notify,
 }
 
-/// Whether a message is a call for events, and for more than one answer.
-fn is_monitor(message: &Message) -> bool {
-    let call = serde_json::from_slice::<Call>(&message.text);
-    call.is_ok_and(|call| call.method == message::MONITOR && call.more == Some(true))
+/// What a call is answered with.
+enum Reaction {
+    /// One answer.
+    Answer(Said),
+    /// One after the other.
+    Answers(Answers),
+}
+
+impl From<Answer> for Reaction {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer.into())
+    }
 }
 
 impl<C: Owner> Server<'_, C> {
@@ -221,16 +228,21 @@ impl<C: Owner> Server<'_, C> {
                     };
                 }
             };
-            if is_monitor(&message) {
-                return tokio::select! {
-                    biased;
-                    () = entry.evicted() => {}
-                    () = self.monitor(connection) => {}
-                };
-            }
             entry.is_served();
             let running = self.count(&self.running);
-            let (answer, wanted) = self.answer(message, peer).await;
+            let (reaction, wanted) = self.react(message, peer).await;
+            let answer = match reaction {
+                Reaction::Answer(answer) => answer,
+                Reaction::Answers(answers) => {
+                    drop(running);
+                    entry.rests();
+                    return tokio::select! {
+                        biased;
+                        () = entry.evicted() => {}
+                        () = self.stream(connection, answers) => {}
+                    };
+                }
+            };
             let answering = self.count(&self.answering);
             drop(running);
             let sent = if wanted { outgoing::send(&mut connection, answer).await } else { Ok(()) };
@@ -248,28 +260,21 @@ impl<C: Owner> Server<'_, C> {
         Counted { number, changed: &self.changed }
     }
 
-    /// Streams events until the client sends anything or disconnects, or the holder ends.
-    async fn monitor(&self, mut connection: Connection) {
-        let mut events = self.control.events();
+    /// Sends answers until there are no more, the client sends anything or disconnects, or the
+    /// holder ends. The last one is empty.
+    async fn stream(&self, mut connection: Connection, mut answers: Answers) {
         loop {
-            let event = tokio::select! {
-                event = events.recv() => event,
-                () = self.left() => Err(RecvError::Closed),
+            let answer = tokio::select! {
+                answer = answers.next() => answer,
+                () = self.left() => None,
                 _ = connection.receive(CALL_MAX) => return,
             };
-            let answer = match event {
-                Ok(row) => {
-                    let mut answer = Answer::of(Map::new());
-                    answer.continues = Some(true);
-                    let row = serde_json::to_value(row).unwrap_or_default();
-                    answer.parameters.insert("event".into(), row);
-                    answer
-                }
-                Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => Answer::of(Map::new()),
+            let (said, last) = match answer {
+                Some(Ok(outcome)) => (Said::Outcome(outcome, true), false),
+                Some(Err(failure)) => (Answer::from(&failure).into(), true),
+                None => (Answer::of(Map::new()).into(), true),
             };
-            let last = answer.continues.is_none();
-            if connection.send(&answer.text(), &[]).await.is_err() || last {
+            if outgoing::send(&mut connection, said).await.is_err() || last {
                 return;
             }
         }
@@ -283,7 +288,7 @@ impl<C: Owner> Server<'_, C> {
     }
 
     /// The answer to a message, and whether the client wants it.
-    async fn answer(&self, message: Message, peer: Peer) -> (Said, bool) {
+    async fn react(&self, message: Message, peer: Peer) -> (Reaction, bool) {
         let call = match serde_json::from_slice::<Call>(&message.text) {
             Ok(call) => call,
             Err(error) => {
@@ -291,7 +296,7 @@ impl<C: Owner> Server<'_, C> {
                 return (Answer::error("org.varlink.service.InvalidParameter", why).into(), true);
             }
         };
-        let wanted = call.oneway != Some(true);
+        let (wanted, more) = (call.oneway != Some(true), call.more == Some(true));
         if call.upgrade == Some(true) {
             let method = Map::from_iter([("method".into(), call.method.into())]);
             let refused = Answer::error("org.varlink.service.MethodNotImplemented", method);
@@ -300,24 +305,31 @@ impl<C: Owner> Server<'_, C> {
         if let Some(answer) = service::answer(&call) {
             return (answer.into(), wanted);
         }
-        if call.method == message::MONITOR {
-            return (Answer::error("org.varlink.service.ExpectedMore", Map::new()).into(), wanted);
-        }
         if self.leaving.get() {
             return (Answer::leaving().into(), wanted);
         }
-        let answer = match message::request(call) {
-            Err(answer) => answer.into(),
-            Ok(mut request) => {
-                request.attach(message.files);
-                self.carry_out(request, peer).await
-            }
+        let mut request = match message::request(call) {
+            Err(answer) => return (answer.into(), wanted),
+            Ok(request) => request,
         };
-        (answer, wanted)
+        request.attach(message.files);
+        if !request.streams() {
+            return (Reaction::Answer(self.carry_out(request, peer).await), wanted);
+        }
+        if !more {
+            let refused = Answer::error("org.varlink.service.ExpectedMore", Map::new());
+            return (refused.into(), wanted);
+        }
+        let answers = match request.check() {
+            Ok(()) => self.control.stream(request).await,
+            Err(failure) => Err(failure),
+        };
+        let reaction = answers.map_or_else(|e| Answer::from(&e).into(), Reaction::Answers);
+        (reaction, wanted)
     }
 
     async fn carry_out(&self, request: Request, peer: Peer) -> Said {
-        let changes = !matches!(request, Request::Show(_));
+        let changes = request.changes();
         let deletes = matches!(request, Request::Delete(_));
         let result = match request.check() {
             Ok(()) => self.control.submit(request).await,
@@ -335,7 +347,7 @@ impl<C: Owner> Server<'_, C> {
             self.leave().await;
         }
         match result {
-            Ok(outcome) => Said::Outcome(outcome),
+            Ok(outcome) => Said::Outcome(outcome, false),
             Err(failure) => Answer::from(&failure).into(),
         }
     }

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use super::dialogue::{Dialogue, Left};
 use super::front::ParentProcess;
 use super::{open, shown};
-use crate::api::{DeleteRequest, Outcome, Reply, Request, ShowRequest, Submit};
+use crate::api::{Answers, DeleteRequest, Outcome, Reply, Request, ShowRequest, Submit};
 use crate::cli::{Shell, World};
 use crate::diag::Failure;
 use crate::holder::{self, ControlSocket, Life, Owner};
@@ -40,15 +40,15 @@ impl<C: Submit> Submit for Guests<'_, C> {
         }
         Ok(outcome)
     }
+
+    async fn stream(&self, request: Request) -> Result<Answers, Failure> {
+        self.control.stream(request).await
+    }
 }
 
 impl<C: Owner> Owner for Guests<'_, C> {
     fn owned(&self) -> usize {
         self.control.owned()
-    }
-
-    fn events(&self) -> tokio::sync::broadcast::Receiver<crate::api::LogRow> {
-        self.control.events()
     }
 }
 

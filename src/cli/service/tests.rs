@@ -21,10 +21,6 @@ impl Owner for Fake {
     fn owned(&self) -> usize {
         0
     }
-
-    fn events(&self) -> tokio::sync::broadcast::Receiver<crate::api::LogRow> {
-        tokio::sync::broadcast::channel(1).1
-    }
 }
 
 impl Submit for Fake {
