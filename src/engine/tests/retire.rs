@@ -46,6 +46,9 @@ fn peer_goes_under_traffic(pollers: u16, stalled: bool) {
     until("frames are under way", || rig.interfaces[b].out() >= 100);
     take_tx(&mut rig, b);
     let [from, to] = [a, b].map(|i| &rig.interfaces[i]);
+    // All the others may have passed by now.
+    let late = frame(6_000, 100);
+    from.wire.inject([late]);
     until("the others were received", || {
         rig.check();
         from.has_received_all()
