@@ -55,8 +55,6 @@ const EXTRA: &[(&str, &str, &str)] = &[
 const CIRCLES: &[(&str, usize)] = &[
     // A poller and its queues and peers are one machine in several rooms.
     ("engine", 4),
-    // IPv6 hands on what is for a neighbour, who answers in IPv6.
-    ("action", 2),
 ];
 
 /// Crates that are not ours, each with the places that may name them. The standard library's are free

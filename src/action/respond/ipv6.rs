@@ -6,9 +6,9 @@ use etherparse::{Ipv6FlowLabel, Ipv6Header, Ipv6HeaderSlice, ether_type, icmpv6,
 
 use crate::action::FrameBytes;
 use crate::counters::DropReason;
-use crate::frame::checksum::Sum;
 use crate::frame::extensions::{Upper, upper_layer};
 
+use super::icmpv6::{checksum, solicited_node, write_checksum};
 use super::link::{Link, put};
 use super::refuse::Refused;
 use super::{Answer, HOPS, Ignored, Lost, MALFORMED, Request, Responder, Unanswered, neighbor};
@@ -107,26 +107,6 @@ pub(super) fn answer<F: FrameBytes + ?Sized>(
     }
 }
 
-/// The checksum over `message` as it is; 0 when it contains a right one.
-fn checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> Result<u16, Unanswered> {
-    let bytes = u32::try_from(message.len()).map_err(|_| MALFORMED)?;
-    Ok(Sum::new()
-        .add_pseudo_v6(source.octets(), destination.octets(), ip_number::IPV6_ICMP.0, bytes)
-        .add_slice(message)
-        .checksum())
-}
-
-/// Completes `message`, whose checksum field must be 0.
-pub(super) fn write_checksum(
-    source: Ipv6Addr,
-    destination: Ipv6Addr,
-    message: &mut [u8],
-) -> Result<(), Unanswered> {
-    let sum = checksum(source, destination, message)?;
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
-    Ok(())
-}
-
 /// Whether the packet is for the solicited-node group of one of our addresses, in a frame for
 /// that group ([RFC 2464] §7) or for us alone.
 fn is_for_our_group(us: &Responder, link: Link, destination: Ipv6Addr) -> bool {
@@ -145,10 +125,4 @@ fn is_for_all_nodes(link: Link, destination: Ipv6Addr) -> bool {
     let Link::Ethernet { destination: mac, .. } = link else { return false };
     destination == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1)
         && (mac == [0x33, 0x33, 0, 0, 0, 1] || link.is_to_us_alone())
-}
-
-/// The group that everyone with `address` listens to ([RFC 4291] §2.7.1).
-pub(super) const fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
-    let [_, _, _, _, _, _, g, h] = address.segments();
-    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | (g & 0xff), h)
 }

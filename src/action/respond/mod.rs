@@ -28,6 +28,7 @@
 
 mod arp;
 mod bucket;
+mod icmpv6;
 mod ipv4;
 mod ipv6;
 mod link;

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use etherparse::icmpv6::{NdpOptionSlice, NdpOptionType, NeighborSolicitationPayloadSlice};
 use etherparse::{Ipv6FlowLabel, Ipv6Header, Ipv6HeaderSlice, ether_type, icmpv6, ip_number};
 
-use super::ipv6::{solicited_node, write_checksum};
+use super::icmpv6::{solicited_node, write_checksum};
 use super::link::{Link, is_other_host, put};
 use super::{Answer, Ignored, MALFORMED, Responder, Unanswered};
 

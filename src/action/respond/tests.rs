@@ -124,7 +124,7 @@ const GROUP_MAC: [u8; 6] = [0x33, 0x33, 0xff, 0x12, 0x34, 0x56];
 fn solicitation(source: Ipv6Addr, target: Ipv6Addr, options: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     PacketBuilder::ethernet2(PEER, GROUP_MAC)
-        .ipv6(source.octets(), ipv6::solicited_node(V6).octets(), 255)
+        .ipv6(source.octets(), icmpv6::solicited_node(V6).octets(), 255)
         .icmpv6(Icmpv6Type::NeighborSolicitation)
         .write(&mut frame, &[&target.octets(), options].concat())
         .unwrap();
