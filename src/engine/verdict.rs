@@ -212,6 +212,13 @@ impl Core {
         }
     }
 
+    /// Has the action of a queue called that was stopped: what it held may be gone, and its time may
+    /// have passed.
+    pub(super) fn call_soon(&mut self, queue: &mut RxQueue) {
+        queue.wake_ns = Some(self.now_ns);
+        self.timers.set(self.now_ns, queue.common.key);
+    }
+
     /// Empties the output and sets the timer that it asks for.
     fn finish(&mut self, queue: &mut RxQueue) {
         if let Some(ns) = self.output.wake_ns()

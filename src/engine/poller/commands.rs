@@ -126,6 +126,9 @@ impl Poller {
                     common.stopped = common.stopped.filter(|r| *r != StopReason::HostSuspect);
                     core.make_ready(common);
                 }
+                if let Some(queue) = self.rx.get(key) {
+                    self.core.call_soon(queue);
+                }
             }
             Command::Empty(key, answer) => {
                 self.core.touched.visited = Some(key);

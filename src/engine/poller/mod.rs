@@ -6,7 +6,7 @@
 //! list when it moved nothing for [`SPIN_NS`], after arming its notifications. With an empty list
 //! the poller sleeps in `epoll_wait` until an event, its inbox or another poller wakes it.
 //!
-//! A visit never allocates, locks or logs. Commands are carried out between two loops, so a queue
+//! A visit does not lock or log, and allocates only while its lists grow to what is needed. Commands are carried out between two loops, so a queue
 //! that control removes is quiet from then on, while the others go on. A panic ends neither thread
 //! nor process: the queues that were being worked on are stopped as broken, and the loop goes on
 //! (`recovery`).
@@ -189,7 +189,11 @@ impl Poller {
         let n = self.epoll.wait(&mut events, timeout).unwrap_or(0);
         for event in &events[..n] {
             let data = event.data();
-            if data == BELL_KEY || data == TIMER_KEY {
+            if data == BELL_KEY {
+                continue;
+            }
+            if data == TIMER_KEY {
+                self.core.timers.has_fired();
                 continue;
             }
             let Some(key) = super::key_of(data & !ERROR_KEY) else { continue };

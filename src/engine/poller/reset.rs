@@ -57,9 +57,7 @@ impl Poller {
             queue.refill();
             queue.common.publish_counters();
             core.make_ready(&mut queue.common);
-            // What its action held is gone, and a time may have passed unheard.
-            queue.wake_ns = Some(core.now_ns);
-            core.timers.set(core.now_ns, key);
+            core.call_soon(queue);
             return Some(watched);
         }
         let queue = tx.get(key)?;

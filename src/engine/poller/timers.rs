@@ -45,6 +45,11 @@ impl Timers {
         self.next_ns = self.next_ns.min(ns);
     }
 
+    /// The file was readable: it is set to no time any more.
+    pub(super) const fn has_fired(&mut self) {
+        self.armed_ns = u64::MAX;
+    }
+
     /// Whether a time has come.
     pub(super) const fn is_due(&self, now_ns: u64) -> bool {
         self.next_ns <= now_ns
@@ -115,6 +120,13 @@ mod tests {
         assert!(!timers.is_due(u64::MAX - 1));
     }
 
+    /// Waits until the file is readable, and reads it.
+    fn fired(timers: &Timers) {
+        let mut file = [nix::poll::PollFd::new(timers.file(), nix::poll::PollFlags::POLLIN)];
+        assert_eq!(nix::poll::poll(&mut file, nix::poll::PollTimeout::from(60_000_u16)), Ok(1));
+        timers.file.wait().unwrap();
+    }
+
     #[test]
     fn the_file_is_set_for_a_time_to_come_and_not_for_one_that_has_come() {
         let mut timers = Timers::new().unwrap();
@@ -123,5 +135,13 @@ mod tests {
         assert!(timers.arm(5) && timers.file.get().unwrap().is_some());
         timers.set(7, key(2));
         assert!(!timers.arm(7) && !timers.arm(8));
+        // One that fired too early is set again.
+        timers.set(6, key(3));
+        assert!(timers.arm(5));
+        fired(&timers);
+        timers.has_fired();
+        assert!(timers.file.get().unwrap().is_none());
+        assert!(timers.arm(5));
+        fired(&timers);
     }
 }

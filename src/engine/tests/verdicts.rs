@@ -317,6 +317,36 @@ fn frames_that_are_held_when_their_queue_is_emptied_are_lost_as_torn() {
 }
 
 #[test]
+fn a_time_that_comes_while_the_queue_is_stopped_is_not_lost() {
+    let mut rig = Rig::new(1);
+    (0..2).for_each(|_| _ = rig.add(0, Shape::SMALL));
+    let to = rig.interfaces[1].peer;
+    let key = Arc::new(Mutex::new(None));
+    let kept = Arc::clone(&key);
+    rig.set_action(
+        0,
+        scripted(move |context, frame| {
+            let mut kept = kept.lock().unwrap();
+            if frame.is_some() {
+                *kept = Some(context.next_held);
+                // The time comes with the commands below, and not before.
+                context.output.wake_at(context.now_ns + 3_600_000_000_000);
+            } else if let Some(key) = kept.take() {
+                context.output.release(key, Verdict::Forward(to));
+            }
+            Verdict::Hold
+        }),
+    );
+    rig.interfaces[0].wire.inject([frame(0, 60)]);
+    until("it is held", || rig.interfaces[0].received().get(Counter::Held) == 1);
+    let Interface { poller, rx, .. } = rig.interfaces[0];
+    rig.ask(|engine| engine.stop(poller, rx, StopReason::HostSuspect));
+    rig.ask(|engine| engine.resume(poller, rx));
+    rig.settle();
+    assert_eq!(rig.interfaces[1].out(), 1);
+}
+
+#[test]
 fn an_action_is_called_again_after_its_queue_was_reset() {
     let mut rig = Rig::new(1);
     let a = rig.add(0, Shape::LARGE);
