@@ -13,7 +13,9 @@
 
 mod bell;
 pub mod capture;
+mod domains;
 mod held;
+mod keys;
 mod peers;
 mod poller;
 mod queue;
@@ -24,22 +26,22 @@ mod tx;
 mod verdict;
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use nix::errno::Errno;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
-use crate::action::bridge::{Member, Settings};
-use crate::action::{Action, DomainKey, PeerKey};
+use crate::action::{Action, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
 use crate::units::{PollerIndex, SwIfIndex};
 
 use capture::Capture;
+use keys::Reserved;
 use peers::{Handoff, Mesh};
-use poller::{Command, Inbox, Macs, Poller, StatisticsCells};
+use poller::{Command, Inbox, Poller, StatisticsCells};
 
 pub use crate::counters::BrokenReason;
 pub use poller::PollerStatistics;
@@ -97,42 +99,6 @@ pub enum Event {
     },
     /// All buffers of a deleted interface's pool have returned; drop the pool to free them.
     PoolHome(Arc<Pool>),
-}
-
-/// Slots of tables that pollers keep, each with its generation, and whether it is in use.
-#[derive(Debug, Default)]
-struct Generations(Vec<(u32, bool)>);
-
-impl Generations {
-    /// A free slot, and its generation.
-    fn reserve(&mut self) -> (u32, u32) {
-        let at = self.0.iter().position(|(_, used)| !used).unwrap_or_else(|| {
-            self.0.push((0, false));
-            self.0.len() - 1
-        });
-        let (generation, used) = &mut self.0[at];
-        // Bit 31 is left to the event key's error mark.
-        *generation = (*generation + 1) & 0x7fff_ffff;
-        *used = true;
-        (u32::try_from(at).unwrap_or(u32::MAX), *generation)
-    }
-
-    fn release(&mut self, slot: u32, generation: u32) {
-        if let Some(entry) = self.0.get_mut(slot as usize)
-            && entry.0 == generation
-        {
-            entry.1 = false;
-        }
-    }
-}
-
-/// What is reserved.
-#[derive(Debug, Default)]
-struct Reserved {
-    queues: Generations,
-    peers: Generations,
-    domains: Generations,
-    pools: Vec<bool>,
 }
 
 /// The running pollers. Dropping it stops them.
@@ -214,67 +180,6 @@ impl Engine {
 
     fn inbox(&self, poller: PollerIndex) -> Result<&Inbox, Failure> {
         self.mesh.inboxes.get(usize::from(poller.0)).ok_or_else(gone)
-    }
-
-    fn reserved(&self) -> MutexGuard<'_, Reserved> {
-        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A free key for a queue.
-    pub fn reserve_queue(&self) -> QueueKey {
-        let (slot, generation) = self.reserved().queues.reserve();
-        QueueKey { slot, generation }
-    }
-
-    /// Gives a key back. Its queue is with no poller.
-    pub fn release_queue(&self, key: QueueKey) {
-        self.reserved().queues.release(key.slot, key.generation);
-    }
-
-    /// A free key for an interface as the peer of others.
-    pub fn reserve_peer(&self) -> PeerKey {
-        let (slot, generation) = self.reserved().peers.reserve();
-        PeerKey { slot, generation }
-    }
-
-    /// A free key for a bridge domain.
-    pub fn reserve_domain(&self) -> DomainKey {
-        let (slot, generation) = self.reserved().domains.reserve();
-        DomainKey { slot, generation }
-    }
-
-    /// Gives a key back. No poller knows it.
-    pub fn release_domain(&self, key: DomainKey) {
-        self.reserved().domains.release(key.slot, key.generation);
-    }
-
-    /// Gives a key back. No poller knows it.
-    pub fn release_peer(&self, key: PeerKey) {
-        self.reserved().peers.release(key.slot, key.generation);
-    }
-
-    /// A free number for a pool.
-    ///
-    /// # Errors
-    /// When all 32768 are in use.
-    pub fn reserve_pool(&self) -> Result<PoolSlot, Failure> {
-        let mut reserved = self.reserved();
-        let at = reserved.pools.iter().position(|used| !used).unwrap_or(reserved.pools.len());
-        if at >= 1 << 15 {
-            return Err(Failure::new(Code::Failed, "", "more receive queues than 32768"));
-        }
-        if at == reserved.pools.len() {
-            reserved.pools.push(false);
-        }
-        reserved.pools[at] = true;
-        Ok(PoolSlot(u16::try_from(at).unwrap_or(u16::MAX)))
-    }
-
-    /// Gives a number back. Its pool is known to no poller.
-    pub fn release_pool(&self, slot: PoolSlot) {
-        if let Some(used) = self.reserved().pools.get_mut(usize::from(slot.0)) {
-            *used = false;
-        }
     }
 
     /// Makes an interface known to all pollers as the peer `key`. Each sends to one of its transmit
@@ -402,50 +307,6 @@ impl Engine {
         action: Action,
     ) -> Result<(), Failure> {
         self.ask(poller, Command::SetAction(key, action)).await
-    }
-
-    /// Sets what a bridge domain does, and its members, on all pollers.
-    ///
-    /// # Errors
-    /// When a poller has ended.
-    pub async fn set_domain(
-        &self,
-        key: DomainKey,
-        settings: Settings,
-        members: Vec<Member>,
-    ) -> Result<(), Failure> {
-        let members: Arc<[_]> = members.into();
-        self.ask_all(|| Command::SetDomain(key, settings, Arc::clone(&members))).await
-    }
-
-    /// Makes all pollers forget a bridge domain. No action names it.
-    ///
-    /// # Errors
-    /// When a poller has ended.
-    pub async fn remove_domain(&self, key: DomainKey) -> Result<(), Failure> {
-        self.ask_all(|| Command::RemoveDomain(key)).await
-    }
-
-    /// Makes all pollers forget the MACs of a bridge domain, or those behind one member.
-    ///
-    /// # Errors
-    /// When a poller has ended.
-    pub async fn flush_macs(&self, key: DomainKey, behind: Option<PeerKey>) -> Result<(), Failure> {
-        self.ask_all(|| Command::FlushMacs(key, behind)).await
-    }
-
-    /// What every poller knows of the MACs of a bridge domain.
-    ///
-    /// # Errors
-    /// When a poller has ended.
-    pub async fn macs(&self, key: DomainKey) -> Result<Vec<Macs>, Failure> {
-        let mut all = Vec::new();
-        for poller in 0..self.pollers() {
-            let (answer, macs) = oneshot::channel();
-            self.inbox(PollerIndex(poller))?.send(Command::Macs(key, answer), None);
-            all.push(macs.await.map_err(|_| gone())?);
-        }
-        Ok(all)
     }
 
     /// Sets a queue administratively up or down.
