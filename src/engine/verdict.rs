@@ -17,9 +17,9 @@ use super::poller::{Core, Slots};
 use super::queue::HDR_BYTES;
 use super::rx::{FrameView, RxQueue};
 use super::tx::TxQueue;
-use crate::action::{Context, Originated, Verdict};
+use crate::action::{Action, Context, Originated, Verdict};
 use crate::counters::{Counter, DropReason};
-use crate::device::Frame;
+use crate::device::{Frame, Pool};
 use crate::frame::NetHdr;
 
 /// What became of a frame.
@@ -108,16 +108,9 @@ impl Core {
         } else if bytes > queue.common.kind.max_frame_bytes() {
             Verdict::Drop(DropReason::Oversize)
         } else {
-            let view = FrameView(&queue.pool, &frame);
-            let mut context = Context {
-                own: queue.own,
-                kind: queue.common.kind,
-                now_ns: self.now_ns,
-                next_held: queue.held.next_key(),
-                tables: &mut self.tables,
-                output: &mut self.output,
-            };
-            queue.action.visit(&mut context, hdr, &view)
+            self.call(queue, |action, context, pool| {
+                action.visit(context, hdr, &FrameView(pool, &frame))
+            })
         };
         let asked = !self.output.is_empty();
         let verdict = if asked { self.prepare(tx, queue, &frame, verdict) } else { verdict };
@@ -126,6 +119,23 @@ impl Core {
             self.release_held(tx, queue);
             self.finish(queue);
         }
+    }
+
+    /// Calls the action of a queue.
+    fn call<R>(
+        &mut self,
+        queue: &mut RxQueue,
+        call: impl FnOnce(&mut Action, &mut Context<'_>, &Pool) -> R,
+    ) -> R {
+        let mut context = Context {
+            own: queue.own,
+            kind: queue.common.kind,
+            now_ns: self.now_ns,
+            next_held: queue.held.next_key(),
+            tables: &mut self.tables,
+            output: &mut self.output,
+        };
+        call(&mut queue.action, &mut context, &queue.pool)
     }
 
     /// Does what comes before the frame's own verdict, which changes where a frame that was made
@@ -159,15 +169,7 @@ impl Core {
         if queue.common.stopped.is_some() {
             return;
         }
-        let mut context = Context {
-            own: queue.own,
-            kind: queue.common.kind,
-            now_ns: self.now_ns,
-            next_held: queue.held.next_key(),
-            tables: &mut self.tables,
-            output: &mut self.output,
-        };
-        queue.action.expire(&mut context);
+        self.call(queue, |action, context, _| action.expire(context));
         let unsent = self.originate(tx, queue);
         queue.lose_copies(&unsent);
         self.release_held(tx, queue);
