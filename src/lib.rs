@@ -35,11 +35,11 @@
 //!            ── port: a tap, with its files and all that is about its host side
 //!            ── peer key: what actions of others name
 //!
-//!  poller ── its rx and tx queues ── core: peers, pools, ready list, clock, reply
+//!  poller ── its rx and tx queues ── core: peers, pools, ready list, timers, tables, output
 //!         ── a peer is one tx queue of that interface: the poller's own, else another's
 //! ```
 //! Queues are made, placed and undone in a loop; this version makes one of each. An action gets a
-//! context (header, clock, reply) and names a peer, not a queue; the poller that forwards picks the
+//! context (interface, clock, tables, output) and names peers, not queues; the poller that forwards picks the
 //! queue. Control keeps the life of an interface as one state machine (`control/life.rs`). What is about
 //! queues, action, addresses and life needs no port; what is about a host side asks for it
 //! (`control/port`). A backend gets the port's files and knows nothing else of it.
@@ -60,7 +60,7 @@
 //!  words             meaning                    ownership                     bytes
 //!  cli ──┐                              ┌─ host    privileged steps: tun, netlink, namespaces
 //!        ├─> api ─> control ─> engine ──┤─ device  memory, backend {vhost-net | userspace} ── ring
-//!  demo ─┘    ^                │        └─ action  {sink, respond, xconnect} ── frame
+//!  demo ─┘    ^                │        └─ action  {sink, respond, xconnect, bridge} ── frame
 //!  render <───┴── counters (snapshots) <── written only by the poller that moves the frame
 //! ```
 //! Commands travel right, frames live at the bottom right, numbers travel left. An arrow that turns
@@ -134,7 +134,7 @@
 //! they need no term of their own.
 //!
 //! ## Capture points
-//! A queue has four: received, about to be sent, sent, lost. Each is one branch while nobody looks
+//! A queue has four: received, about to be sent, sent, lost. Each is one branch while there is no reader
 //! ([`engine::capture`]).
 //!
 //! ## `packets` of a tx queue

@@ -97,6 +97,10 @@ impl Domain {
         self.macs.iter().filter(move |(_, entry)| !old(entry)).map(|(mac, entry)| (*mac, *entry))
     }
 
+    fn has(&self, peer: PeerKey) -> bool {
+        self.members.iter().any(|member| member.peer == peer)
+    }
+
     const fn is_old(&self, entry: &Entry, now_ns: u64) -> bool {
         self.settings.age_ns != 0 && now_ns.saturating_sub(entry.seen_ns) >= self.settings.age_ns
     }
@@ -150,8 +154,10 @@ impl Bridge {
         to.copy_from_slice(&macs[..6]);
         from.copy_from_slice(&macs[6..]);
         let (own, now_ns) = (context.own, context.now_ns);
-        let Some(domain) = context.tables.domain(self.domain) else {
-            return Verdict::Drop(DropReason::PeerGone);
+        // An interface that is no member, or no more, learns nothing there and reaches no other.
+        let domain = context.tables.domain(self.domain);
+        let Some(domain) = domain.filter(|domain| domain.has(own)) else {
+            return Verdict::Drop(DropReason::NoMember);
         };
         if domain.settings.learn {
             domain.learn(from, own, now_ns);

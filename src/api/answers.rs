@@ -7,7 +7,7 @@ use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt};
 use super::Outcome;
 use crate::diag::Failure;
 
-/// The answers to a request, each when it is there. Whoever drops them wants no more.
+/// The answers to a request, each when it is there. When they are dropped, no more are made.
 pub struct Answers(LocalBoxStream<'static, Result<Outcome, Failure>>);
 
 impl Answers {
@@ -19,11 +19,6 @@ impl Answers {
     /// The one answer of a request that has one.
     pub fn one(outcome: Outcome) -> Self {
         Self::new(stream::iter([Ok(outcome)]))
-    }
-
-    /// No answer.
-    pub fn none() -> Self {
-        Self::new(stream::empty())
     }
 
     /// The next one; none after the last. A failure is the last.

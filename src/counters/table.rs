@@ -130,7 +130,7 @@ drops! {
     UnknownProtocol "unknown_protocol" Rx false "frame for our MAC that is neither ARP nor IP";
     PeerStalled "peer_stalled" Rx false "peer holds all buffers that may be lent";
     PeerGone "peer_gone" Rx false "peer was deleted";
-    NoMember "no_member" Rx false "no other member of the bridge domain may have the frame";
+    NoMember "no_member" Rx false "no other member of the bridge domain may have the frame, or the interface is no member";
     Reflection "reflection" Rx false "destination is behind the interface that the frame came from, or in its split-horizon group";
     BridgeRefused "bridge_refused" Rx false "bridge domain is set not to forward or flood such a frame";
     HoldFull "hold_full" Rx false "as many frames are held as may be";

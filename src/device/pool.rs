@@ -99,11 +99,11 @@ const LIST_WORDS: usize = 16;
 // A buffer's word: its state in the two highest bits, in the next 13 the references beyond the first
 // to the lent frame that it heads, the bytes in use below. Free is zero, as the memory of a new pool
 // is.
-const HELD: u32 = 1 << 30;
+const TAKEN: u32 = 1 << 30;
 const ON_LOAN: u32 = 2 << 30;
 const STATE: u32 = 3 << 30;
 const ONE_MORE: u32 = 1 << 17;
-const MORE: u32 = HELD - ONE_MORE;
+const MORE: u32 = TAKEN - ONE_MORE;
 const BYTES: u32 = ONE_MORE - 1;
 const _: () = assert!(BufferClass::Large.bytes() <= BYTES);
 
@@ -235,20 +235,20 @@ impl Pool {
         let top = self.free().checked_sub(1)?;
         let buffer = self.free[top as usize].load(Ordering::Relaxed);
         self.words[TOP].store(top, Ordering::Relaxed);
-        self.lengths[buffer as usize].store(HELD, Ordering::Relaxed);
+        self.lengths[buffer as usize].store(TAKEN, Ordering::Relaxed);
         Some(buffer)
     }
 
     /// Gives a buffer back that was taken and is not lent. Any other is refused.
     pub fn give(&self, buffer: u32) {
-        self.free_from(HELD, buffer);
+        self.free_from(TAKEN, buffer);
     }
 
     /// Frees all buffers that are neither free nor lent. The receive ring must be empty, and no frame
     /// be worked on: after a panic, these buffers are in no list.
-    pub fn free_held(&self) {
+    pub fn free_taken(&self) {
         for buffer in 0..self.count {
-            if self.word(buffer) & STATE == HELD {
+            if self.word(buffer) & STATE == TAKEN {
                 self.give(buffer);
             }
         }
@@ -293,7 +293,7 @@ impl Pool {
         let mut buffer = frame.head;
         for done in 0..frame.buffers {
             let length = self.word(buffer);
-            if length & STATE != HELD {
+            if length & STATE != TAKEN {
                 self.recall(frame.head, done);
                 return self.refuse();
             }
@@ -340,7 +340,7 @@ impl Pool {
 
     /// Gives all buffers of a frame back that is not lent.
     pub fn give_frame(&self, frame: &Frame) {
-        self.free_chain(HELD, frame);
+        self.free_chain(TAKEN, frame);
     }
 
     /// Frees a frame's buffers, which are in `state`; says how many were. What is behind one that
@@ -387,7 +387,7 @@ impl Pool {
             _ => Err(Misplaced(buffer)),
         };
         for buffer in posted {
-            claim(buffer, HELD)?;
+            claim(buffer, TAKEN)?;
         }
         let mut loans = 0;
         let mut frames: HashMap<u32, (Frame, u32)> = HashMap::new();
@@ -439,9 +439,9 @@ impl Pool {
 
     /// Notes how many bytes of a buffer that was taken are in use; at most its size.
     pub fn set_length(&self, buffer: u32, bytes: u32) {
-        if self.word(buffer) & STATE == HELD {
+        if self.word(buffer) & STATE == TAKEN {
             let bytes = bytes.min(self.class.bytes());
-            self.lengths[buffer as usize].store(HELD | bytes, Ordering::Relaxed);
+            self.lengths[buffer as usize].store(TAKEN | bytes, Ordering::Relaxed);
         } else {
             self.refuse();
         }

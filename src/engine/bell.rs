@@ -1,9 +1,9 @@
 //! An eventfd that wakes a thread, rung only while that thread sleeps.
 //!
 //! # Theory of operation
-//! Who stores work rings behind it; who wants to sleep says so, looks for work once more, and waits
-//! for the file. A fence on each side orders its store before its load, so either the sleeper sees
-//! the work or the other sees the sleeper.
+//! The thread that stores work rings the bell behind it. The thread that is about to sleep says so,
+//! looks for work once more, and waits for the file. A fence on each side orders its store before its
+//! load, so either the second thread sees the work or the first sees that it sleeps.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering;
@@ -32,8 +32,8 @@ impl Bell {
         self.file.as_fd()
     }
 
-    /// Makes the file wait for the next ring.
-    pub(in crate::engine) fn hush(&self) {
+    /// Makes the file unreadable until the next ring.
+    pub(in crate::engine) fn clear(&self) {
         // EAGAIN: it was not rung.
         let _ = self.file.read();
     }

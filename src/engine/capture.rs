@@ -1,15 +1,16 @@
-//! Capture points: copies of frames for whoever looks.
+//! Capture points: copies of frames for a reader.
 //!
 //! # Theory of operation
 //! A queue has four points: where a frame was received, where it is about to be put into a transmit
-//! ring, where the device has used it, and where it is lost. While nobody looks, each point costs one
-//! branch. Else the poller copies the frame's first bytes into a ring, from which a thread of the
-//! listener's reads. The poller never waits for it: what finds no room is counted
-//! ([`Reader::lost`]). All queues that write to one ring are of one poller, so there is one writer.
+//! ring, where the device has used it, and where it is lost. While there is no reader, each point
+//! costs one branch. Else the poller copies the frame's first bytes into a ring, from which another
+//! thread reads. The poller never waits for it: what finds no room is counted ([`Reader::lost`]). All
+//! queues that write to one ring are of one poller, so there is one writer. A record's time is the
+//! begin of the poller's loop, so records of two pollers may be out of order by a loop.
 
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use super::bell::Bell;
 use crate::counters::{DROP_REASONS, DropReason};
@@ -17,7 +18,7 @@ use crate::device::{Frame, Pool};
 use crate::diag::Failure;
 use crate::frame::NetHdr;
 use crate::sync::{AtomicU64, AtomicUsize};
-use crate::units::SwIfIndex;
+use crate::units::{PollerIndex, SwIfIndex};
 
 /// Where a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,6 +117,8 @@ struct Ring {
     tail: Index,
     lost: AtomicU64,
     bell: Bell,
+    /// The one that writes.
+    poller: OnceLock<PollerIndex>,
 }
 
 /// The writing end: what a poller needs to capture the frames of queues. Clones share one ring.
@@ -141,6 +144,7 @@ pub fn ring(bytes: usize) -> Result<(Writer, Reader), Failure> {
         tail: index(),
         lost: AtomicU64::new(0),
         bell,
+        poller: OnceLock::new(),
     });
     Ok((Writer(Arc::clone(&ring)), Reader(ring)))
 }
@@ -176,6 +180,15 @@ impl Ring {
 impl Reader {
     /// Takes the oldest record.
     pub fn take(&mut self) -> Option<Record> {
+        loop {
+            // One with a code of no point is passed over.
+            if let Some(record) = self.take_one()? {
+                return Some(record);
+            }
+        }
+    }
+
+    fn take_one(&mut self) -> Option<Option<Record>> {
         let ring = &*self.0;
         let head = ring.head.0.load(Ordering::Relaxed);
         if head == ring.tail.0.load(Ordering::Acquire) {
@@ -185,15 +198,16 @@ impl Reader {
             |i: usize| ring.words[head.wrapping_add(i) % ring.words.len()].load(Ordering::Relaxed);
         let [first, at_ns, lengths] = [0, 1, 2].map(word);
         let low = |word: u64| u32::try_from(word & 0xffff_ffff).unwrap_or(0);
-        let kept = low(lengths >> 32) as usize;
+        let most = 8 * (ring.words.len() - HEAD_WORDS);
+        let kept = (low(lengths >> 32) as usize).min(most);
         let words = kept.div_ceil(8);
         let mut bytes: Vec<u8> =
             (0..words).flat_map(|i| word(HEAD_WORDS + i).to_ne_bytes()).collect();
         bytes.truncate(kept);
         ring.head.0.store(head.wrapping_add(HEAD_WORDS + words), Ordering::Release);
-        let point = Point::from_code(first & 0xffff)?;
         let (interface, frame_bytes) = (SwIfIndex(low(first >> 32)), low(lengths));
-        Some(Record { point, interface, at_ns, frame_bytes, bytes })
+        let point = Point::from_code(first & 0xffff);
+        Some(point.map(|point| Record { point, interface, at_ns, frame_bytes, bytes }))
     }
 
     /// Frames that found no room.
@@ -201,10 +215,10 @@ impl Reader {
         self.0.lost.load(Ordering::Relaxed)
     }
 
-    /// Announces that nobody reads until [`Reader::file`] is readable; `false` when there is a record
+    /// Announces that the reader waits until [`Reader::file`] is readable; `false` when there is a record
     /// already.
     pub fn fall_asleep(&self) -> bool {
-        self.0.bell.hush();
+        self.0.bell.clear();
         self.0.bell.fall_asleep();
         let empty = self.0.head.0.load(Ordering::Relaxed) == self.0.tail.0.load(Ordering::Acquire);
         if !empty {
@@ -233,6 +247,11 @@ impl Capture {
     pub fn new(writer: Writer, points: Points, snap_bytes: u32) -> Self {
         let room = NetHdr::BYTES + snap_bytes.min(SNAP_BYTES_MAX) as usize;
         Self { points, writer, copy: vec![0; room].into_boxed_slice() }
+    }
+
+    /// Whether this poller may write to the ring: the first that is named is the only one.
+    pub(super) fn is_written_by(&self, poller: PollerIndex) -> bool {
+        *self.writer.0.poller.get_or_init(|| poller) == poller
     }
 
     pub(super) fn record(

@@ -28,6 +28,7 @@ mod verdict;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use nix::errno::Errno;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -44,7 +45,7 @@ use peers::{Handoff, Mesh};
 use poller::{Command, Inbox, Poller, StatisticsCells};
 
 pub use crate::counters::BrokenReason;
-pub use poller::PollerStatistics;
+pub use poller::{Macs, PollerStatistics};
 pub use queue::StopReason;
 pub use rx::{RxParts, RxQueue};
 pub use tx::{TxParts, TxQueue};
@@ -136,7 +137,8 @@ impl Engine {
         let failed = |what: &'static str| move |e| Failure::sys(what, "poller", e);
         let inboxes: Result<Vec<_>, _> = (0..n).map(|_| Inbox::new()).collect();
         let handoffs = (0..usize::from(n) * usize::from(n)).map(|_| Handoff::new()).collect();
-        let statistics = (0..n).map(|_| StatisticsCells::new()).collect();
+        let born = Instant::now();
+        let statistics = (0..n).map(|_| StatisticsCells::new(born)).collect();
         let inboxes = inboxes.map_err(failed("eventfd"))?;
         let mesh = Arc::new(Mesh { inboxes, handoffs, statistics });
         let (events, receiver) = unbounded_channel();
@@ -322,17 +324,19 @@ impl Engine {
         self.ask(poller, Command::SetAdmin(key, up)).await
     }
 
-    /// Has frames at some points of a queue copied into a ring, or no more. The queues that write to
-    /// one ring are of one poller.
+    /// Has frames at some points of a queue copied into a ring, or no more.
     ///
     /// # Errors
-    /// When a poller has ended.
+    /// When a poller has ended, or a queue of another one writes to the ring.
     pub async fn set_capture(
         &self,
         poller: PollerIndex,
         key: QueueKey,
         capture: Option<Capture>,
     ) -> Result<(), Failure> {
+        if capture.as_ref().is_some_and(|capture| !capture.is_written_by(poller)) {
+            return Err(Failure::bug("capture", "two pollers would write to one ring"));
+        }
         self.ask(poller, Command::SetCapture(key, capture.map(Box::new))).await
     }
 

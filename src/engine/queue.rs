@@ -57,7 +57,7 @@ pub(super) struct Common {
     pub(super) device_error: bool,
     /// The poller panicked while it worked on it: buffers may be in no list.
     pub(super) panicked: bool,
-    /// Where frames are copied to; none while nobody looks.
+    /// Where frames are copied to; none while there is no reader.
     pub(super) capture: Option<Box<Capture>>,
     /// On the ready list.
     pub(super) ready: bool,
@@ -118,7 +118,7 @@ impl Common {
         self.counters.set(Counter::BrokenReason, 0);
     }
 
-    /// Copies a frame for those who look at this point. One branch while nobody does.
+    /// Copies a frame for the readers of this point. One branch while there is none.
     pub(super) fn capture(&mut self, point: Point, at_ns: u64, pool: Option<&Pool>, frame: &Frame) {
         if let (Some(capture), Some(pool)) = (&mut self.capture, pool) {
             capture.record(point, self.interface, at_ns, pool, frame);

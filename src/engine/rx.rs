@@ -198,8 +198,8 @@ impl RxQueue {
             }
         });
         if self.common.panicked {
-            // The ring is empty and no frame is being worked on, so no buffer is held.
-            self.pool.free_held();
+            // The ring is empty and no frame is being worked on, so no buffer is in use.
+            self.pool.free_taken();
         }
         self.common.publish_counters();
     }

@@ -40,8 +40,8 @@ pub struct TxQueue {
     pub(super) dirty: bool,
     /// It was full in this burst, and the device had used nothing.
     pub(super) stuck: bool,
-    /// A frame taken out of the ring and not yet counted.
-    pub(super) taken: Option<Frame>,
+    /// A frame taken out of the ring whose buffers are not home yet, and whether it was counted.
+    pub(super) taken: Option<(Frame, bool)>,
     /// The host side is up.
     pub(super) link_up: bool,
 }
@@ -150,7 +150,7 @@ impl TxQueue {
         self.common.ring.look()?;
         while let Some(used) = self.common.ring.take()? {
             let frame = Frame::from_token(used.token, used.posted);
-            self.taken = Some(frame);
+            self.taken = Some((frame, false));
             let Common { device, counters, .. } = &mut self.common;
             let point = match device.refusal(used.head) {
                 None => {
@@ -164,6 +164,7 @@ impl TxQueue {
                     Point::Dropped(reason)
                 }
             };
+            self.taken = Some((frame, true));
             home(&mut self.common, frame, point);
             self.taken = None;
         }

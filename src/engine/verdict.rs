@@ -148,7 +148,7 @@ impl Core {
         verdict: Verdict,
     ) -> Verdict {
         for (offset, bytes) in self.output.edits() {
-            queue.pool.edit(frame, NetHdr::BYTES + offset, bytes);
+            queue.pool.edit(frame, offset.saturating_add(NetHdr::BYTES), bytes);
         }
         let unsent = self.originate(tx, queue);
         match (unsent.first(), verdict) {

@@ -123,21 +123,37 @@ impl Client {
     /// does not start one; the request is returned. The answers end when the holder does.
     ///
     /// # Errors
-    /// Exit code 6, as for [`Client::submit`].
+    /// Exit code 6, as for [`Client::submit`], also as the last of the answers where the holder was
+    /// killed.
     pub async fn stream(&self, request: Request) -> Result<Result<Answers, Request>, Failure> {
         let mut starts = 0;
-        let mut connection = match self.connect(request.creates().then_some(&mut starts)).await {
-            Ok(Some(connection)) => connection,
-            // A holder that is ending has no more answers.
-            Ok(None) | Err(Missed::Cut) => return Ok(Err(request)),
-            Err(Missed::Failed(failure)) => return Err(failure),
-        };
-        let sent = connection.send(&message::call(&request), &request.files()).await;
-        sent.map_err(|error| self.broken(&error))?;
-        let next = |open: Option<(Connection, Request)>| async {
+        for attempt in 0..TRIES {
+            tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
+            let mut connection = match self.connect(request.creates().then_some(&mut starts)).await
+            {
+                Ok(Some(connection)) => connection,
+                Ok(None) => return Ok(Err(request)),
+                Err(Missed::Cut) => continue,
+                Err(Missed::Failed(failure)) => return Err(failure),
+            };
+            match connection.send(&message::call(&request), &request.files()).await {
+                Ok(()) => return Ok(Ok(self.answers(connection, request))),
+                Err(error) if is_cut(&error) => {}
+                Err(error) => return Err(self.broken(&error)),
+            }
+        }
+        Err(self.silent("holders come and go faster than they answer"))
+    }
+
+    /// The answers to a request that was sent.
+    fn answers(&self, connection: Connection, request: Request) -> Answers {
+        let broken = Self::new(self.place.clone());
+        let next = |(open, broken): (Option<(Connection, Request)>, Self)| async {
             let (mut connection, request) = open?;
-            let message = connection.receive(ANSWER_MAX).await.ok()??;
-            let answer: Answer = serde_json::from_slice(&message.text).ok()?;
+            let answer = match next_answer(&mut connection).await {
+                Ok(answer) => answer,
+                Err(error) => return Some((Err(broken.broken(&error)), (None, broken))),
+            };
             let continues = answer.continues == Some(true);
             if !continues && answer.error.is_none() && answer.parameters.is_empty() {
                 return None;
@@ -146,11 +162,11 @@ impl Client {
                 Meaning::Leaving => None,
                 Meaning::Result(result) => {
                     let goes_on = continues && result.is_ok();
-                    Some((result, goes_on.then_some((connection, request))))
+                    Some((result, (goes_on.then_some((connection, request)), broken)))
                 }
             }
         };
-        Ok(Ok(Answers::new(stream::unfold(Some((connection, request)), next))))
+        Answers::new(stream::unfold((Some((connection, request)), broken), next))
     }
 
     /// Connects to the holder or, where `starts` counts those, to a new one; none where there is
@@ -327,12 +343,15 @@ async fn exchange(
         Err(error) => return Err(Unanswered::Broken(error)),
     };
     // Read even then: a refusal arrives before the call is sent.
-    let message = match connection.receive(ANSWER_MAX).await {
-        Ok(Some(message)) => message,
-        Ok(None) | Err(_) if cut => return Err(Unanswered::NotBegun),
-        Ok(None) => return Err(Unanswered::Broken(io::ErrorKind::UnexpectedEof.into())),
-        Err(error) => return Err(Unanswered::Broken(error)),
-    };
+    next_answer(connection).await.map_err(|error| match cut {
+        true => Unanswered::NotBegun,
+        false => Unanswered::Broken(error),
+    })
+}
+
+/// The next answer; `UnexpectedEof` where the holder is gone.
+async fn next_answer(connection: &mut Connection) -> io::Result<Answer> {
+    let message = connection.receive(ANSWER_MAX).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
     serde_json::from_slice(&message.text)
-        .map_err(|error| Unanswered::Broken(io::Error::new(io::ErrorKind::InvalidData, error)))
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

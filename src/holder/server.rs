@@ -233,7 +233,14 @@ impl<C: Owner> Server<'_, C> {
             let (reaction, wanted) = self.react(message, peer).await;
             let answer = match reaction {
                 Reaction::Answer(answer) => answer,
+                // Several answers to a call that wants none are none.
+                Reaction::Answers(_) if !wanted => {
+                    entry.rests();
+                    continue;
+                }
                 Reaction::Answers(answers) => {
+                    // The last answer is sent before the holder ends.
+                    let _answering = self.count(&self.answering);
                     drop(running);
                     entry.rests();
                     return tokio::select! {

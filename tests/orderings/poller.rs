@@ -85,7 +85,7 @@ fn the_time_of_a_sleep_that_ends_while_it_is_read_is_counted_once() {
     // Longer than any model runs.
     const SLEPT: u64 = 1 << 40;
     loom::model(|| {
-        let cells = Arc::new(StatisticsCells::new());
+        let cells = Arc::new(StatisticsCells::new(std::time::Instant::now()));
         cells.publish(&PollerStatistics::default(), Some(0));
         let theirs = Arc::clone(&cells);
         let poller = thread::spawn(move || {

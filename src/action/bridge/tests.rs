@@ -95,6 +95,14 @@ fn a_frame_for_a_mac_behind_the_interface_that_it_came_from_is_lost_as_reflectio
 }
 
 #[test]
+fn an_interface_that_is_no_member_teaches_a_domain_nothing_and_reaches_no_other() {
+    let mut bridged = Bridged::new(&[0; 2], Settings::default());
+    bridged.groups.push(0);
+    assert_eq!(bridged.receive(2, mac(1), ALL), Fate::Lost(DropReason::NoMember));
+    assert_eq!(bridged.known(), 0);
+}
+
+#[test]
 fn members_of_one_split_horizon_group_do_not_reach_each_other_and_those_of_none_do() {
     let mut bridged = Bridged::new(&[1, 1, 2, 0, 0], Settings::default());
     assert_eq!(bridged.receive(0, mac(1), ALL), Fate::To(vec![2, 3, 4]));

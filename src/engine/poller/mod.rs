@@ -4,7 +4,7 @@
 //! A poller owns queues, both sides of them on userspace, and visits those that are *ready*. A
 //! queue becomes ready by an event of its file, by a command, or by a frame for it; it leaves the
 //! list when it moved nothing for [`SPIN_NS`], after arming its notifications. With an empty list
-//! the poller sleeps in `epoll_wait` until an event, its inbox or another poller wakes it.
+//! the poller sleeps in `epoll_wait` until an event, a time, its inbox or another poller wakes it.
 //!
 //! A visit does not lock or log, and allocates only while its lists grow to what is needed. Commands are carried out between two loops, so a queue
 //! that control removes is quiet from then on, while the others go on. A panic ends neither thread
@@ -122,6 +122,8 @@ impl Poller {
     }
 
     fn poll(&mut self) {
+        // After a panic, the frames of that burst are in rings whose devices know nothing of them.
+        self.core.flush(&mut self.tx);
         let mut rounds = 0;
         let mut idle_since = 0;
         let mut last = Round::Idle;
@@ -236,6 +238,7 @@ impl Poller {
                 any = true;
             }
         }
+        core.touched = Touched::default();
         any
     }
 

