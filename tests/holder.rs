@@ -338,3 +338,32 @@ fn monitor_prints_events_as_they_happen_and_ends_with_the_holder() {
         world.nothing_left();
     });
 }
+
+#[test]
+fn monitor_tells_a_holder_that_ended_from_one_that_was_killed() {
+    live(|world| {
+        world.quiet_netns("a");
+        for (signal, code) in [(Signal::SIGKILL, 6), (Signal::SIGTERM, 0)] {
+            world.done("-q create tap0 --netns a");
+            let holder = nix::unistd::Pid::from_raw(world.holders()[0].try_into().unwrap());
+            let log = world.dir().join("log");
+            let line = format!("sh -c '{} monitor >{}'", world.taptool(), log.display());
+            let monitor = world.start(&line);
+            let mut round = 0;
+            eventually("an event is printed", 10.0, || {
+                round += 1;
+                let (from, to) = if round % 2 == 1 { ("tap0", "eth9") } else { ("eth9", "tap0") };
+                world.ip(&format!("-n a link set dev {from} down"));
+                world.ip(&format!("-n a link set dev {from} name {to}"));
+                fs::read_to_string(&log).unwrap_or_default().contains("eth9")
+            });
+            nix::sys::signal::kill(holder, signal).unwrap();
+            let out = monitor.output(10.0);
+            assert_eq!(out.status.code(), Some(code), "{signal}: {}", text(&out.stderr));
+            let says = text(&out.stderr);
+            assert_eq!(says.contains("it ended without an answer"), code == 6, "{says}");
+            eventually("the device is gone", 10.0, || world.links("a").is_empty());
+        }
+        world.nothing_left();
+    });
+}
