@@ -65,14 +65,6 @@ impl RxQueue {
         Ok(Counter::Held)
     }
 
-    /// Counts frames of the action's own that were not sent.
-    fn lose_copies(&mut self, unsent: &[DropReason]) {
-        for reason in unsent {
-            self.common.counters.add(Counter::Copies, 1);
-            self.common.counters.lose(*reason);
-        }
-    }
-
     /// Counts what became of a frame, which is still ours where it is lost.
     fn count(&mut self, fate: Fate, frame: &Frame, now_ns: u64) {
         match fate {
@@ -150,17 +142,8 @@ impl Core {
         for (offset, bytes) in self.output.edits() {
             queue.pool.edit(frame, offset.saturating_add(NetHdr::BYTES), bytes);
         }
-        let unsent = self.originate(tx, queue);
-        match (unsent.first(), verdict) {
-            (Some(reason), Verdict::Consume) => {
-                queue.lose_copies(&unsent[1..]);
-                Verdict::Drop(*reason)
-            }
-            _ => {
-                queue.lose_copies(&unsent);
-                verdict
-            }
-        }
+        let lost = self.originate(tx, queue, verdict == Verdict::Consume);
+        lost.map_or(verdict, Verdict::Drop)
     }
 
     /// Calls an action whose time has come.
@@ -170,17 +153,22 @@ impl Core {
             return;
         }
         self.call(queue, |action, context, _| action.expire(context));
-        let unsent = self.originate(tx, queue);
-        queue.lose_copies(&unsent);
+        self.originate(tx, queue, false);
         self.release_held(tx, queue);
         self.finish(queue);
         self.flush(tx);
         queue.common.publish_counters();
     }
 
-    /// Sends the action's own frames. Says why some were not sent.
-    fn originate(&mut self, tx: &mut Slots<TxQueue>, queue: &RxQueue) -> Vec<DropReason> {
-        let mut unsent = Vec::new();
+    /// Sends the action's own frames. Why the first one was not sent that was not is returned where
+    /// the received frame is lost `instead`; each other one is counted as a lost copy.
+    fn originate(
+        &mut self,
+        tx: &mut Slots<TxQueue>,
+        queue: &mut RxQueue,
+        instead: bool,
+    ) -> Option<DropReason> {
+        let mut first = None;
         for at in 0..self.output.originated_frames() {
             let Some(Originated { to, bytes }) = self.output.originated(at) else { break };
             let sent = match queue.pool.compose(&[bytes]) {
@@ -193,9 +181,16 @@ impl Core {
                     sent.inspect_err(|_| queue.give_back(&frame, custody))
                 }
             };
-            unsent.extend(sent.err());
+            match sent {
+                Ok(()) => {}
+                Err(reason) if instead && first.is_none() => first = Some(reason),
+                Err(reason) => {
+                    queue.common.counters.add(Counter::Copies, 1);
+                    queue.common.counters.lose(reason);
+                }
+            }
         }
-        unsent
+        first
     }
 
     /// Carries out what the action decided about held frames.
