@@ -97,8 +97,11 @@ fn detach_in_the_dialogue_keeps_the_interfaces() {
         let open: Vec<_> = files.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok()).collect();
         assert!(!open.iter().any(|file| file.starts_with("/dev/pts")), "{open:?}");
         assert_eq!(fs::read_link(format!("/proc/{shell}/cwd")).unwrap(), Path::new("/"));
-        let log = fs::read_to_string("/var/log/taptool.log").unwrap();
-        assert!(log.contains("detached from its terminal"), "{log}");
+        // The log is written beside what is logged.
+        eventually("the log tells of it", 10.0, || {
+            let log = fs::read_to_string("/var/log/taptool.log").unwrap();
+            log.contains("detached from its terminal")
+        });
         lives_on(world, &["tap0"]);
     });
 }
