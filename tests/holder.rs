@@ -20,6 +20,7 @@ mod holder {
 use std::fs;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 
 use common::{World, eventually, live, patience, text};
 use nix::sys::signal::Signal;
@@ -310,6 +311,19 @@ fn a_service_manager_never_hears_that_a_hold_whose_script_fails_is_ready() {
     });
 }
 
+/// Renames tap0 in namespace a back and forth until a monitor's output tells of it: events are heard
+/// from the moment on in which it listens.
+fn rename_until_heard(world: &World, output: &Path) {
+    let mut round = 0;
+    eventually("an event is printed", 10.0, || {
+        round += 1;
+        let (from, to) = if round % 2 == 1 { ("tap0", "eth9") } else { ("eth9", "tap0") };
+        world.ip(&format!("-n a link set dev {from} down"));
+        world.ip(&format!("-n a link set dev {from} name {to}"));
+        fs::read_to_string(output).unwrap_or_default().contains("eth9")
+    });
+}
+
 #[test]
 fn monitor_prints_events_as_they_happen_and_ends_with_the_holder() {
     live(|world| {
@@ -317,17 +331,9 @@ fn monitor_prints_events_as_they_happen_and_ends_with_the_holder() {
         assert_eq!(world.done("monitor"), "");
         world.done("-q create tap0 --netns a");
         let monitor = world.start(&format!("{} -j monitor", world.taptool()));
-        // Heard from the moment on in which it listens; so something happens until it is heard.
         let log = world.dir().join("log");
         let text = world.start(&format!("sh -c '{} monitor >{}'", world.taptool(), log.display()));
-        let mut round = 0;
-        eventually("an event is printed", 10.0, || {
-            round += 1;
-            let (from, to) = if round % 2 == 1 { ("tap0", "eth9") } else { ("eth9", "tap0") };
-            world.ip(&format!("-n a link set dev {from} down"));
-            world.ip(&format!("-n a link set dev {from} name {to}"));
-            fs::read_to_string(&log).unwrap().contains("eth9")
-        });
+        rename_until_heard(world, &log);
         world.done("delete tap0");
         let out = monitor.output(10.0);
         assert!(out.status.success());
@@ -349,14 +355,7 @@ fn monitor_tells_a_holder_that_ended_from_one_that_was_killed() {
             let log = world.dir().join("log");
             let line = format!("sh -c '{} monitor >{}'", world.taptool(), log.display());
             let monitor = world.start(&line);
-            let mut round = 0;
-            eventually("an event is printed", 10.0, || {
-                round += 1;
-                let (from, to) = if round % 2 == 1 { ("tap0", "eth9") } else { ("eth9", "tap0") };
-                world.ip(&format!("-n a link set dev {from} down"));
-                world.ip(&format!("-n a link set dev {from} name {to}"));
-                fs::read_to_string(&log).unwrap_or_default().contains("eth9")
-            });
+            rename_until_heard(world, &log);
             nix::sys::signal::kill(holder, signal).unwrap();
             let out = monitor.output(10.0);
             assert_eq!(out.status.code(), Some(code), "{signal}: {}", text(&out.stderr));

@@ -28,9 +28,9 @@ type Fate = Result<Counter, DropReason>;
 /// Whether a frame's buffers are lent yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Custody {
-    /// It was just received.
+    /// They are not lent: it was just received, or composed.
     Received,
-    /// It was held.
+    /// They are lent.
     Lent,
 }
 

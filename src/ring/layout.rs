@@ -161,7 +161,7 @@ impl AvailRing {
         Wrapping(u16::from_le(self.words[IDX].load(Ordering::Acquire)))
     }
 
-    /// Stores `avail_idx`. Releases: whoever sees it sees the entries that were stored before.
+    /// Stores `avail_idx`. Releases: a device that sees it sees the entries that were stored before.
     pub fn set_idx(&self, idx: Wrapping<u16>) {
         self.words[IDX].store(idx.0.to_le(), Ordering::Release);
     }
@@ -232,7 +232,7 @@ impl UsedRing {
         Wrapping(u16::from_le(self.words[IDX].load(Ordering::Acquire)))
     }
 
-    /// Stores `used_idx`. Releases: whoever sees it sees the elements that were stored before.
+    /// Stores `used_idx`. Releases: a driver that sees it sees the elements that were stored before.
     pub fn set_idx(&self, idx: Wrapping<u16>) {
         self.words[IDX].store(idx.0.to_le(), Ordering::Release);
     }

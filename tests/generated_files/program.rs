@@ -61,6 +61,11 @@ With `--json' a command prints an array of objects on one line; with `--pretty' 
 with `--dry-run' `create' prints its steps as `step' and `undo'. Keys are stable: new ones may come, \
 none goes and none changes its meaning. Errors stay text on standard error.";
 
+const NOT_YET: &str = "\
+`no_member', `reflection' and `bridge_refused' are of bridge domains, `hold_full' and `action_changed' \
+of frames that wait. No command of this version makes either, so these stay 0, as do the counters \
+`copies' and `held'.";
+
 const LEDGER: &str = "\
 The numbers of a queue are of one moment, and they balance. rx: `packets' + `copies' = \
 `forwarded' + `consumed' + drops + `held'. tx: `offered' = `enqueued' + drops before the ring; `enqueued' = `packets' + drops \
@@ -161,6 +166,8 @@ pub fn page(tree: &Command) -> String {
     section(&mut roff, "DROP REASONS");
     roff.text([roman("A lost frame has one reason: a key of "), bold("drops"), roman(".")]);
     key_terms(&mut roff, &keys::drops());
+    roff.control("PP", []);
+    roff.text(inline(NOT_YET, &none));
     section(&mut roff, "EXIT STATUS");
     for (code, meaning) in CODES {
         term(&mut roff, vec![bold(code.to_string())], meaning, &none);
