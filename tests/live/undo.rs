@@ -1,7 +1,8 @@
 //! A create that fails after any of its steps leaves the machine, the process and the registry as
 //! they were.
 
-use std::fs;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use taptool::api::{
     BackendChoice, CreateRequest, DeleteRequest, NamespaceSpec, Reply, Request, ShowRequest, Submit,
@@ -9,7 +10,7 @@ use taptool::api::{
 use taptool::control::{Control, Options};
 use taptool::units::{IfName, Kind};
 
-use crate::common::{MachineState, World, eventually, live_alone, on_vhost_net};
+use crate::common::{MachineState, World, eventually, live_alone, on_vhost_net, patience};
 
 /// Threads that end with their work.
 const PASSING: [&str; 2] = ["host-", "vhost-"];
@@ -43,25 +44,54 @@ fn request(bridge: bool) -> CreateRequest {
     request
 }
 
-/// Open files by what they are, and threads by name and network namespace.
-fn process() -> (Vec<String>, Vec<String>) {
-    let entries = |path: &str| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<String> = entries("/proc/self/fd")
-        .filter_map(|path| Some(fs::read_link(path).ok()?.display().to_string()))
-        // The directory that is being read.
-        .filter(|file| !file.contains("/fd"))
-        .collect();
-    files.sort();
-    let mut threads: Vec<String> = entries("/proc/self/task")
-        .filter_map(|path| {
-            // One that ends meanwhile is not there.
-            let name = fs::read_to_string(path.join("comm")).ok()?;
-            let place = fs::read_link(path.join("ns/net")).ok()?;
-            Some(format!("{} in {}", name.trim(), place.display()))
-        })
-        .collect();
-    threads.sort();
-    (files, threads)
+/// What a process has: open files by what they are, and threads by name and network namespace.
+#[derive(Debug, PartialEq, Eq)]
+struct Process {
+    files: Vec<String>,
+    threads: Vec<String>,
+}
+
+impl Process {
+    /// None while a thread is there that ends with its work, or one that stays is not there yet (a
+    /// new thread has its name only once it runs). Threads are read before the files and after, so
+    /// that the files of a thread that has just ended are not among those that stay.
+    fn at_rest() -> Option<Self> {
+        let threads = Self::threads();
+        let files = Self::files();
+        let is = |name: &&str, thread: &String| thread.starts_with(*name);
+        let passes = |thread: &String| {
+            PASSING.iter().any(|name| is(name, thread))
+                && !STAYING.iter().any(|name| is(name, thread))
+        };
+        let stays = |name: &&str| threads.iter().any(|thread| is(name, thread));
+        let quiet = !threads.iter().any(passes) && STAYING.iter().all(|name| stays(name));
+        (quiet && threads == Self::threads()).then_some(Self { files, threads })
+    }
+
+    fn files() -> Vec<String> {
+        let files = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<String> = files
+            .filter_map(|path| Some(fs::read_link(path).ok()?.display().to_string()))
+            // The directory that is being read.
+            .filter(|file| !file.contains("/fd"))
+            .collect();
+        files.sort();
+        files
+    }
+
+    fn threads() -> Vec<String> {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
+        let mut threads: Vec<String> = tasks
+            .filter_map(|path| {
+                // One that ends meanwhile is not there.
+                let name = fs::read_to_string(path.join("comm")).ok()?;
+                let place = fs::read_link(path.join("ns/net")).ok()?;
+                Some(format!("{} in {}", name.trim(), place.display()))
+            })
+            .collect();
+        threads.sort();
+        threads
+    }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -91,20 +121,22 @@ async fn check(world: &World, machine: &MachineState, bridge: bool) {
         let control = Control::new(Options { fail_after_steps: Some(step), ..Options::default() });
         // The first failure also makes what lives as long as control does: poller, memory, watch.
         create(&control, bridge).await.unwrap_err();
-        let mut before = process();
+        let mut before = None;
         eventually("threads that do one thing have ended", 5.0, || {
-            before = process();
-            let mut others = before
-                .1
-                .iter()
-                .filter(|thread| !STAYING.iter().any(|name| thread.starts_with(name)));
-            !others.any(|thread| PASSING.iter().any(|p| thread.starts_with(p)))
+            before = Process::at_rest();
+            before.is_some()
         });
         let failure = create(&control, bridge).await.unwrap_err();
         assert!(failure.cause.starts_with("stopped after"), "step {step}: {failure}");
         assert!(!failure.to_string().contains("not undone"), "step {step}: {failure}");
         world.state().assert_same_as(machine, &format!("after step {step}"));
-        eventually("files and threads are as before", 5.0, || process() == before);
+        let mut after = None;
+        let end = Instant::now() + patience(5.0);
+        while after != before && Instant::now() < end {
+            thread::sleep(Duration::from_millis(5));
+            after = Process::at_rest();
+        }
+        assert_eq!(after, before, "files and threads after step {step}");
         let outcome = control.submit(Request::Show(ShowRequest::Overview(vec![]))).await.unwrap();
         assert!(
             matches!(outcome.reply, Reply::Interfaces(all, _) if all.is_empty()),
