@@ -314,9 +314,9 @@ impl World {
         assert!(said.contains(" 0 received"), "{line}: {said}{}", text(&out.stderr));
     }
 
-    /// TCP from one namespace to an address in another, until it is dropped.
-    pub fn iperf(&self, from: &str, to: &str, address: &str) -> Iperf {
-        let server = self.start(&format!("ip netns exec {to} iperf3 -s -1"));
+    /// An iperf3 in a namespace that serves one client, and listens already.
+    pub fn iperf_server(&self, netns: &str) -> Process {
+        let server = self.start(&format!("ip netns exec {netns} iperf3 -s -1"));
         let tables = ["tcp", "tcp6"].map(|t| format!("/proc/{}/net/{t}", server.pid()));
         // 1451 is port 5201, 0A is LISTEN.
         let listens = |line: &str| {
@@ -326,6 +326,12 @@ impl World {
         eventually("iperf3 listens", 10.0, || {
             tables.iter().any(|t| fs::read_to_string(t).unwrap_or_default().lines().any(listens))
         });
+        server
+    }
+
+    /// TCP from one namespace to an address in another, until it is dropped.
+    pub fn iperf(&self, from: &str, to: &str, address: &str) -> Iperf {
+        let server = self.iperf_server(to);
         let client = self.start(&format!("ip netns exec {from} iperf3 -c {address} -t 3600"));
         Iperf { client, _server: server }
     }

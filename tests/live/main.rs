@@ -23,6 +23,7 @@ mod fate;
 mod hints;
 mod holder;
 mod host_drops;
+mod matrix;
 mod one_shot;
 mod refuse;
 mod respond;
