@@ -64,7 +64,7 @@ impl Process {
                 && !STAYING.iter().any(|name| is(name, thread))
         };
         let stays = |name: &&str| threads.iter().any(|thread| is(name, thread));
-        let quiet = !threads.iter().any(passes) && STAYING.iter().all(|name| stays(name));
+        let quiet = !threads.iter().any(passes) && STAYING.iter().all(stays);
         (quiet && threads == Self::threads()).then_some(Self { files, threads })
     }
 
