@@ -9,10 +9,11 @@ use crate::sync::AtomicU64;
 #[path = "../../src/counters/group.rs"]
 mod group;
 
-/// A thread writes so many groups, of one number each; what `reads` readings here see of them.
-fn race(writes: u64, reads: usize) {
+/// A thread writes so many groups, of one number each, the first over `version`; what `reads` readings
+/// here see of them.
+fn race(version: u64, writes: u64, reads: usize) {
     loom::model(move || {
-        let group = Arc::new([0, 0, 0].map(AtomicU64::new));
+        let group = Arc::new([version, 0, 0].map(AtomicU64::new));
         let theirs = Arc::clone(&group);
         let writer = thread::spawn(move || {
             for number in 1..=writes {
@@ -37,10 +38,16 @@ fn race(writes: u64, reads: usize) {
 
 #[test]
 fn a_group_is_read_whole_or_not_at_all_while_two_are_written() {
-    race(2, 1);
+    race(0, 2, 1);
 }
 
 #[test]
 fn no_older_group_is_read_after_a_newer_one() {
-    race(1, 2);
+    race(0, 1, 2);
+}
+
+#[test]
+fn a_group_that_a_killed_writer_left_half_written_is_read_whole_or_not_at_all_while_it_is_written_again()
+ {
+    race(1, 1, 1);
 }
