@@ -9,27 +9,28 @@ use crate::sync::AtomicU64;
 #[path = "../../src/counters/group.rs"]
 mod group;
 
-/// A thread writes so many groups, of one number each, the first over `version`; what `reads` readings
-/// here see of them.
+/// Writes so many groups, of one number each, the first over `version`; what `reads` readings on
+/// another thread see of them. The checker runs this thread first: a reader that began with an odd
+/// version would end before it had met a store.
 fn race(version: u64, writes: u64, reads: usize) {
     loom::model(move || {
         let group = Arc::new([version, 0, 0].map(AtomicU64::new));
         let theirs = Arc::clone(&group);
-        let writer = thread::spawn(move || {
-            for number in 1..=writes {
-                write(&*theirs, &[number, number]);
+        let reader = thread::spawn(move || {
+            let mut last = 0;
+            for _ in 0..reads {
+                let mut values = [0; 2];
+                if read(&*theirs, &mut values) {
+                    assert_eq!(values[0], values[1], "half of one group and half of another");
+                    assert!(values[0] >= last, "an older group after a newer one");
+                    last = values[0];
+                }
             }
         });
-        let mut last = 0;
-        for _ in 0..reads {
-            let mut values = [0; 2];
-            if read(&*group, &mut values) {
-                assert_eq!(values[0], values[1], "half of one group and half of another");
-                assert!(values[0] >= last, "an older group after a newer one");
-                last = values[0];
-            }
+        for number in 1..=writes {
+            write(&*group, &[number, number]);
         }
-        writer.join().unwrap();
+        reader.join().unwrap();
         let mut values = [0; 2];
         assert!(read(&*group, &mut values));
         assert_eq!(values, [writes, writes]);
