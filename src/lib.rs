@@ -60,7 +60,7 @@
 //!  words             meaning                    ownership                     bytes
 //!  cli ──┐                              ┌─ host    privileged steps: tun, netlink, namespaces
 //!        ├─> api ─> control ─> engine ──┤─ device  memory, backend {vhost-net | userspace} ── ring
-//!  demo ─┘    ^                │        └─ action  {sink, respond, xconnect, bridge} ── frame
+//!  demo ─┘    ^                │        └─ action  {sink, respond, xconnect, bridge} ── frame, offload
 //!  render <───┴── counters (snapshots) <── written only by the poller that moves the frame
 //! ```
 //! Commands travel right, frames live at the bottom right, numbers travel left. An arrow that turns
@@ -75,10 +75,11 @@
 //! | [`ring`] | split virtqueues, both sides, over memory that others may write | |
 //! | [`counters`] | the one table of counters, of drop reasons and of what breaks a queue; cells of a queue; snapshots, ledger | |
 //! | [`frame`] | the virtio header, the check of a frame, checksums | counters |
+//! | [`offload`] | splits and merges frames, completes checksums | frame |
 //! | [`host`] | everything that needs privilege; takes owned data and files, returns files and facts | sys |
 //! | [`device`] | the two memory files, buffers, the backends | ring, sys, frame, counters |
 //! | [`action`] | the decision about a received frame; knows neither rings nor files | frame, counters |
-//! | [`engine`] | pollers, placement, handoff between pollers | device, ring, action, frame, counters |
+//! | [`engine`] | pollers, placement, handoff between pollers | device, ring, action, offload, frame, counters |
 //! | [`api`] | a file per verb: request, reply, JSON | counters |
 //! | [`control`] | the registry; create and delete as steps with undo; the watch over host sides | api, engine, device, host, action, counters |
 //! | [`holder`] | the control socket: server, client, start and life of the process | control, api, sys |
@@ -240,6 +241,7 @@ pub mod engine;
 pub mod frame;
 pub mod holder;
 pub mod host;
+pub mod offload;
 pub mod render;
 pub mod repl;
 pub mod ring;

@@ -29,16 +29,14 @@
 //! | IP version, protocol and place of the transport header of GSO | looked at only without NEEDS_CSUM | must agree with `gso_type` and `csum_start` |
 //! | first nibble on a tun | 4 or 6 | 4 or 6 |
 
-use etherparse::{
-    EtherType, Ethernet2HeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice,
-    SingleVlanHeaderSlice, ether_type, ip_number,
-};
+use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice, ip_number};
 
 use crate::counters::DropReason;
 use crate::units::Kind;
 
 use super::NetHdr;
 use super::extensions::{Upper, upper_layer};
+use super::network::network_layer;
 
 /// Bytes of a frame's beginning that [`check`] looks at: Ethernet, two VLAN tags, the longest
 /// IPv4 header or IPv6 with some extension headers, TCP.
@@ -227,45 +225,6 @@ impl Transport {
             Self::At(at) | Self::NotBefore(at) => at,
         }
     }
-}
-
-/// Offset of the IP header and its version, behind no, one or two VLAN tags. `None` when it is
-/// not IP: Linux hands over no GSO frame of another protocol.
-fn network_layer(kind: Kind, head: &[u8]) -> Option<(usize, u8)> {
-    let (offset, announced) = match kind {
-        Kind::Tun => (0, None),
-        Kind::Tap => {
-            let (offset, protocol) = ether_payload(head)?;
-            let version = match protocol {
-                ether_type::IPV4 => 4,
-                ether_type::IPV6 => 6,
-                _ => return None,
-            };
-            (offset, Some(version))
-        }
-    };
-    let version = head.get(offset)? >> 4;
-    (announced.is_none_or(|a| a == version)).then_some((offset, version))
-}
-
-fn ether_payload(head: &[u8]) -> Option<(usize, EtherType)> {
-    let ethernet = Ethernet2HeaderSlice::from_slice(head).ok()?;
-    let mut offset = ethernet.slice().len();
-    let mut protocol = ethernet.ether_type();
-    for _ in 0..2 {
-        if !matches!(
-            protocol,
-            ether_type::VLAN_TAGGED_FRAME
-                | ether_type::PROVIDER_BRIDGING
-                | ether_type::VLAN_DOUBLE_TAGGED_FRAME
-        ) {
-            break;
-        }
-        let tag = SingleVlanHeaderSlice::from_slice(head.get(offset..)?).ok()?;
-        offset += tag.slice().len();
-        protocol = tag.ether_type();
-    }
-    Some((offset, protocol))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 /// A running one's complement sum of 16-bit words.
 ///
-/// Holds 2³² additions of 4 bytes before it could overflow; a frame has 2¹⁴.
+/// Holds 2³² words of 4 bytes before it could overflow; a frame has 2¹⁴.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sum {
     // Words as this machine reads them: byte order does not matter to the sum, only to the end
@@ -20,11 +20,41 @@ impl Sum {
     /// message may have an odd length.
     #[must_use]
     pub fn add_slice(self, bytes: &[u8]) -> Self {
-        let (words, rest) = bytes.as_chunks::<4>();
-        let words: u64 = words.iter().map(|w| u64::from(u32::from_ne_bytes(*w))).sum();
+        // Eight sums side by side, of the two halves of 64 bits each: as the machine's vectors have
+        // it, and what is left of a block goes by halves alone.
+        let (blocks, rest) = bytes.as_chunks::<64>();
+        let mut lanes = [0; 8];
+        for block in blocks {
+            for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<8>().0) {
+                let word = u64::from_ne_bytes(*word);
+                *lane += (word & 0xffff_ffff) + (word >> 32);
+            }
+        }
+        let (words, rest) = rest.as_chunks::<4>();
+        let words = words.iter().map(|w| u64::from(u32::from_ne_bytes(*w)));
         let mut last = [0; 4];
         last[..rest.len()].copy_from_slice(rest);
-        Self { native: self.native + words + u64::from(u32::from_ne_bytes(last)) }
+        let last = u64::from(u32::from_ne_bytes(last));
+        Self { native: self.native + lanes.into_iter().chain(words).sum::<u64>() + last }
+    }
+
+    /// Adds a number of 16 bits, as if it stood in the message.
+    #[must_use]
+    pub fn plus(self, number: u16) -> Self {
+        self.add_slice(&number.to_be_bytes())
+    }
+
+    /// Takes away a number of 16 bits that was added.
+    #[must_use]
+    pub fn minus(self, number: u16) -> Self {
+        self.plus(!number)
+    }
+
+    /// Adds the pseudo header of TCP or UDP: source and destination one after the other, and the
+    /// `bytes` of transport header and payload.
+    #[must_use]
+    pub fn add_pseudo(self, addresses: &[u8], protocol: u8, bytes: u32) -> Self {
+        self.add_slice(addresses).add_slice(&bytes.to_be_bytes()).add_slice(&[0, 0, 0, protocol])
     }
 
     /// Adds the pseudo header of a message over IPv6 ([RFC 8200] §8.1); `bytes` is the length of
@@ -37,10 +67,7 @@ impl Sum {
         protocol: u8,
         bytes: u32,
     ) -> Self {
-        self.add_slice(&source)
-            .add_slice(&destination)
-            .add_slice(&bytes.to_be_bytes())
-            .add_slice(&[0, 0, 0, protocol])
+        self.add_slice(&source).add_pseudo(&destination, protocol, bytes)
     }
 
     /// The sum in 16 bits.

@@ -9,6 +9,7 @@ pub mod check;
 pub mod checksum;
 pub mod extensions;
 pub mod net_hdr;
+pub mod network;
 
 pub use check::{HEAD_BYTES, check, needs_head};
 pub use net_hdr::NetHdr;

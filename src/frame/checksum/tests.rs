@@ -29,6 +29,16 @@ proptest! {
     }
 
     #[test]
+    fn a_number_that_is_added_and_taken_away_again_changes_nothing(
+        bytes in prop::collection::vec(any::<u8>(), 1..80), number in any::<u16>()
+    ) {
+        let sum = Sum::new().add_slice(&bytes).plus(1);
+        let same = sum.plus(number).minus(number).folded();
+        // 0 and 0xffff are the two zeros of the sum.
+        prop_assert_eq!(same % 0xffff, sum.folded() % 0xffff);
+    }
+
+    #[test]
     fn cutting_at_even_places_does_not_change_the_sum(
         bytes in prop::collection::vec(any::<u8>(), 0..400), cut in 0usize..200
     ) {
