@@ -4,12 +4,14 @@
 //! cannot be.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+#[path = "common/tests_of.rs"]
+mod named;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
+use named::tests_of;
 
 /// What stands against a defect.
 #[derive(Debug)]
@@ -367,25 +369,6 @@ const FAULTS: &[Row] = &[
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     DEFECTS.iter().chain(FAULTS)
-}
-
-/// Names of the tests in a file: functions under `#[test]`, also in `proptest!`.
-fn tests_of(file: &str) -> BTreeSet<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{file}: {e}"));
-    let mut names = BTreeSet::new();
-    let mut is_test = false;
-    for line in text.lines().map(str::trim) {
-        if line == "#[test]" {
-            is_test = true;
-        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| is_test) {
-            names.insert(rest.split(['(', '<']).next().unwrap_or_default().to_owned());
-            is_test = false;
-        } else if line.starts_with("#[ignore") {
-            is_test = false;
-        }
-    }
-    names
 }
 
 #[test]

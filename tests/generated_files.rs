@@ -8,8 +8,12 @@
 )]
 
 mod common;
+#[path = "generated_files/comparison.rs"]
+mod comparison;
 #[path = "generated_files/keys.rs"]
 mod keys;
+#[path = "common/tests_of.rs"]
+mod named;
 #[path = "generated_files/page.rs"]
 mod page;
 #[path = "generated_files/program.rs"]
@@ -144,11 +148,40 @@ fn the_manual_has_every_vpp_command_counter_and_drop_reason() {
     let pages = page::pages();
     let refused = pages["taptool-vpp.8"].matches("Instead: ").count();
     let terms = pages["taptool-vpp.8"].matches("\n.TP\n").count();
-    assert_eq!(terms, VPP_COMMANDS.len());
+    let features: usize = comparison::GROUPS.iter().map(|group| group.rows.len()).sum();
+    assert_eq!(terms, VPP_COMMANDS.len() + features);
     assert!(refused > 0 && refused < terms);
     let main = &pages["taptool.8"];
     let names = COUNTERS.iter().map(|row| row.name).filter(|name| *name != "broken_reason");
     for name in names.chain(DROP_REASONS.iter().map(|row| row.name)) {
         assert!(main.contains(&format!("\\fB{name}\\fR")), "taptool(8) has no {name}");
     }
+}
+
+#[test]
+fn every_feature_that_the_comparison_claims_has_a_test() {
+    for group in comparison::GROUPS {
+        for (feature, .., here) in group.rows {
+            if let comparison::Here::Shown(name) = here {
+                let (file, test) = name.split_once("::").unwrap();
+                assert!(
+                    named::tests_of(file).contains(test),
+                    "{feature}: no test {test} in {file}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn readme_has_the_table_of_the_comparison() {
+    let (path, table) = (root().join("README.md"), comparison::readme());
+    let text = fs::read_to_string(&path).unwrap();
+    let begin = text.find("| | VPP 2019 |").unwrap();
+    let end = begin + text[begin..].find("\n\n").unwrap() + 1;
+    if env::var_os("TAPTOOL_WRITE_FILES").is_some_and(|v| v == "1") {
+        fs::write(&path, format!("{}{table}{}", &text[..begin], &text[end..])).unwrap();
+        return;
+    }
+    assert_eq!(text[begin..end], table, "write it with: {REGENERATE}");
 }

@@ -6,6 +6,7 @@ use clap::Command;
 use clap_mangen::roff::{Roff, bold, roman};
 use taptool::cli::{Here, VPP_COMMANDS};
 
+use super::comparison;
 use super::page::{finish, references};
 use super::program;
 use super::text::{Values, example, inline, prose, section, term, usage};
@@ -56,6 +57,10 @@ const VPP: &str = "\
 The commands of VPP's shell that are about taps, and what each does here. Most work in VPP's words with \
 VPP's effect. A script for VPP's shell runs as it is, or the line that cannot be honoured says why: \
 nothing is accepted and ignored. A refused line ends with exit code 2 and says what to do instead.";
+
+const COMPARISON: &str = "\
+What VPP does with taps in its version of April 2019, in the newest (August 2026), and what taptool does. \
+`in part': the word is taken, and some values of it are cut off, ignored or done wrong.";
 
 const DIFFERENCES: &str = "\
 An interface is up when it is made. `ifindex' in `show tap' is our `sw_if_index', as in VPP; \
@@ -129,6 +134,9 @@ fn vpp() -> String {
             term(&mut roff, usage(&grammar(row.grammar)), &format!("Instead: {instead}."), &none);
         }
     }
+    section(&mut roff, "COMPARISON");
+    prose(&mut roff, COMPARISON, &none);
+    comparison::section(&mut roff);
     section(&mut roff, "DIFFERENCES");
     prose(&mut roff, DIFFERENCES, &none);
     section(&mut roff, "EXAMPLES");
