@@ -11,7 +11,7 @@ mod prefix;
 mod sizes;
 mod wire;
 
-pub use names::{IfName, MacAddr};
+pub use names::{IfName, MacAddr, Tag};
 pub use numbers::{InterfaceId, PollerIndex, QueueIndex, SwIfIndex};
 pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};
 pub use sizes::{MemorySize, Mtu, RingSize, TxQueueLength};

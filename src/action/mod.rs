@@ -22,7 +22,7 @@ pub mod xconnect;
 
 pub use bridge::Bridge;
 pub use output::{EDIT_BYTES_MAX, HeldKey, ORIGINATED_MAX, Originated, Output};
-pub use respond::Responder;
+pub use respond::{Responder, Station};
 pub use tables::{DomainKey, Tables};
 pub use xconnect::PeerKey;
 
@@ -138,11 +138,20 @@ impl Action {
         }
     }
 
+    /// Whether it wants [`Action::expire`] to be called as soon as it is set.
+    pub const fn is_due(&self) -> bool {
+        match self {
+            Self::Respond(responder) => responder.is_due(),
+            _ => false,
+        }
+    }
+
     /// Does what is due at the time that [`Output::wake_at`] set. There is no frame: what is to be
     /// done goes into the output.
     pub fn expire(&mut self, context: &mut Context<'_>) {
         match (self, context) {
-            (Self::Sink | Self::Respond(_) | Self::Xconnect(_) | Self::Bridge(_), _) => {}
+            (Self::Respond(responder), context) => responder.expire(context),
+            (Self::Sink | Self::Xconnect(_) | Self::Bridge(_), _) => {}
             #[cfg(test)]
             (Self::Scripted(script), context) => script.expire(context),
         }

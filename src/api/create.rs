@@ -238,6 +238,13 @@ impl CreateRequest {
         }
     }
 
+    /// Asks for another name of our side, which has the id `id`; the host side's stays.
+    pub fn rename(&mut self, ours: &IfName, id: InterfaceId) {
+        let host = self.host_name().cloned();
+        (self.name, self.id) = (None, Some(id));
+        (self.if_name, self.host_if_name) = (Some(ours.clone()), host);
+    }
+
     /// Addresses of the host side, IPv4 first.
     pub fn host_addresses(&self) -> impl Iterator<Item = IpNet> {
         let ip4 = self.host_ip4_addr.iter().copied().map(IpNet::from);

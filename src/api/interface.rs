@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::CreateRequest;
 use super::queue::{self, Queue};
-use crate::units::{BackendKind, IfName, InterfaceId, Invalid, Kind, MacAddr, SwIfIndex};
+use crate::units::{BackendKind, IfName, InterfaceId, Invalid, Kind, MacAddr, SwIfIndex, Tag};
 
 /// The state of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +141,15 @@ pub struct Interface {
     pub host_mac_addr: Option<MacAddr>,
     /// Our side's MAC; null for a tun.
     pub mac_addr: Option<MacAddr>,
+    /// Further MACs whose frames our side takes.
+    #[serde(default)]
+    pub secondary_mac_addrs: Vec<MacAddr>,
+    /// Our side takes frames for any MAC.
+    #[serde(default)]
+    pub promiscuous: bool,
+    /// The text of `set interface tag`.
+    #[serde(default)]
+    pub tag: Option<Tag>,
     /// Segmentation offload is on.
     pub gso: bool,
     /// The host may send us frames with unfinished checksums.

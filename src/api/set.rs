@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{InterfaceRef, address};
 use crate::diag::Failure;
+use crate::units::{IfName, MacAddr, Tag};
 
 /// A change of one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,23 @@ pub enum SetInterface {
     DelAddress(IpNet),
     /// `set interface ip address del NAME all`.
     DelAllAddresses {},
+    /// `set interface name NAME NEW`: of our side; the host side keeps its name.
+    Name(IfName),
+    /// `set interface tag NAME TAG`.
+    Tag(Tag),
+    /// `clear interface tag NAME`.
+    ClearTag {},
+    /// `set interface mac address NAME MAC`: of our side.
+    MacAddress(MacAddr),
+    /// `set interface secondary-mac-address NAME MAC add`.
+    AddSecondaryMac(MacAddr),
+    /// `set interface secondary-mac-address NAME MAC del`.
+    DelSecondaryMac(MacAddr),
+    /// `set interface promiscuous on|off NAME`.
+    Promiscuous {
+        /// Frames for any MAC are taken.
+        on: bool,
+    },
 }
 
 impl SetRequest {

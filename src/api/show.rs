@@ -39,6 +39,10 @@ pub enum ShowRequest {
     RxPlacement(Vec<InterfaceRef>),
     /// `show interface features [NAME…]`.
     Features(Vec<InterfaceRef>),
+    /// `show interface tag [NAME…]`.
+    Tags(Vec<InterfaceRef>),
+    /// `show interface secondary-mac-address [NAME…]`.
+    SecondaryMacs(Vec<InterfaceRef>),
     /// `show hardware-interfaces [NAME…] [brief|verbose]`.
     Hardware {
         /// Only these.
@@ -96,6 +100,10 @@ pub enum View {
     RxPlacement,
     /// `show interface features`.
     Features,
+    /// `show interface tag`.
+    Tags,
+    /// `show interface secondary-mac-address`.
+    SecondaryMacs,
     /// `show hardware-interfaces`, and how much of it.
     Hardware(Detail),
     /// `show mode`.
@@ -129,6 +137,8 @@ impl ShowRequest {
             | Self::Addresses(names)
             | Self::RxPlacement(names)
             | Self::Features(names)
+            | Self::Tags(names)
+            | Self::SecondaryMacs(names)
             | Self::Mode(names)
             | Self::Tap { interfaces: names, .. }
             | Self::Hardware { interfaces: names, .. } => names,
@@ -149,6 +159,8 @@ impl ShowRequest {
             Self::Addresses(_) => View::Addresses,
             Self::RxPlacement(_) => View::RxPlacement,
             Self::Features(_) => View::Features,
+            Self::Tags(_) => View::Tags,
+            Self::SecondaryMacs(_) => View::SecondaryMacs,
             Self::Hardware { detail, .. } => View::Hardware(detail),
             Self::Mode(_) => View::Mode,
             Self::Errors { .. }
@@ -205,6 +217,8 @@ mod tests {
             ShowRequest::Addresses(none()),
             ShowRequest::RxPlacement(none()),
             ShowRequest::Features(none()),
+            ShowRequest::Tags(none()),
+            ShowRequest::SecondaryMacs(none()),
             ShowRequest::Hardware { interfaces: none(), detail: Detail::Brief },
             ShowRequest::Hardware { interfaces: none(), detail: Detail::Normal },
             ShowRequest::Hardware { interfaces: none(), detail: Detail::Verbose },

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::names;
-use crate::api::{ClearRequest, InterfaceRef, Request};
+use crate::api::{ClearRequest, InterfaceRef, Request, SetInterface, SetRequest};
 use crate::units::IfName;
 
 /// Count from zero again; counting itself is not disturbed.
@@ -23,18 +23,43 @@ enum What {
         #[arg(value_name = "NAME", add = names::interfaces())]
         names: Vec<IfName>,
     },
+    // Hidden, so that it makes no abbreviation of `interfaces' ambiguous.
+    /// As `clear interfaces', or what `set interface' has given.
+    #[command(hide = true, args_conflicts_with_subcommands = true)]
+    Interface {
+        #[command(subcommand)]
+        what: Option<OfInterface>,
+        /// Only these interfaces.
+        #[arg(value_name = "NAME", add = names::interfaces())]
+        names: Vec<IfName>,
+    },
     /// The rows of `show errors'.
     #[command(after_help = "Example: clear errors")]
     Errors,
 }
 
+#[derive(Debug, Subcommand)]
+enum OfInterface {
+    /// Take the tag of an interface away.
+    #[command(after_help = "Example: clear interface tag tap0")]
+    Tag {
+        /// The interface.
+        #[arg(value_name = "NAME", add = names::interfaces())]
+        name: IfName,
+    },
+}
+
 impl From<Args> for Request {
     fn from(args: Args) -> Self {
         Self::Clear(match args.what {
-            What::Interfaces { names } => {
+            What::Interfaces { names } | What::Interface { what: None, names } => {
                 ClearRequest::Interfaces(names.into_iter().map(InterfaceRef::Name).collect())
             }
             What::Errors => ClearRequest::Errors {},
+            What::Interface { what: Some(OfInterface::Tag { name }), .. } => {
+                let interface = InterfaceRef::Name(name);
+                return Self::Set(SetRequest { interface, change: SetInterface::ClearTag {} });
+            }
         })
     }
 }

@@ -1,11 +1,14 @@
 //! `set tap gso …`, `set interface …`.
 
+mod settings;
+
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::{names, values, vpp, xconnect};
 use crate::api::{GsoRequest, InterfaceRef, Request, SetInterface, SetRequest};
 use crate::diag::Failure;
 use crate::units::{self, IfName, SwIfIndex};
+use settings::Settings;
 
 /// Change an interface, in VPP's words.
 #[derive(Debug, ClapArgs)]
@@ -22,7 +25,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// State, addresses and action.
+    /// State, addresses, action, name and MACs.
     #[command(subcommand)]
     Interface(Interface),
     /// Segmentation offload.
@@ -91,6 +94,8 @@ enum Interface {
     /// Addresses of our side.
     #[command(subcommand)]
     Ip(Ip),
+    #[command(flatten)]
+    Settings(Settings),
 }
 
 #[derive(Debug, Subcommand)]
@@ -158,6 +163,7 @@ impl TryFrom<Args> for Request {
                 };
                 (name, SetInterface::State { up })
             }
+            Interface::Settings(settings) => settings.change()?,
             Interface::L3 { name } => (name, SetInterface::L3 {}),
             Interface::L2(L2::Xconnect { name, peer }) => {
                 let (_, peer) = xconnect::ends(name.clone(), peer)?;

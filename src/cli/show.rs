@@ -45,7 +45,7 @@ enum What {
     /// State, MTU, packets, bytes and drops of interfaces, as VPP lays them out.
     #[command(
         args_conflicts_with_subcommands = true,
-        override_usage = "taptool show interface [addr|rx-placement|features] [NAME...]",
+        override_usage = "taptool show interface [addr|features|rx-placement|secondary-mac-address|tag] [NAME...]",
         after_help = "Examples:\n  show interface tap0\n  show interface addr"
     )]
     Interface {
@@ -127,6 +127,12 @@ enum OfInterface {
     /// Which poller receives for which queue.
     #[command(after_help = "Example: show interface rx-placement")]
     RxPlacement(Names),
+    /// What `set interface tag' has marked each with.
+    #[command(after_help = "Example: show interface tag tap0")]
+    Tag(Names),
+    /// Further MACs whose frames are taken.
+    #[command(after_help = "Example: show interface secondary-mac-address")]
+    SecondaryMacAddress(Names),
     /// What is done with the frames of an interface.
     #[command(alias = "feat", after_help = "Example: show interface features tap0")]
     Features(Names),
@@ -174,6 +180,8 @@ fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowReq
             "addr" | "address" => Some(("addr", ShowRequest::Addresses)),
             "features" | "feat" => Some(("features", ShowRequest::Features)),
             "rx-placement" => Some(("rx-placement", ShowRequest::RxPlacement)),
+            "tag" => Some(("tag", ShowRequest::Tags)),
+            "secondary-mac-address" => Some(("secondary-mac-address", ShowRequest::SecondaryMacs)),
             _ => None,
         }
     };
@@ -182,17 +190,22 @@ fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowReq
         Some(OfInterface::Addr(Names { names })) => (word("addr"), names),
         Some(OfInterface::Features(Names { names })) => (word("features"), names),
         Some(OfInterface::RxPlacement(Names { names })) => (word("rx-placement"), names),
+        Some(OfInterface::Tag(Names { names })) => (word("tag"), names),
+        Some(OfInterface::SecondaryMacAddress(Names { names })) => {
+            (word("secondary-mac-address"), names)
+        }
     };
     let (mut named, mut verbose) = (Vec::new(), false);
     for name in words {
         match (name.as_str(), word(name.as_str())) {
             (given, Some((also, _))) if asked.is_some_and(|(asked, _)| asked != also) => {
-                return Err(Failure::usage(given, "one of addr, features, rx-placement at a time"));
+                return Err(Failure::usage(
+                    given,
+                    "one of addr, features, rx-placement, tag, secondary-mac-address at a time",
+                ));
             }
             (_, Some(what)) => asked = Some(what),
-            (given @ ("vtr" | "tag"), _) => {
-                return Err(vpp::not_supported(&format!("show interface {given}"), given));
-            }
+            ("vtr", _) => return Err(vpp::not_supported("show interface vtr", "vtr")),
             ("verbose", _) => verbose = true,
             _ => named.push(name),
         }

@@ -10,7 +10,7 @@ use crate::api::{
     BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
     NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
-use crate::units::{IfName, Kind, SwIfIndex};
+use crate::units::{IfName, Kind, MacAddr, SwIfIndex};
 
 fn split(line: &str) -> Vec<String> {
     shlex::split(line).unwrap()
@@ -263,6 +263,7 @@ fn lines_of_the_other_verbs() {
     let show = Request::Show;
     let both = || vec![name("t1"), name("t2")];
     let hardware = |interfaces, detail| show(ShowRequest::Hardware { interfaces, detail });
+    let mac: MacAddr = "02:fe:00:00:00:01".parse().unwrap();
     let wire = |off| Request::Xconnect(XconnectRequest { a: name("t1"), b: name("t2"), off });
     for (line, expected) in [
         ("delete tap tap0", delete(vec![name("tap0")])),
@@ -297,6 +298,23 @@ fn lines_of_the_other_verbs() {
             set("t1", SetInterface::DelAddress("fd00::1/64".parse().unwrap())),
         ),
         ("set interface ip address del t1 all", set("t1", SetInterface::DelAllAddresses {})),
+        ("set interface name t1 up", set("t1", SetInterface::Name("up".parse().unwrap()))),
+        ("set interface tag t1 a:b/c", set("t1", SetInterface::Tag("a:b/c".parse().unwrap()))),
+        ("clear interface tag t1", set("t1", SetInterface::ClearTag {})),
+        (
+            "set interface mac address t1 02:fe:00:00:00:01",
+            set("t1", SetInterface::MacAddress(mac)),
+        ),
+        (
+            "set interface secondary-mac-address t1 02:fe:00:00:00:01 add",
+            set("t1", SetInterface::AddSecondaryMac(mac)),
+        ),
+        ("set int sec t1 02:fe:00:00:00:01 del", set("t1", SetInterface::DelSecondaryMac(mac))),
+        ("set int prom on t1", set("t1", SetInterface::Promiscuous { on: true })),
+        ("set interface promiscuous off t1", set("t1", SetInterface::Promiscuous { on: false })),
+        ("show interface tag t1", show(ShowRequest::Tags(vec![name("t1")]))),
+        ("show interface t1 tag", show(ShowRequest::Tags(vec![name("t1")]))),
+        ("sh int sec", show(ShowRequest::SecondaryMacs(vec![]))),
         ("show", Request::Show(ShowRequest::Overview(vec![]))),
         ("show tap0", Request::Show(ShowRequest::Overview(vec![name("tap0")]))),
         ("show tap", tap(vec![], false)),
@@ -484,11 +502,11 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ("set interface state tap0 flat", "set interface state: flat: not one of up, down"),
         (
             "show interface addr tap0 feat",
-            "show interface addr: feat: one of addr, features, rx-placement at a time",
+            "show interface addr: feat: one of addr, features, rx-placement, tag, secondary-mac-address at a time",
         ),
         (
-            "show interface tap0 tag",
-            "show interface: tag: not supported in this version\n  VLANs are the host side's: `ip link add link HOST-NAME ... type vlan id N'",
+            "show interface tap0 vtr",
+            "show interface: vtr: not supported in this version\n  VLANs are the host side's: `ip link add link HOST-NAME ... type vlan id N'",
         ),
         (
             "set interface ip address tap0 10.0.0.1/33",

@@ -90,8 +90,6 @@ const VLAN: &str = "VLANs are the host side's: `ip link add link HOST-NAME ... t
 const ADAPTIVE: &str = "every queue is adaptive: its poller spins while frames come, then sleeps";
 const ONE_POLLER: &str = "there is one poller, and it owns every queue";
 const NO_ROUTES: &str = "our side only answers; routes and neighbours are the host side's: `ip -n NS route', `ip -n NS neigh'";
-const MAC: &str = "`create ... hw-addr MAC' sets it for the interface's life";
-const NAME: &str = "`create ... if-name NAME' names an interface for its life";
 const LOOPBACK: &str = "only taps are made here: `set interface ip address IF A/L' gives one an address of ours, and \
                         `ip addr add A/L dev lo' gives the host one of its own";
 const GSO: &str = "`gso NAME on|off' switches checksum and segmentation offload together";
@@ -210,6 +208,40 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         ],
         "",
     ),
+    does(
+        "set interface name IF NEW",
+        &["set interface name tap2 uplink", "set int name uplink tap2"],
+        "a name of another interface is refused; `show logging' keeps the old one",
+    ),
+    does(
+        "set interface tag IF TAG, clear interface tag IF, show interface tag [IF]...",
+        &[
+            "set interface tag tap0 blue",
+            "show interface tag tap0",
+            "show interface tap1 tag",
+            "clear interface tag tap0",
+        ],
+        "without a name all tags are shown",
+    ),
+    does(
+        "set interface mac address IF MAC",
+        &["set interface mac address tap1 02fe.0000.0011"],
+        "zero, a group's and the host side's own are refused",
+    ),
+    does(
+        "set interface secondary-mac-address IF MAC [add|del]",
+        &[
+            "set interface secondary-mac-address tap1 02:fe:00:00:00:12 add",
+            "show interface secondary-mac-address tap1",
+            "set interface secondary-mac-address tap1 02:fe:00:00:00:12 del",
+        ],
+        "one that is there is not added twice; `show interface secondary-mac-address' lists them",
+    ),
+    does(
+        "set interface promiscuous on|off IF",
+        &["set interface promiscuous on tap1", "set interface promiscuous off tap1"],
+        "what comes for another MAC is counted otherwise (l3_mac_mismatch)",
+    ),
     does("show errors [verbose]", &["show errors", "show errors verbose"], "a row a reason"),
     does("show runtime", &["show runtime"], "with `verbose' also queues that moved nothing"),
     does(
@@ -276,9 +308,7 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "tap0 10 dot1q 10",
         VLAN,
     ),
-    lacks("show interface vtr|tag", "show interface vtr|tag", "tap0", VLAN),
-    lacks("set interface tag IF TAG", "set interface tag", "tap0 blue", NAME),
-    lacks("set interface name IF NAME", "set interface name", "tap0 blue", NAME),
+    lacks("show interface vtr", "show interface vtr", "tap0", VLAN),
     lacks(
         "test l2patch rx A tx B [del]",
         "test",
@@ -291,24 +321,6 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "set interface mtu",
         "packet 9000 tap0",
         "`ip -n NS link set HOST-NAME mtu N' is followed; `create ... host-mtu-size N' sets it",
-    ),
-    lacks(
-        "set interface mac address IF MAC",
-        "set interface mac",
-        "address tap0 02:fe:0:0:0:1",
-        MAC,
-    ),
-    lacks(
-        "set interface secondary-mac-address IF MAC",
-        "set interface secondary-mac-address",
-        "tap0 02:fe:0:0:0:1 add",
-        MAC,
-    ),
-    lacks(
-        "set interface promiscuous [on|off] IF",
-        "set interface promiscuous",
-        "on tap0",
-        "leave it out: a wire takes every frame, whomever it is for",
     ),
     lacks("set interface rx-mode IF ...", "set interface rx-mode", "tap0 polling", ADAPTIVE),
     lacks(

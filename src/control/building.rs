@@ -13,6 +13,7 @@ use super::steps::Step;
 use super::thread::StepThread;
 use super::watch::tell_link;
 use super::{Resources, Shared};
+use crate::action::Station;
 use crate::api::BackendKind;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
 use crate::diag::Failure;
@@ -229,7 +230,7 @@ impl<'a> Building<'a> {
         let of =
             self.reservation.as_ref().ok_or_else(|| Failure::bug("", "nothing is reserved"))?;
         let plan = &self.plan;
-        let action = local_action(plan.mac, &plan.asked.respond);
+        let action = local_action(&Station::new(plan.mac), &plan.asked.respond);
         let what = (of.sw_if_index, plan.asked.kind);
         let up = (!plan.asked.admin_down, !plan.asked.host_down);
         self.queues.place(&self.resources, what, devices, &action, up).await
@@ -274,7 +275,8 @@ impl<'a> Building<'a> {
             name: reservation.name,
             created_with: plan.again(),
             kind: plan.asked.kind,
-            mac: plan.mac,
+            station: Station::new(plan.mac),
+            tag: None,
             backend_kind: plan.backend,
             backend_reason: plan.backend_reason.clone(),
             offered_features: backend.offered_features(),

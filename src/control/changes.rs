@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::interface::vanished;
+use super::interface::{announcing, vanished};
 use super::life::Life;
-use super::{Resources, Shared, reset, thread};
+use super::{Resources, Shared, reset, settings, thread};
+use crate::action::Action;
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
 use crate::host;
@@ -139,6 +140,17 @@ async fn apply_action(
     resources: &Resources,
     index: SwIfIndex,
 ) -> Result<(), Failure> {
+    apply(shared, resources, index, |action| action).await
+}
+
+/// As [`apply_action`]; the first queue's action is `first` of it.
+async fn apply(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+    first: impl FnOnce(Action) -> Action,
+) -> Result<(), Failure> {
+    let mut first = Some(first);
     let (queues, action) = {
         let registry = shared.registry();
         let interface = registry.get(index).ok_or_else(vanished)?;
@@ -147,7 +159,12 @@ async fn apply_action(
         (queues, interface.action(peer))
     };
     for (poller, key) in queues {
-        resources.engine.set_action(poller, key, action.clone()).await?;
+        let action = action.clone();
+        let action = match first.take() {
+            Some(first) => first(action),
+            None => action,
+        };
+        resources.engine.set_action(poller, key, action).await?;
     }
     Ok(())
 }
@@ -191,6 +208,25 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
         }
         SetInterface::DelAddress(address) => {
             change_addresses(shared, index, |all, name| remove(all, *address, name))?;
+            apply_action(shared, &resources, index).await?;
+        }
+        SetInterface::Name(new) => shared.registry().rename(index, new)?,
+        SetInterface::Tag(tag) => settings::tag(shared, index, Some(tag))?,
+        SetInterface::ClearTag {} => settings::tag(shared, index, None)?,
+        SetInterface::MacAddress(mac) => {
+            settings::mac(shared, index, *mac)?;
+            apply(shared, &resources, index, announcing).await?;
+        }
+        SetInterface::AddSecondaryMac(mac) => {
+            settings::add_secondary(shared, index, *mac)?;
+            apply_action(shared, &resources, index).await?;
+        }
+        SetInterface::DelSecondaryMac(mac) => {
+            settings::del_secondary(shared, index, *mac)?;
+            apply_action(shared, &resources, index).await?;
+        }
+        SetInterface::Promiscuous { on } => {
+            settings::promiscuous(shared, index, *on)?;
             apply_action(shared, &resources, index).await?;
         }
         SetInterface::DelAllAddresses {} => {

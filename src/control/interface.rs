@@ -8,13 +8,13 @@ use tokio::sync::Mutex;
 
 use super::life::Life;
 use super::port::Port;
-use crate::action::{Action, PeerKey, Responder};
+use crate::action::{Action, PeerKey, Responder, Station};
 use crate::api::{BackendKind, CreateRequest};
 use crate::counters::QueueSnapshot;
 use crate::device::{Backend, Pool, QueueMemory};
 use crate::diag::{Code, Failure};
 use crate::engine::QueueKey;
-use crate::units::{IfName, InterfaceId, Kind, MacAddr, PollerIndex, RingSize, SwIfIndex};
+use crate::units::{IfName, InterfaceId, Kind, PollerIndex, RingSize, SwIfIndex, Tag};
 
 /// A queue: its place, and the baselines of `clear`.
 #[derive(Debug, Clone)]
@@ -55,7 +55,10 @@ pub(super) struct Interface {
     /// What `create` makes it again with.
     pub(super) created_with: CreateRequest,
     pub(super) kind: Kind,
-    pub(super) mac: Option<MacAddr>,
+    /// Its MACs, and whether it takes frames for others.
+    pub(super) station: Station,
+    /// What `set interface tag` has marked it with.
+    pub(super) tag: Option<Tag>,
     pub(super) backend_kind: BackendKind,
     pub(super) backend_reason: Option<String>,
     /// None once it was stopped.
@@ -84,7 +87,7 @@ pub(super) struct Interface {
 impl Interface {
     /// The action that its settings mean; `peer` is the interface that it is cross-connected to.
     pub(super) fn action(&self, peer: Option<PeerKey>) -> Action {
-        peer.map_or_else(|| local_action(self.mac, &self.addresses), Action::Xconnect)
+        peer.map_or_else(|| local_action(&self.station, &self.addresses), Action::Xconnect)
     }
 
     /// The poller and key of every queue.
@@ -99,10 +102,20 @@ pub(super) fn vanished() -> Failure {
 }
 
 /// The action without a peer: respond if there are addresses, else sink.
-pub(super) fn local_action(mac: Option<MacAddr>, addresses: &[IpNet]) -> Action {
+pub(super) fn local_action(station: &Station, addresses: &[IpNet]) -> Action {
     if addresses.is_empty() {
         Action::Sink
     } else {
-        Action::Respond(Responder::new(mac, addresses.to_vec()))
+        Action::Respond(Responder::new(station.clone(), addresses.to_vec()))
+    }
+}
+
+/// `action`, which tells the hosts once that the MAC is another one.
+pub(super) fn announcing(action: Action) -> Action {
+    match action {
+        Action::Respond(Responder { station, addresses, .. }) => {
+            Action::Respond(Responder::announcing(station, addresses))
+        }
+        other => other,
     }
 }

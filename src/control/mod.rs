@@ -25,6 +25,7 @@ mod process;
 mod queues;
 mod registry;
 mod reset;
+mod settings;
 mod show;
 mod steps;
 mod sweep;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use strsim::osa_distance;
 
 use super::Interface;
+use super::interface::vanished;
 use super::life::Life;
 use super::log::Log;
-use crate::api::InterfaceRef;
+use crate::api::{InterfaceRef, Level};
 use crate::diag::{Code, Failure};
 use crate::units::{IfName, InterfaceId, Kind, SwIfIndex};
 
@@ -124,6 +125,27 @@ impl Registry {
     /// Frees a record.
     pub(super) fn release_record(&mut self, at: usize) {
         self.records.remove(&at);
+    }
+
+    /// Gives an interface another name; the old one is free. The request that makes it again has the
+    /// new name.
+    ///
+    /// # Errors
+    /// Exit code 4: taken; 3: it is gone.
+    pub(super) fn rename(&mut self, index: SwIfIndex, new: &IfName) -> Result<(), Failure> {
+        let interface = self.interfaces.get_mut(&index).ok_or_else(vanished)?;
+        if interface.name == *new {
+            return Ok(());
+        }
+        if self.names.contains(new) {
+            return Err(Failure::new(Code::Exists, new.as_str(), "interface already exists"));
+        }
+        let old = std::mem::replace(&mut interface.name, new.clone());
+        interface.created_with.rename(new, interface.id);
+        self.names.remove(&old);
+        self.names.insert(new.clone());
+        self.log.add(Level::Notice, new, format!("renamed; it was {old}"));
+        Ok(())
     }
 
     /// Adds an interface whose name and id were reserved.

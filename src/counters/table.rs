@@ -127,6 +127,7 @@ drops! {
     NotOurs "not_ours" Rx false "packet for another address, which the responder does not forward";
     NoListener "no_listener" Rx false "packet for our address that is discarded unanswered";
     RateLimited "rate_limited" Rx false "packet for our address that nothing takes, beyond 100 refusals a second";
+    L3MacMismatch "l3_mac_mismatch" Rx false "unicast frame for another MAC, and the interface is not promiscuous";
     UnknownProtocol "unknown_protocol" Rx false "frame for our MAC that is neither ARP nor IP";
     PeerStalled "peer_stalled" Rx false "peer holds all buffers that may be lent";
     PeerGone "peer_gone" Rx false "peer was deleted";

@@ -40,6 +40,11 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
              refused one by one",
             None,
         ),
+        DropReason::L3MacMismatch => (
+            "they came for another MAC: a bridge floods what it has not learned, and a neighbour \
+             entry of the host may be older than our MAC; `promiscuous' takes them",
+            Some("taptool set interface promiscuous on NAME"),
+        ),
         DropReason::UnknownProtocol => (
             "they came to our MAC and are neither ARP nor IP: an interface with addresses speaks no \
              other protocol",

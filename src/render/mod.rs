@@ -49,6 +49,8 @@ fn interfaces(all: &[Interface], view: View, columns: Option<usize>) -> String {
         View::Addresses => views::addresses(all),
         View::RxPlacement => views::rx_placement(all),
         View::Features => views::features(all),
+        View::Tags => views::tags(all),
+        View::SecondaryMacs => views::secondary_macs(all),
         View::Hardware(detail) => hardware::table(all, detail),
         View::Mode => views::mode(all),
     }

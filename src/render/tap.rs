@@ -23,6 +23,13 @@ pub(super) fn interface(i: &Interface) -> String {
         out.line(format_args!("  offloads: {}", i.offloads.join(" ")));
     }
     out.some("  mac Address: ", i.mac_addr);
+    for mac in &i.secondary_mac_addrs {
+        out.line(format_args!("  secondary mac Address: {mac}"));
+    }
+    if i.promiscuous {
+        out.line(format_args!("  promiscuous: on"));
+    }
+    out.some("  tag: ", i.tag.as_ref());
     out.line(format_args!("  device instance: {}", i.id));
     out.line(format_args!("  admin state: {}", if i.admin_up { "up" } else { "down" }));
     let cure = match i.state {

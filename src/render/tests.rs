@@ -79,6 +79,9 @@ fn tap0() -> Interface {
         host_tx_dropped: 0,
         host_mac_addr: Some("02:fe:aa:bb:cc:dd".parse().unwrap()),
         mac_addr: Some("02:fe:11:22:33:44".parse().unwrap()),
+        secondary_mac_addrs: Vec::new(),
+        promiscuous: false,
+        tag: None,
         gso: false,
         csum_offload: false,
         offloads: Vec::new(),
@@ -465,8 +468,8 @@ fn json_keys() {
         keys(tap).join(" "),
         "action addresses admin_up backend backend_features backend_features_raw backend_reason \
          created_with csum_offload features features_raw gso host_addresses host_bridge host_if_name \
-         host_ifindex host_mac_addr host_ns host_tx_dropped id kind link_up mac_addr mtu name offloads qlen \
-         rx_queues state sw_if_index tap_fds tx_queues vhost_fds vhost_worker_mode"
+         host_ifindex host_mac_addr host_ns host_tx_dropped id kind link_up mac_addr mtu name offloads promiscuous qlen \
+         rx_queues secondary_mac_addrs state sw_if_index tag tap_fds tx_queues vhost_fds vhost_worker_mode"
     );
     assert_eq!(
         keys(&tap["rx_queues"][0]).join(" "),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::{Action, Interface, State};
-use crate::units::PollerIndex;
+use crate::units::{PollerIndex, Tag};
 
 /// `show interface addr`.
 pub(super) fn addresses(all: &[Interface]) -> String {
@@ -17,6 +17,21 @@ pub(super) fn addresses(all: &[Interface]) -> String {
             out + &i.addresses.iter().map(|a| format!("  L3 {a}\n")).collect::<String>()
         })
         .collect()
+}
+
+/// `show interface tag`.
+pub(super) fn tags(all: &[Interface]) -> String {
+    let tag = |i: &Interface| i.tag.as_ref().map_or("(none)", Tag::as_str).to_owned();
+    all.iter().map(|i| format!("{}: {}\n", i.name, tag(i))).collect()
+}
+
+/// `show interface secondary-mac-address`.
+pub(super) fn secondary_macs(all: &[Interface]) -> String {
+    let macs = |i: &Interface| -> String {
+        i.secondary_mac_addrs.iter().map(|mac| format!("  {mac}\n")).collect()
+    };
+    let head = |i: &Interface| format!("{} ({}):\n", i.name, if i.admin_up { "up" } else { "dn" });
+    all.iter().map(|i| head(i) + &macs(i)).collect()
 }
 
 /// `show mode`.

@@ -55,6 +55,38 @@ impl fmt::Display for IfName {
     }
 }
 
+/// A text that an interface is marked with: 1–63 bytes of printable ASCII without spaces, as VPP's
+/// `tag[64]` holds and its command line reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Tag(String);
+
+impl Tag {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Tag {
+    type Err = Invalid;
+    fn from_str(s: &str) -> Result<Self, Invalid> {
+        if s.is_empty() || s.len() > 63 {
+            return invalid("a tag has 1 to 63 characters");
+        }
+        if !s.bytes().all(|b| b.is_ascii_graphic()) {
+            return invalid("a tag is made of printable ASCII characters without spaces");
+        }
+        Ok(Self(s.to_owned()))
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 /// A unicast Ethernet address that is not zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddr([u8; 6]);
@@ -162,6 +194,16 @@ mod tests {
         }
         assert!(IfName::new("0123456789abcde").is_ok());
         assert!(IfName::new("a.b_c-1").is_ok());
+    }
+
+    #[test]
+    fn a_tag_is_one_printable_word_of_63_bytes_at_most() {
+        for bad in ["", "a b", "a\n", "\u{1b}[31m", "é", &"x".repeat(64)] {
+            assert!(bad.parse::<Tag>().is_err(), "{bad:?}");
+        }
+        for good in ["blue", "uplink:1/2", &"x".repeat(63)] {
+            assert_eq!(good.parse::<Tag>().unwrap().to_string(), good);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-use super::{IfName, InterfaceId, MacAddr, Mtu, RingSize, TxQueueLength};
+use super::{IfName, InterfaceId, MacAddr, Mtu, RingSize, Tag, TxQueueLength};
 
 /// A string that is parsed.
 macro_rules! from_text {
@@ -30,7 +30,7 @@ macro_rules! from_number {
     )*};
 }
 
-from_text!(IfName, MacAddr);
+from_text!(IfName, MacAddr, Tag);
 from_number!(RingSize, InterfaceId, Mtu, TxQueueLength);
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use nix::sys::socket::{
     send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
-use taptool::action::{Action, Context, HeldKey, Output, PeerKey, Responder, Tables, Verdict};
+use taptool::action::{
+    Action, Context, HeldKey, Output, PeerKey, Responder, Station, Tables, Verdict,
+};
 use taptool::frame::{HEAD_BYTES, NetHdr, check};
 use taptool::units::{Kind, MacAddr};
 
@@ -26,7 +28,7 @@ const OURS: (Ipv4Addr, Ipv6Addr) =
 /// Answers until told to stop; returns how many replies were sent.
 fn answer(kind: Kind, device: &Tap, stop: &AtomicBool) -> u32 {
     let mut action = Action::Respond(Responder::new(
-        Some(MacAddr::local(1)),
+        Station::new(Some(MacAddr::local(1))),
         vec![IpAddr::from(OURS.0).into(), IpAddr::from(OURS.1).into()],
     ));
     let (mut buffer, mut tables, mut output) = (vec![0; 1 << 17], Tables::default(), Output::new());

@@ -69,9 +69,8 @@ fn kind_of(kind: &str) -> String {
         "u16" | "u32" | "u64" | "i32" | "InterfaceId" | "SwIfIndex" | "QueueIndex" | "RingSize"
         | "PollerIndex" => "number",
         "String" | "&'static str" | "Cow<'static, str>" | "IfName" | "Kind" | "BackendKind"
-        | "State" | "Action" | "IpNet" | "MacAddr" | "QueueState" | "Direction" | "Level" => {
-            "string"
-        }
+        | "State" | "Action" | "IpNet" | "MacAddr" | "Tag" | "QueueState" | "Direction"
+        | "Level" => "string",
         "CreateRequest" => "object",
         "QueueSnapshot" => "",
         other => panic!("how does JSON show a {other}?"),

@@ -27,6 +27,7 @@ mod matrix;
 mod one_shot;
 mod refuse;
 mod respond;
+mod settings;
 mod shell_ends;
 mod shell_hour;
 mod shell_lines;

@@ -112,6 +112,26 @@ fn effect(world: &World, line: &str, out: &str) {
             has(&["qsz 512", "VIRTIO interface"])
         }
         "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 5, "{out}"),
+        "set interface name tap2 uplink" => assert_eq!(tap("uplink")["id"], 2),
+        "set int name uplink tap2" => assert_eq!(tap("tap2")["name"], "tap2"),
+        "set interface tag tap0 blue" => assert_eq!(tap("tap0")["tag"], "blue"),
+        "show interface tag tap0" => assert_eq!(out, "tap0: blue\n"),
+        "show interface tap1 tag" => assert_eq!(out, "tap1: (none)\n"),
+        "clear interface tag tap0" => assert_eq!(tap("tap0")["tag"], Value::Null),
+        "set interface mac address tap1 02fe.0000.0011" => {
+            assert_eq!(tap("tap1")["mac_addr"], "02:fe:00:00:00:11");
+        }
+        "set interface secondary-mac-address tap1 02:fe:00:00:00:12 add" => {
+            assert_eq!(tap("tap1")["secondary_mac_addrs"][0], "02:fe:00:00:00:12");
+        }
+        "show interface secondary-mac-address tap1" => {
+            assert_eq!(out, "tap1 (up):\n  02:fe:00:00:00:12\n");
+        }
+        "set interface secondary-mac-address tap1 02:fe:00:00:00:12 del" => {
+            assert_eq!(tap("tap1")["secondary_mac_addrs"], serde_json::json!([]));
+        }
+        "set interface promiscuous on tap1" => assert_eq!(tap("tap1")["promiscuous"], true),
+        "set interface promiscuous off tap1" => assert_eq!(tap("tap1")["promiscuous"], false),
         "show errors" => has(&["Count", "tap0-rx", "interface is down"]),
         "show errors verbose" => has(&["tap0-rx 0"]),
         "show runtime" => has(&["Calls", "Vectors/Call", "tap0-rx"]),

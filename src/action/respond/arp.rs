@@ -7,9 +7,29 @@ use etherparse::{
 };
 
 use crate::action::FrameBytes;
+use crate::units::MacAddr;
 
 use super::link::{BROADCAST, Link, is_other_host, put};
 use super::{Answer, Ignored, MALFORMED, Request, Responder, Unanswered};
+
+/// Tells every host of the link that `address` is behind our MAC; gives its bytes.
+pub(super) fn announce(
+    ours: MacAddr,
+    address: Ipv4Addr,
+    room: &mut [u8],
+) -> Result<usize, Unanswered> {
+    let request = ArpEthIpv4Packet {
+        operation: ArpOperation::REQUEST,
+        sender_mac: ours.bytes(),
+        sender_ipv4: address.octets(),
+        target_mac: [0; 6],
+        target_ipv4: address.octets(),
+    };
+    let link = Link::Ethernet { ours, source: ours.bytes(), destination: BROADCAST };
+    link.write(BROADCAST, ether_type::ARP, room)?;
+    put(room, link.bytes(), &request.to_bytes())?;
+    Ok(link.bytes() + ArpEthIpv4Packet::LEN)
+}
 
 /// Answers a request for one of our addresses; a probe, whose sender has no address yet, too.
 pub(super) fn answer<F: FrameBytes + ?Sized>(

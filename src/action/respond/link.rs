@@ -5,7 +5,7 @@ use etherparse::{EtherType, Ethernet2Header, Ethernet2HeaderSlice, ether_type};
 use crate::counters::DropReason;
 use crate::units::{Kind, MacAddr};
 
-use super::{Ignored, Lost, MALFORMED, Unanswered};
+use super::{Ignored, Lost, MALFORMED, Station, Unanswered};
 
 /// Bytes of an Ethernet header.
 const ETHERNET_BYTES: usize = Ethernet2Header::LEN;
@@ -18,6 +18,7 @@ pub(super) enum Link {
     Ethernet {
         ours: MacAddr,
         source: [u8; 6],
+        /// One of our own, unless it is a group's.
         destination: [u8; 6],
     },
     /// There are only the two ends.
@@ -35,7 +36,7 @@ pub(super) enum Protocol {
 /// Reads the link header, and returns it with the offset and the protocol of what follows.
 pub(super) fn parse(
     kind: Kind,
-    ours: Option<MacAddr>,
+    station: &Station,
     head: &[u8],
 ) -> Result<(Link, usize, Protocol), Unanswered> {
     match kind {
@@ -48,11 +49,13 @@ pub(super) fn parse(
         Kind::Tap => {
             let header =
                 Ethernet2HeaderSlice::from_slice(head).map_err(|_| Lost(DropReason::ShortFrame))?;
-            let ours = ours.ok_or(Ignored)?;
+            let ours = station.mac.ok_or(Ignored)?;
             let (source, destination) = (header.source(), header.destination());
-            let for_us = destination == ours.bytes() || is_group(destination);
-            if !for_us || !is_other_host(ours, source) {
+            if !is_other_host(ours, source) {
                 return Err(Ignored);
+            }
+            if !is_group(destination) && !station.takes(destination) {
+                return Err(Lost(DropReason::L3MacMismatch));
             }
             let (ether_type, tag_bytes) = match header.ether_type() {
                 ether_type::VLAN_TAGGED_FRAME => untagged(head)?,
@@ -101,7 +104,7 @@ impl Link {
     pub(super) fn is_to_us_alone(&self) -> bool {
         match self {
             Self::Direct => true,
-            Self::Ethernet { ours, destination, .. } => *destination == ours.bytes(),
+            Self::Ethernet { destination, .. } => !is_group(*destination),
         }
     }
 

@@ -15,8 +15,10 @@
 //!   protocol than ARP and IP as [`DropReason::UnknownProtocol`]. UDP, TCP and other protocols to an
 //!   address of ours are refused as their RFCs say (`refuse`), 100 a second; more of them are lost
 //!   as [`DropReason::RateLimited`]. What a host discards without an answer is lost as
-//!   [`DropReason::NoListener`]. Frames for other MACs, for groups, and answers and errors are
-//!   consumed.
+//!   [`DropReason::NoListener`]. Frames for groups, and answers and errors are consumed.
+//! * A frame for another MAC than ours and the secondary ones ([`Station`]) is lost as
+//!   [`DropReason::L3MacMismatch`]; a promiscuous interface takes it as its own. Replies come from
+//!   our first MAC, whichever the request was for.
 //! * IPv4 options and IPv6 options headers are passed over and
 //!   not sent back.
 //! * Nothing is sent in answer to an answer or an error ([RFC 1122] §3.2.2), to a group, or to
@@ -34,6 +36,7 @@ mod ipv6;
 mod link;
 mod neighbor;
 mod refuse;
+mod station;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -41,11 +44,12 @@ use ipnet::IpNet;
 
 use crate::counters::DropReason;
 use crate::frame::{HEAD_BYTES, NetHdr};
-use crate::units::{Kind, MacAddr};
+use crate::units::Kind;
 
 use super::{Context, FrameBytes, Verdict};
 use bucket::Bucket;
 use link::Link;
+pub use station::Station;
 
 /// Hop limit of replies; neighbour advertisements have 255.
 const HOPS: u8 = 64;
@@ -53,10 +57,12 @@ const HOPS: u8 = 64;
 /// Answers for a set of addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Responder {
-    /// Our Ethernet address. A tap without one answers nothing; a tun needs none.
-    pub mac: Option<MacAddr>,
+    /// Whose frames it takes. A tap without a MAC answers nothing; a tun needs none.
+    pub station: Station,
     /// Our addresses, each with the prefix of its subnet.
     pub addresses: Vec<IpNet>,
+    /// Its addresses are to be announced when its time comes, since its MAC is new.
+    announces: bool,
     refusals: Bucket,
 }
 
@@ -96,8 +102,36 @@ struct Request<'a, F: ?Sized> {
 
 impl Responder {
     /// Answers for these addresses.
-    pub fn new(mac: Option<MacAddr>, addresses: Vec<IpNet>) -> Self {
-        Self { mac, addresses, refusals: Bucket::default() }
+    pub fn new(station: Station, addresses: Vec<IpNet>) -> Self {
+        Self { station, addresses, announces: false, refusals: Bucket::default() }
+    }
+
+    /// As [`Responder::new`]; the hosts are told once that the MAC is another one.
+    pub fn announcing(station: Station, addresses: Vec<IpNet>) -> Self {
+        Self { announces: true, ..Self::new(station, addresses) }
+    }
+
+    /// Whether it has to be called without a frame.
+    pub(super) const fn is_due(&self) -> bool {
+        self.announces
+    }
+
+    /// Announces its addresses: by a gratuitous ARP request each ([RFC 5227] §3), or an unsolicited
+    /// advertisement ([RFC 4861] §7.2.6).
+    pub(super) fn expire(&mut self, context: &mut Context<'_>) {
+        let Some(ours) = self.station.mac.filter(|_| std::mem::take(&mut self.announces)) else {
+            return;
+        };
+        for net in &self.addresses {
+            let room = context.output.room(context.kind);
+            let made = match net.addr() {
+                IpAddr::V4(address) => arp::announce(ours, address, room),
+                IpAddr::V6(address) => neighbor::announce(ours, address, room),
+            };
+            if let Ok(bytes) = made {
+                context.output.originate(context.own, &NetHdr::plain(), bytes);
+            }
+        }
     }
 
     /// Decides about one frame. The answer to one that is consumed is in the output.
@@ -133,7 +167,7 @@ impl Responder {
         let mut head = [0; HEAD_BYTES];
         let head_bytes = frame.copy_to(0, &mut head).min(HEAD_BYTES);
         let head = &head[..head_bytes];
-        let (link, network, protocol) = link::parse(kind, self.mac, head)?;
+        let (link, network, protocol) = link::parse(kind, &self.station, head)?;
         let request = Request { hdr, frame, head, link, network };
         match protocol {
             link::Protocol::Arp => arp::answer(self, &request, room),

@@ -5,6 +5,8 @@ use std::net::Ipv6Addr;
 use etherparse::icmpv6::{NdpOptionSlice, NdpOptionType, NeighborSolicitationPayloadSlice};
 use etherparse::{Ipv6FlowLabel, Ipv6Header, Ipv6HeaderSlice, ether_type, icmpv6, ip_number};
 
+use crate::units::MacAddr;
+
 use super::icmpv6::{solicited_node, write_checksum};
 use super::link::{Link, is_other_host, put};
 use super::{Answer, Ignored, MALFORMED, Responder, Unanswered};
@@ -54,6 +56,29 @@ pub(super) fn answer(
         (source, mac, SOLICITED | OVERRIDE)
     };
 
+    advertise(link, ours, target, (to, to_mac, flags), room).map(Answer::Reply)
+}
+
+/// Tells every host of the link that `address` is behind our MAC; gives its bytes.
+pub(super) fn announce(
+    ours: MacAddr,
+    address: Ipv6Addr,
+    room: &mut [u8],
+) -> Result<usize, Unanswered> {
+    let link = Link::Ethernet { ours, source: ours.bytes(), destination: ALL_NODES_MAC };
+    advertise(link, ours, address, (ALL_NODES, ALL_NODES_MAC, OVERRIDE), room)
+}
+
+/// Writes an advertisement of `target` and gives its bytes.
+fn advertise(
+    link: Link,
+    ours: MacAddr,
+    target: Ipv6Addr,
+    (to, to_mac, flags): (Ipv6Addr, [u8; 6], u8),
+    room: &mut [u8],
+) -> Result<usize, Unanswered> {
+    let network = link.bytes();
+    let start = network + Ipv6Header::LEN;
     let mut reply = [0; MESSAGE_BYTES];
     reply[0] = icmpv6::TYPE_NEIGHBOR_ADVERTISEMENT;
     reply[4] = flags;
@@ -75,7 +100,7 @@ pub(super) fn answer(
     link.write(to_mac, ether_type::IPV6, room)?;
     put(room, network, &ip.to_bytes())?;
     put(room, start, &reply)?;
-    Ok(Answer::Reply(start + MESSAGE_BYTES))
+    Ok(start + MESSAGE_BYTES)
 }
 
 /// The target and the sender's link-layer address, after the checks of §7.1.1.

@@ -6,7 +6,8 @@ use etherparse::{
 };
 
 use super::*;
-use crate::action::{HeldKey, Output, PeerKey, Tables};
+use crate::action::{Action, HeldKey, Output, PeerKey, Tables};
+use crate::units::MacAddr;
 
 mod echo;
 mod hostile;
@@ -22,7 +23,7 @@ const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0x12, 0x3456);
 
 fn us() -> Responder {
     let addresses = ["10.0.0.2/24", "fd00::12:3456/64"].map(|net| net.parse().unwrap());
-    Responder::new(Some(MacAddr::new(OURS).unwrap()), addresses.to_vec())
+    Responder::new(Station::new(MacAddr::new(OURS).ok()), addresses.to_vec())
 }
 
 const OWN: PeerKey = PeerKey { slot: 4, generation: 2 };

@@ -109,7 +109,9 @@ fn every_prefix_of_every_path_means_that_path_or_lists_it() {
                 words.push("--help".into());
                 match resolve(root, &words, "--help") {
                     Ok(line) => {
-                        assert!(line.path.ends_with(child.get_name()), "{words:?}: {line:?}");
+                        let whole = node.find_subcommand(&words[path.len()]);
+                        let meant = whole.unwrap_or(child).get_name();
+                        assert!(line.path.ends_with(meant), "{words:?}: {line:?}");
                     }
                     Err(refusal) => {
                         let hint = refusal.failure.hint.unwrap_or_default();
@@ -175,10 +177,7 @@ fn what_is_nothing_is_refused_with_its_token() {
         ),
         ("shwo", ": unknown input `shwo'\n  did you mean `show'"),
         ("set", "set: incomplete command\n  goes on with `interface', `tap'"),
-        (
-            "set interface foo",
-            "set interface: unknown input `foo'\n  goes on with `state', `l2', `l3', `ip'",
-        ),
+        ("set interface ip foo", "set interface ip: unknown input `foo'\n  goes on with `address'"),
     ] {
         assert_eq!(refused(line), expected, "{line}");
     }
@@ -240,7 +239,6 @@ fn a_name_that_resembles_a_command_is_remembered() {
 #[test]
 fn the_beginning_of_what_is_lacked_is_refused_where_no_name_may_stand() {
     for (line, path) in [
-        ("set int promisc on tap0", "set interface promiscuous"),
         ("set int feat gso tap0 enable", "set interface feature"),
         ("cl hardware", "clear hardware-interfaces"),
         ("clear run", "clear runtime"),
@@ -262,7 +260,6 @@ fn the_beginning_of_what_is_lacked_is_refused_where_no_name_may_stand() {
         ("show bridge", "show bridge-domain"),
         ("sh tr", "show trace"),
         ("show int vt", "show interface vtr"),
-        ("show int ta", "show interface tag"),
     ] {
         let doubt = resolve(&full(), &split(line), "--help").unwrap().doubt.unwrap();
         let lacked = doubt.lacked.unwrap();

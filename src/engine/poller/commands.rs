@@ -103,6 +103,9 @@ impl Poller {
                 let now_ns = self.core.now_ns;
                 if let Some(queue) = self.rx.get(key) {
                     queue.set_action(action, now_ns);
+                    if queue.action.is_due() {
+                        self.core.call_soon(queue);
+                    }
                 }
             }
             Command::SetAdmin(key, up) => {

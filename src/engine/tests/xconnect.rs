@@ -2,7 +2,7 @@
 
 use super::frames::{Random, check_content, frame};
 use super::rig::{Rig, Shape};
-use crate::action::{Action, Responder};
+use crate::action::{Action, Responder, Station};
 use crate::counters::{Counter, DropReason};
 
 /// Frames in each direction.
@@ -92,7 +92,8 @@ fn an_arp_request_is_answered_and_counted_as_originated() {
         let mut rig = Rig::new(2);
         let a = rig.add(1, shape);
         let mac = "02:fe:00:00:00:01".parse().unwrap();
-        let responder = Responder::new(Some(mac), vec!["10.9.0.2/24".parse().unwrap()]);
+        let responder =
+            Responder::new(Station::new(Some(mac)), vec!["10.9.0.2/24".parse().unwrap()]);
         rig.set_action(a, Action::Respond(responder));
         let mut request = vec![0; 12];
         request.extend([0xff; 6]);
@@ -108,7 +109,9 @@ fn an_arp_request_is_answered_and_counted_as_originated() {
         assert_eq!(reply[20..22], [0, 2]);
         assert_eq!(reply[22..32], [2, 0xfe, 0, 0, 0, 1, 10, 9, 0, 2]);
         let (received, sent) = (rig.interfaces[a].received(), rig.interfaces[a].sent());
-        assert_eq!(received.get(Counter::Consumed), 2);
+        // The second frame is for another MAC.
+        assert_eq!(received.get(Counter::Consumed), 1);
+        assert_eq!(received.lost(DropReason::L3MacMismatch), 1);
         assert_eq!(sent.get(Counter::Originated), 1);
         assert_eq!((sent.get(Counter::Offered), sent.get(Counter::Packets)), (1, 1));
     }

@@ -137,3 +137,50 @@ fn solicitations_for_others_are_consumed() {
     let tun = &solicitation(PEER_V6, V6, &[])[14..];
     assert_eq!(visit_with(Kind::Tun, &NetHdr::plain(), tun), Fate::Consumed);
 }
+
+#[test]
+fn a_frame_for_another_mac_is_lost_unless_it_is_a_secondary_one_or_the_interface_is_promiscuous() {
+    const OTHER: [u8; 6] = [0x02, 0xfe, 0, 0, 0, 7];
+    let mut frame = echo_v4(b"x");
+    frame[..6].copy_from_slice(&OTHER);
+    let fate = |station: Station| {
+        let mut us = Responder { station, ..us() };
+        fate_of(&mut us, Kind::Tap, 0, &NetHdr::plain(), &frame[..])
+    };
+    assert_eq!(fate(us().station), Fate::Lost(DropReason::L3MacMismatch));
+    let secondary = MacAddr::new(OTHER).ok().into_iter().collect();
+    for station in
+        [Station { promiscuous: true, ..us().station }, Station { secondary, ..us().station }]
+    {
+        let Fate::Answered(reply) = fate(station) else { panic!("no answer") };
+        // It comes from the first MAC.
+        assert_eq!(macs(&reply), (OURS, PEER));
+    }
+}
+
+#[test]
+fn a_new_mac_is_announced_once_for_each_address() {
+    let mut action = Action::Respond(Responder::announcing(us().station, us().addresses));
+    let (mut tables, mut output) = (Tables::default(), Output::new());
+    for frames in [2, 0] {
+        assert_eq!(action.is_due(), frames > 0);
+        let (tables, next_held) = (&mut tables, HeldKey(0));
+        let output = &mut output;
+        output.clear();
+        let mut context =
+            Context { own: OWN, kind: Kind::Tap, now_ns: 0, next_held, tables, output };
+        action.expire(&mut context);
+        assert_eq!(context.output.originated_frames(), frames);
+        if frames == 0 {
+            continue;
+        }
+        let arp = context.output.originated(0).unwrap().frame().to_vec();
+        assert_eq!(macs(&arp), (OURS, [0xff; 6]));
+        // Sender and target are the address; an announcement asks for nobody's MAC.
+        assert_eq!((&arp[28..32], &arp[38..42], &arp[32..38]), (&V4[..], &V4[..], &[0; 6][..]));
+        let advertised = context.output.originated(1).unwrap().frame().to_vec();
+        assert_eq!(macs(&advertised), (OURS, [0x33, 0x33, 0, 0, 0, 1]));
+        assert_eq!(advertisement(&advertised, "ff02::1".parse().unwrap()), 0x20);
+    }
+    assert!(!Action::Respond(us()).is_due() && !Action::Sink.is_due());
+}
