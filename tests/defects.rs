@@ -362,7 +362,7 @@ const FAULTS: &[Row] = &[
         Test("tests/holder/threads.rs::a_create_of_seven_host_options_starts_two_threads_at_most_and_enters_three_namespaces_at_most"),
     ]),
     ("ignored words", "a word is taken and does nothing", &[
-        Refused("tun"),
+        Refused("packed"),
         Test("tests/varlink.rs::what_the_command_line_refuses_is_refused_to_foreign_clients_too"),
     ]),
 ];

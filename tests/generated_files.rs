@@ -131,7 +131,7 @@ fn the_page_of_create_names_the_bounds_and_defaults_of_its_numbers() {
     let page = page::pages().remove("taptool-create.8").unwrap().replace("\\-", "-");
     for (option, bounds) in [
         ("--id\\fR", "0-8191"),
-        ("--host-mtu-size\\fR", "68-65521 [default: 1500]"),
+        ("--host-mtu-size\\fR", "68-65521, of a tun 68-65535 [default: 1500]"),
         ("--rx-ring-size\\fR", "64-32768 [default: 256]"),
         ("--tx-ring-size\\fR", "64-32768 [default: 256]"),
     ] {

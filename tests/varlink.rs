@@ -379,9 +379,16 @@ fn what_the_command_line_refuses_is_refused_to_foreign_clients_too() {
         let gateway = json!({ "host_ip4_addr": ["10.9.0.1/24"], "host_ip4_gw": "10.9.0.2",
             "host_down": true });
         for (options, on, cause) in [
-            (json!({ "kind": "tun" }), "tun", lacked),
-            (json!({ "kind": "tun", "host_bridge": "br0" }), "tun", lacked),
-            (json!({ "kind": "tun", "mac_addr": "02:fe:00:00:00:01" }), "tun", lacked),
+            (
+                json!({ "kind": "tun", "host_bridge": "br0" }),
+                "host-bridge br0",
+                "a tun has no Ethernet header and cannot be a bridge port",
+            ),
+            (
+                json!({ "kind": "tun", "mac_addr": "02:fe:00:00:00:01" }),
+                "hw-addr 02:fe:00:00:00:01",
+                "a tun has no Ethernet address",
+            ),
             (json!({ "no_gso": true }), "no-gso", lacked),
             (json!({ "csum_offload": true }), "csum-offload", lacked),
             (json!({ "gso": true, "gro_coalesce": true }), "gro-coalesce", lacked),

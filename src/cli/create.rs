@@ -27,7 +27,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    override_usage = "taptool create [tap] [NAME] [OPTIONS]",
+    override_usage = "taptool create [tap|tun] [NAME] [OPTIONS]",
     after_help = EXAMPLES
 )]
 pub(super) struct Args {
@@ -42,8 +42,11 @@ enum KindArgs {
     /// Ethernet frames; the default.
     #[command(override_usage = "taptool create tap [NAME] [OPTIONS]", after_help = EXAMPLES)]
     Tap(Options),
-    /// IP packets; not in this version.
-    #[command(hide = true)]
+    /// IP packets, without an Ethernet header: no MAC, no bridge.
+    #[command(
+        override_usage = "taptool create tun [NAME] [OPTIONS]",
+        after_help = "Example: create tun tun0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24"
+    )]
     Tun(Options),
 }
 
@@ -120,7 +123,7 @@ struct Options {
     /// The same for IPv6; it may be link-local.
     #[arg(long, visible_alias = "gw6", value_name = "ADDR", help_heading = "Host side")]
     host_ip6_gw: Option<Ipv6Addr>,
-    /// MTU, bytes, 68-65521 [default: 1500].
+    /// MTU, bytes, 68-65521, of a tun 68-65535 [default: 1500].
     #[arg(long, visible_alias = "mtu", value_name = "N", help_heading = "Host side")]
     host_mtu_size: Option<Mtu>,
     /// Transmit queue length, packets, 1-32767 [default: the kernel's].
@@ -166,6 +169,10 @@ struct Options {
     #[arg(long, value_name = "WHICH", hide_possible_values = true, help_heading = "Rings")]
     backend: Option<Backend>,
 
+    /// IP packets instead of Ethernet frames: `create tun', in VPP's words.
+    #[arg(long, help_heading = "Interface")]
+    tun: bool,
+
     /// Check everything, print the steps and their undo, change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -182,8 +189,6 @@ struct Options {
     persist: bool,
     #[arg(long, hide = true)]
     attach: bool,
-    #[arg(long, hide = true)]
-    tun: bool,
     #[arg(long, hide = true)]
     packed: bool,
     #[arg(long, hide = true)]
@@ -256,11 +261,7 @@ impl TryFrom<Args> for Request {
             admin_down: o.admin_down,
             dry_run: o.dry_run,
         };
-        // The command path says `create tun' already.
-        request.check().map_err(|failure| match kind {
-            Kind::Tun if failure.on == "tun" => failure.on(""),
-            _ => failure,
-        })?;
+        request.check()?;
         // Last, so that a line that is refused anyway opens nothing.
         request.host_ns = open(&spec)?;
         Ok(Self::Create(Box::new(request)))

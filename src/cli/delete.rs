@@ -19,7 +19,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    override_usage = "taptool delete [tap] {NAME... | sw_if_index N | --all}",
+    override_usage = "taptool delete [tap|tun] {NAME... | sw_if_index N | --all}",
     after_help = EXAMPLES
 )]
 pub(super) struct Args {
@@ -37,8 +37,11 @@ enum KindArgs {
         after_help = EXAMPLES
     )]
     Tap(Which),
-    /// Delete tuns; not in this version.
-    #[command(hide = true)]
+    /// Delete tuns.
+    #[command(
+        override_usage = "taptool delete tun {NAME... | sw_if_index N | --all}",
+        after_help = "Example: delete tun tun0"
+    )]
     Tun(Which),
 }
 
@@ -69,10 +72,7 @@ impl TryFrom<Args> for Request {
     fn try_from(args: Args) -> Result<Self, Failure> {
         let which = match args.kind {
             None => args.which,
-            Some(KindArgs::Tap(which)) => which,
-            Some(KindArgs::Tun(_)) => {
-                return Err(Failure::usage("", "not supported in this version"));
-            }
+            Some(KindArgs::Tap(which) | KindArgs::Tun(which)) => which,
         };
         if which.all {
             return Ok(Self::Delete(DeleteRequest::All {}));

@@ -120,7 +120,15 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     ),
     refuses("create tap ... persist", "create tap id 7 persist", lacked::PERSIST),
     refuses("create tap ... attach", "create tap id 7 host-if-name vt7 attach", lacked::ATTACH),
-    refuses("create tap ... tun", "create tap id 7 tun", lacked::TUN),
+    does(
+        "create tap ... tun",
+        &[
+            "create tap id 7 tun host-ns a host-ip4-addr 10.7.0.1/24",
+            "show tun tun7",
+            "delete tap tun7",
+        ],
+        "a version of IP other than 4 and 6 is lost with its reason (bad_version)",
+    ),
     refuses("create tap ... packed", "create tap id 7 packed", lacked::PACKED),
     refuses("create tap ... in-order", "create tap id 7 in-order", lacked::IN_ORDER),
     refuses(

@@ -121,6 +121,7 @@ drops! {
     ShortFrame "short_frame" Both false "frame shorter than its link header";
     Oversize "oversize" Both false "frame longer than the maximum";
     BadHeader "bad_header" Both false "virtio_net_hdr does not fit the frame";
+    BadVersion "bad_version" Both false "packet of a tun that is neither IPv4 nor IPv6";
     Malformed "malformed" Rx false "packet that the responder cannot parse";
     Fragment "fragment" Rx false "IP fragment, which the responder does not reassemble";
     VlanTagged "vlan_tagged" Rx false "frame of a VLAN, in which the responder has no address";

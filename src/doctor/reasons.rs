@@ -15,6 +15,9 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
             "the sender's offload fields contradict the frame: a fault of its kernel or driver",
             None,
         ),
+        DropReason::BadVersion => {
+            ("the sender writes packets to a tun that begin with neither a 4 nor a 6", None)
+        }
         DropReason::Malformed => {
             ("packets for our addresses with wrong lengths or checksums", None)
         }

@@ -82,8 +82,8 @@ pub const fn needs_head(kind: Kind, hdr: &NetHdr) -> bool {
 /// so. Reads nothing else, allocates nothing.
 ///
 /// # Errors
-/// [`DropReason::ShortFrame`], [`DropReason::Oversize`] (also for frames that are not GSO), or
-/// [`DropReason::BadHeader`].
+/// [`DropReason::ShortFrame`], [`DropReason::Oversize`] (also for frames that are not GSO),
+/// [`DropReason::BadVersion`] on a tun, or [`DropReason::BadHeader`].
 pub fn check(kind: Kind, hdr: &NetHdr, frame_bytes: u32, head: &[u8]) -> Result<(), DropReason> {
     if frame_bytes < kind.min_frame_bytes() {
         return Err(DropReason::ShortFrame);
@@ -91,10 +91,12 @@ pub fn check(kind: Kind, hdr: &NetHdr, frame_bytes: u32, head: &[u8]) -> Result<
     if frame_bytes > kind.max_frame_bytes() {
         return Err(DropReason::Oversize);
     }
+    if !version_known(kind, head) {
+        return Err(DropReason::BadVersion);
+    }
     let fits = flags_known(hdr)
         && hdr_len_fits(kind, hdr, frame_bytes)
         && partial_csum_fits(hdr, frame_bytes)
-        && version_known(kind, head)
         && gso_fits(kind, hdr, frame_bytes, head);
     if fits { Ok(()) } else { Err(DropReason::BadHeader) }
 }

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{Invalid, digits, invalid};
+use super::{Invalid, Kind, digits, invalid};
+
+const NO_MTU: &str = "not an MTU between 68 and 65521, of a tun 65535";
 
 /// Entries of a split virtqueue: a power of two, 64…32768.
 ///
@@ -104,7 +106,8 @@ impl FromStr for MemorySize {
     }
 }
 
-/// MTU of the host side: 68…65521 bytes (`MIN_MTU`, tun's maximum).
+/// MTU of the host side: 68…65535 bytes, of a tap 68…65521 (`MIN_MTU`, and `MAX_MTU` less the
+/// Ethernet header).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Mtu(u32);
@@ -113,11 +116,22 @@ impl Mtu {
     /// Checks `bytes`.
     ///
     /// # Errors
-    /// When it is outside 68…65521.
+    /// When it is outside 68…65535.
     pub fn new(bytes: u64) -> Result<Self, Invalid> {
         match u32::try_from(bytes) {
-            Ok(n) if (68..=65521).contains(&n) => Ok(Self(n)),
-            _ => invalid("not an MTU between 68 and 65521"),
+            Ok(n) if (68..=65535).contains(&n) => Ok(Self(n)),
+            _ => invalid(NO_MTU),
+        }
+    }
+
+    /// Checks that a device of this kind can have it.
+    ///
+    /// # Errors
+    /// When it is too large for a tap.
+    pub fn check(self, kind: Kind) -> Result<(), Invalid> {
+        match kind {
+            Kind::Tap if self.0 > 65521 => invalid(NO_MTU),
+            Kind::Tap | Kind::Tun => Ok(()),
         }
     }
 
@@ -132,7 +146,7 @@ impl FromStr for Mtu {
     fn from_str(s: &str) -> Result<Self, Invalid> {
         match digits(s) {
             Some(n) => Self::new(n),
-            None => invalid("not an MTU between 68 and 65521"),
+            None => invalid(NO_MTU),
         }
     }
 }

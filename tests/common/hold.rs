@@ -135,12 +135,12 @@ impl Hold {
         objects.remove(0)
     }
 
-    /// `show tap NAME`.
+    /// The interface of this name, of whichever kind.
     pub fn tap(&mut self, name: &str) -> Value {
-        self.one(&format!("show tap {name}"))
+        self.one(&format!("show interface {name}"))
     }
 
-    /// Waits until `show tap NAME` satisfies `condition`, and gives that reply.
+    /// Waits until [`Hold::tap`] satisfies `condition`, and gives that reply.
     pub fn tap_when(
         &mut self,
         name: &str,

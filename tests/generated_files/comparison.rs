@@ -51,7 +51,7 @@ pub const GROUPS: &[Group] = &[
         ("all or nothing", No, No, Shown("tests/live/undo.rs::a_create_that_fails_after_any_step_leaves_machine_process_and_registry_as_they_were")),
         ("a dry run", No, No, Shown("tests/live/refuse.rs::a_dry_run_sets_mtu_and_addresses_before_up_and_routes_last")),
         ("without /dev/vhost-net", No, No, Shown("tests/live/create.rs::backend_auto_takes_vhost_net_where_it_is_and_else_says_once_why_not")),
-        ("tun", No, Yes, Lacks(LATER)),
+        ("tun", No, Yes, Shown("tests/live/tun.rs::tcp_crosses_a_wire_of_tuns_with_and_without_large_frames_and_the_ledger_balances")),
         ("persist, attach", No, Wrong, Lacks(LATER)),
         ("packed rings", No, Wrong, Lacks("vhost-net has none")),
         ("in-order rings", No, Wrong, Lacks(LATER)),
@@ -69,7 +69,8 @@ pub const GROUPS: &[Group] = &[
     ]},
     Group { name: "Settings of an interface", rows: &[
         ("admin state", Yes, Yes, Shown("tests/live/create.rs::an_interface_that_is_admin_down_drops_with_that_reason_until_it_is_set_up")),
-        ("name, tag, MAC, promiscuous, MTU", Yes, Yes, Lacks(LATER)),
+        ("name, tag, MACs, promiscuous", Wrong, Wrong, Shown("tests/live/settings.rs::our_side_answers_with_its_new_mac_and_tells_the_hosts_that_had_the_old_one")),
+        ("MTU of our side", Yes, Yes, Lacks(LATER)),
         ("carrier, speed", No, Yes, Lacks(LATER)),
         ("loss of link passed on along a wire", No, No, Lacks(LATER)),
     ]},

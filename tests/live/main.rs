@@ -32,6 +32,7 @@ mod shell_ends;
 mod shell_hour;
 mod shell_lines;
 mod shell_terminals;
+mod tun;
 mod undo;
 mod unheard;
 mod unsent;

@@ -164,7 +164,6 @@ fn what_this_version_lacks_is_refused_and_not_ignored() {
             "gro-coalesce",
             "persist",
             "attach",
-            "tun",
             "packed",
             "in-order",
             "num-rx-queues 2",
@@ -173,7 +172,6 @@ fn what_this_version_lacks_is_refused_and_not_ignored() {
             let line = format!("create tap id 4 host-ns a {option}");
             refused(world, &line, 2, "not supported in this version");
         }
-        refused(world, "create tun id 4 host-ns a", 2, "not supported in this version");
         let several = "create tap id 4 host-ns a num-tx-queues 2 packed";
         refused(world, several, 2, "packed, num-tx-queues 2: not supported in this version");
         world.state().assert_same_as(&before, "after what this version lacks");

@@ -77,7 +77,10 @@ fn is_told_what_is_wrong_and_what_comes_next(terminal: &mut Terminal) {
     assert_eq!(terminal.line("show tap9"), "show: `tap9' is neither a table nor an interface\n");
     // In the middle of a line, and the line goes on from there.
     let next = terminal.line("create tap1 host-ns foo host-mtu-size ?");
-    assert!(next.starts_with("  N  MTU, bytes, 68-65521 [default: 1500]"), "{next}");
+    assert!(
+        next.starts_with("  N  MTU, bytes, 68-65521, of a tun 68-65535 [default: 1500]"),
+        "{next}"
+    );
     let next = terminal.line("create tap1 host-ns foo ?");
     assert!(next.contains("\n  rx-ring-size N "), "{next}");
     assert!(!next.contains("\n  host-ns NS "), "it is given already: {next}");

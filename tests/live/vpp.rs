@@ -59,6 +59,12 @@ fn effect(world: &World, line: &str, out: &str) {
             assert_eq!(out, "tap3\n");
             assert_eq!(tap("tap3")["tx_queues"].as_array().unwrap().len(), 1);
         }
+        "create tap id 7 tun host-ns" => {
+            assert_eq!(out, "tun7\n");
+            assert_eq!(world.link("a", "tun7")["linkinfo"]["info_data"]["type"], "tun");
+        }
+        "show tun tun7" => has(&["Interface: tun7 ", "  name \"tun7\"\n"]),
+        "delete tap tun7" => silent(),
         "create tap" => {
             assert_eq!(out, "tap2\n");
             assert_eq!(world.ip_json("link show tap2")[0]["ifname"], "tap2");

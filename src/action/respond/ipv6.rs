@@ -122,7 +122,11 @@ fn is_for_our_group(us: &Responder, link: Link, destination: Ipv6Addr) -> bool {
 /// Whether the packet is for all nodes of the link (`ff02::1`), in a frame for that group or for us
 /// alone.
 fn is_for_all_nodes(link: Link, destination: Ipv6Addr) -> bool {
-    let Link::Ethernet { destination: mac, .. } = link else { return false };
-    destination == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1)
-        && (mac == [0x33, 0x33, 0, 0, 0, 1] || link.is_to_us_alone())
+    let to_us = match link {
+        Link::Ethernet { destination: mac, .. } => {
+            mac == [0x33, 0x33, 0, 0, 0, 1] || link.is_to_us_alone()
+        }
+        Link::Direct => true,
+    };
+    destination == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1) && to_us
 }

@@ -43,7 +43,7 @@ pub(super) fn parse(
         Kind::Tun => match head.first().map(|b| b >> 4) {
             Some(4) => Ok((Link::Direct, 0, Protocol::Ipv4)),
             Some(6) => Ok((Link::Direct, 0, Protocol::Ipv6)),
-            Some(_) => Err(MALFORMED),
+            Some(_) => Err(Lost(DropReason::BadVersion)),
             None => Err(Lost(DropReason::ShortFrame)),
         },
         Kind::Tap => {

@@ -53,6 +53,10 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
             return Err(Failure::usage(format!("{option} {}", u32::MAX), why));
         }
     }
+    if let Some(mtu) = request.host_mtu_size {
+        mtu.check(request.kind)
+            .map_err(|why| Failure::usage(format!("host-mtu-size {mtu}"), why.0))?;
+    }
     let ipv6 = [
         ("host-ip6-addr", !request.host_ip6_addr.is_empty()),
         ("host-ip6-gw", request.host_ip6_gw.is_some()),

@@ -2,7 +2,6 @@
 
 use super::CreateRequest;
 use crate::diag::Failure;
-use crate::units::Kind;
 
 /// Instead of `no-gso`.
 pub const NO_GSO: &str = "leave it out: without `gso' the host sends no large frames. Large frames of \
@@ -17,8 +16,6 @@ pub const PERSIST: &str =
     "run `taptool hold' as a service: interfaces live as long as their holder";
 /// Instead of `attach`.
 pub const ATTACH: &str = "let create make the device; one that is there already is never touched";
-/// Instead of `tun`.
-pub const TUN: &str = "leave it out: a tap carries IP packets too";
 /// Instead of `packed`.
 pub const PACKED: &str = "leave it out: vhost-net has no packed rings, and VPP ignored the word";
 /// Instead of `in-order`.
@@ -37,7 +34,6 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
         ("gro-coalesce", request.gro_coalesce, GRO_COALESCE),
         ("persist", request.persist, PERSIST),
         ("attach", request.attach, ATTACH),
-        ("tun", request.kind == Kind::Tun, TUN),
         ("packed", request.packed, PACKED),
         ("in-order", request.in_order, IN_ORDER),
     ];

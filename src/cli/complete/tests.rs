@@ -93,7 +93,7 @@ fn a_value_is_not_taken_for_a_command_or_an_option() {
 
 #[test]
 fn sub_commands_come_before_everything_else_of_their_command() {
-    check("create --gso t", &["tx-ring-size"]);
+    check("create --gso t", &["tx-ring-size", "tun"]);
     check("show tap0 t", &[]);
     check("delete sw_if_index 3 t", &[]);
 }
