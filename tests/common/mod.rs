@@ -6,6 +6,7 @@
 
 #![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 
+mod echo;
 mod hold;
 mod ledger;
 mod login;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -14,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use super::echo::echo;
 use super::process::MARK;
 use super::{Process, backend, eventually, patience, taptool, text};
 
@@ -278,10 +280,14 @@ impl World {
         MachineState(state)
     }
 
-    /// Sends `count` echo requests, 20 ms apart, and gives how many were answered. The last
-    /// answer is waited for.
-    pub fn ping(&self, netns: &str, args: &str, count: u32) -> u32 {
-        if args.starts_with("-6") {
+    /// Sends `count` echo requests to the address that `args` ends with, at least 20 ms apart, and
+    /// gives how many were answered. `-s N' before it is the bytes of data.
+    pub fn ping(&self, netns: &str, args: &str, count: u16) -> u32 {
+        let (options, address) = args.rsplit_once(' ').unwrap_or(("", args));
+        let address: IpAddr = address.parse().unwrap();
+        let bytes = options.strip_prefix("-s ").map_or(56, |bytes| bytes.parse().unwrap());
+        assert!(options.is_empty() || options.starts_with("-s "), "{options}");
+        if address.is_ipv6() {
             // The kernel lets go of a new address in a work queue, also where it probes for no
             // double.
             eventually("no address is tentative", 5.0, || {
@@ -289,16 +295,7 @@ impl World {
                 addresses.as_array().unwrap().iter().all(|link| link["addr_info"].is_null())
             });
         }
-        // Less than the deadline of the whole.
-        let wait = patience(2.0).as_secs() / 2;
-        let line = format!("ip netns exec {netns} ping -n -q -c {count} -i 0.02 -W {wait} {args}");
-        let out = self.start(&line).output(10.0 + f64::from(count) * 0.1);
-        let said = text(&out.stdout);
-        let received = said
-            .lines()
-            .find_map(|l| l.split_once(" packets transmitted, ")?.1.split(' ').next())
-            .and_then(|n| n.parse().ok());
-        received.unwrap_or_else(|| panic!("{line}: {said}{}", text(&out.stderr)))
+        self.inside(netns, || echo(address, bytes, count))
     }
 
     /// Sends five echo requests; all must be answered.

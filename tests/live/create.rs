@@ -155,7 +155,7 @@ fn several_addresses_of_both_families_and_gateways_through_our_device_are_set() 
             assert_eq!((&route[0]["gateway"], &route[0]["dev"]), (&gateway.into(), &"tap0".into()));
         }
         world.ping_answered("a", "10.9.0.2");
-        world.ping_answered("a", "-6 fd00:9::2");
+        world.ping_answered("a", "fd00:9::2");
         hold.close();
     });
 }

@@ -199,7 +199,7 @@ fn each_thing_in_the_way_of_a_wire_is_named_with_the_command_that_mends_it() {
             mtu["state"] == "note" && mtu["remedy"] == "ip -n foo link set dev tap0 mtu 9000"
         });
         told(&mut hold, "tap0", &[]);
-        world.ping_answered("bar", "-M do -s 5000 10.8.0.1");
+        world.ping_answered("bar", "-s 5000 10.8.0.1");
         hold.close();
     });
 }
@@ -285,7 +285,7 @@ fn a_host_side_that_is_gone_is_made_again_with_all_that_its_create_was_told() {
         assert_eq!(whole(world, &mut hold), before);
         told(&mut hold, "tap0", &[]);
         world.ping_answered("foo", "10.9.0.2");
-        world.ping_answered("foo", "-6 fd00::2");
+        world.ping_answered("foo", "fd00::2");
         hold.close();
     });
 }

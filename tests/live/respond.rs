@@ -40,8 +40,8 @@ fn ipv6_echo_and_neighbour_solicitations_are_answered() {
         world.netns("foo");
         let mut hold = Hold::start(world);
         hold.run("create tap0 host-ns foo host-ip6-addr fd00:9::1/64 respond fd00:9::2/64");
-        world.ping_answered("foo", "-6 fd00:9::2");
-        world.ping_answered("foo", "-6 -s 1400 fd00:9::2");
+        world.ping_answered("foo", "fd00:9::2");
+        world.ping_answered("foo", "-s 1400 fd00:9::2");
         let tap = hold.tap("tap0");
         assert_eq!(neighbour(world, "foo", "fd00:9::2"), tap["mac_addr"].as_str().unwrap());
         assert!(sum(&tap, "tx_queues", "packets") >= 11, "{tap:#}");
@@ -60,7 +60,7 @@ fn an_echo_of_60000_bytes_is_answered_when_the_mtu_allows_it() {
              host-ip6-addr fd00:9::1/64 respond 10.9.0.2/24 respond fd00:9::2/64",
         );
         world.ping_answered("foo", "-s 60000 10.9.0.2");
-        world.ping_answered("foo", "-6 -s 60000 fd00:9::2");
+        world.ping_answered("foo", "-s 60000 fd00:9::2");
         let tap = hold.tap("tap0");
         assert!(sum(&tap, "rx_queues", "bytes") > 10 * 60_000, "{tap:#}");
         assert!(sum(&tap, "tx_queues", "bytes") > 10 * 60_000, "{tap:#}");

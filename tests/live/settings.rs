@@ -65,13 +65,13 @@ fn our_side_answers_with_its_new_mac_and_tells_the_hosts_that_had_the_old_one() 
             all[0]["lladdr"].as_str().unwrap_or_default().to_owned()
         };
         world.ping_answered("a", "10.9.0.2");
-        world.ping_answered("a", "-6 fd00:9::2");
+        world.ping_answered("a", "fd00:9::2");
         hold.run("set interface mac address tap0 02:fe:00:00:00:77");
         for address in ["10.9.0.2", "fd00:9::2"] {
             eventually("the host knows the new MAC", 5.0, || known(address) == "02:fe:00:00:00:77");
         }
         world.ping_answered("a", "10.9.0.2");
-        world.ping_answered("a", "-6 fd00:9::2");
+        world.ping_answered("a", "fd00:9::2");
         let tap = hold.tap("tap0");
         assert_eq!(tap["mac_addr"], "02:fe:00:00:00:77");
         assert_eq!(tap["created_with"]["mac_addr"], "02:fe:00:00:00:77");
