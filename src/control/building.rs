@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::interface::{Interface, local_action};
+use super::interface::{Interface, Mode, local_action};
 use super::life::Life;
 use super::plan::Plan;
 use super::port::NewTap;
@@ -287,7 +287,7 @@ impl<'a> Building<'a> {
             port,
             admin_up: !plan.asked.admin_down,
             addresses: plan.asked.respond.clone(),
-            xconnect: None,
+            mode: Mode::L3,
             pools,
             files: Arc::default(),
             rx,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::interface::{announcing, vanished};
+use super::interface::{Interface, Mode, announcing, vanished};
 use super::life::Life;
 use super::{Resources, Shared, reset, settings, thread};
 use crate::action::Action;
@@ -71,20 +71,20 @@ pub(super) async fn xconnect(
     let mut notices = Vec::new();
     if request.off {
         let connected =
-            |from, to| shared.registry().get(from).is_some_and(|i| i.xconnect == Some(to));
+            |from, to| shared.registry().get(from).is_some_and(|i| i.mode == Mode::Xconnect(to));
         if !connected(a, b) && !connected(b, a) {
             let both = format!("{} and {}", request.a, request.b);
             return Err(Failure::new(Code::NotFound, both, "they are not cross-connected"));
         }
         for (from, to) in [(a, b), (b, a)] {
             if connected(from, to) {
-                connect(shared, &resources, from, None).await?;
+                set_mode(shared, &resources, from, Mode::L3).await?;
             }
         }
     } else {
         same_kind(shared, a, b)?;
-        connect(shared, &resources, a, Some(b)).await?;
-        connect(shared, &resources, b, Some(a)).await?;
+        set_mode(shared, &resources, a, Mode::Xconnect(b)).await?;
+        set_mode(shared, &resources, b, Mode::Xconnect(a)).await?;
         notices = senders(shared, a, b);
     }
     let reply = Reply::Changed(vec![name_of(shared, a)?, name_of(shared, b)?]);
@@ -109,25 +109,26 @@ fn senders(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Vec<String> {
     let others =
         registry.all().filter(|i| ![a, b].contains(&i.sw_if_index) && i.life != Life::Deleting);
     let told = others.filter_map(|other| {
-        let to = other.xconnect.filter(|to| [a, b].contains(to)).and_then(name)?;
+        let to = other.mode.peer().filter(|to| [a, b].contains(to)).and_then(name)?;
         Some(format!("{} still sends to {to}", other.name))
     });
     told.collect()
 }
 
-/// Sets where an interface's received frames go; none: back to its addresses, or nowhere.
-async fn connect(
+/// Sets where an interface's received frames go.
+async fn set_mode(
     shared: &Arc<Shared>,
     resources: &Resources,
     from: SwIfIndex,
-    to: Option<SwIfIndex>,
+    mode: Mode,
 ) -> Result<(), Failure> {
     {
         let mut registry = shared.registry();
-        let peer_is_there =
-            to.is_none_or(|to| registry.get(to).is_some_and(|peer| peer.life != Life::Deleting));
+        let lives =
+            |peer| registry.get(peer).is_some_and(|peer: &Interface| peer.life != Life::Deleting);
+        let peer_is_there = mode.peer().is_none_or(lives);
         match registry.get_mut(from) {
-            Some(interface) if peer_is_there => interface.xconnect = to,
+            Some(interface) if peer_is_there => interface.mode = mode,
             _ => return Err(vanished()),
         }
     }
@@ -154,7 +155,7 @@ async fn apply(
     let (queues, action) = {
         let registry = shared.registry();
         let interface = registry.get(index).ok_or_else(vanished)?;
-        let peer = interface.xconnect.and_then(|p| registry.get(p).map(|peer| peer.peer));
+        let peer = interface.mode.peer().and_then(|p| registry.get(p).map(|peer| peer.peer));
         let queues: Vec<_> = interface.rx.iter().map(|q| (q.poller, q.key)).collect();
         (queues, interface.action(peer))
     };
@@ -177,10 +178,10 @@ pub(super) async fn disconnect(
 ) -> Result<(), Failure> {
     let pointing: Vec<SwIfIndex> = {
         let registry = shared.registry();
-        registry.all().filter(|i| i.xconnect == Some(index)).map(|i| i.sw_if_index).collect()
+        registry.all().filter(|i| i.mode == Mode::Xconnect(index)).map(|i| i.sw_if_index).collect()
     };
     for from in pointing {
-        connect(shared, resources, from, None).await?;
+        set_mode(shared, resources, from, Mode::L3).await?;
     }
     Ok(())
 }
@@ -199,9 +200,9 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
                 ));
             }
             same_kind(shared, index, to)?;
-            connect(shared, &resources, index, Some(to)).await?;
+            set_mode(shared, &resources, index, Mode::Xconnect(to)).await?;
         }
-        SetInterface::L3 {} => connect(shared, &resources, index, None).await?,
+        SetInterface::L3 {} => set_mode(shared, &resources, index, Mode::L3).await?,
         SetInterface::AddAddress(address) => {
             change_addresses(shared, index, |all, name| add(all, *address, name))?;
             apply_action(shared, &resources, index).await?;

@@ -46,6 +46,26 @@ impl Queue {
     }
 }
 
+/// Where received frames go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// To our side: its addresses answer, or there are none and frames end there.
+    #[default]
+    L3,
+    /// Out of this interface.
+    Xconnect(SwIfIndex),
+}
+
+impl Mode {
+    /// The interface that all frames go to.
+    pub(super) const fn peer(self) -> Option<SwIfIndex> {
+        match self {
+            Self::Xconnect(peer) => Some(peer),
+            Self::L3 => None,
+        }
+    }
+}
+
 /// One interface.
 #[derive(Debug)]
 pub(super) struct Interface {
@@ -70,7 +90,7 @@ pub(super) struct Interface {
     pub(super) port: Port,
     pub(super) admin_up: bool,
     pub(super) addresses: Vec<IpNet>,
-    pub(super) xconnect: Option<SwIfIndex>,
+    pub(super) mode: Mode,
     /// Buffers of the receive queues: kept until the backend has stopped, whatever becomes of the
     /// pollers.
     pub(super) pools: Vec<Arc<Pool>>,

@@ -121,7 +121,7 @@ pub(super) fn interface(
     use std::os::fd::AsRawFd;
     let Port::Tap(tap) = &interface.port;
     let host = tap.facts();
-    let action = match interface.xconnect.and_then(|peer| registry.get(peer)) {
+    let action = match interface.mode.peer().and_then(|peer| registry.get(peer)) {
         Some(peer) => api::Action::Xconnect(peer.name.clone()),
         None if interface.addresses.is_empty() => api::Action::Sink,
         None => api::Action::Respond,
