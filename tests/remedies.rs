@@ -57,7 +57,7 @@ const REMEDIES: &[(&str, &str, usize, Fate)] = &[
     ),
     ("interface/host.rs", "link_down", 1, RESPONDER),
     ("interface/host.rs", "no_queue", 1, RESPONDER),
-    ("interface/host.rs", "no_carrier", 1, RESPONDER),
+    ("interface/host.rs", "no_carrier", 4, RESPONDER),
     ("interface/host.rs", "mtu", 3, WIRE),
     ("interface/host.rs", "bridge", 4, PORT),
     ("interface/queues.rs", "judge", 1, Looks),

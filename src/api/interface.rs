@@ -85,6 +85,11 @@ impl Serialize for Action {
     }
 }
 
+/// What a holder of an earlier version does not say.
+const fn on() -> bool {
+    true
+}
+
 /// One interface.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Interface {
@@ -113,6 +118,9 @@ pub struct Interface {
     pub admin_up: bool,
     /// The host side exists, is up and has carrier.
     pub link_up: bool,
+    /// Its carrier follows the link of its peer: `xconnect ... link-state on`.
+    #[serde(default)]
+    pub link_state: bool,
     /// What happens to received frames: `sink`, `respond` or `xconnect PEER`.
     pub action: Action,
     /// Our side's addresses, kept while another action is set.
@@ -137,6 +145,13 @@ pub struct Interface {
     /// packets was full, since `clear interfaces`; beside the ledger, since they never came.
     #[serde(default)]
     pub host_tx_dropped: u64,
+    /// taptool keeps the carrier of the Linux device on: false after `set tap carrier NAME down`, and
+    /// while `link_state` hands on that the peer has no link.
+    #[serde(default = "on")]
+    pub carrier: bool,
+    /// Speed that the Linux device tells whoever asks, Mbit/s; null where it tells none.
+    #[serde(default)]
+    pub speed_mbps: Option<u32>,
     /// MAC of the Linux device; null for a tun.
     pub host_mac_addr: Option<MacAddr>,
     /// Our side's MAC; null for a tun.

@@ -1,4 +1,4 @@
-//! `set interface …`.
+//! `set interface …`, `set tap …`.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,16 @@ pub enum SetInterface {
     },
     /// `set interface l3 NAME`: back to `respond` or `sink`.
     L3 {},
+    /// `set tap carrier NAME up|down`: what the host side sees of its link.
+    HostCarrier {
+        /// Up.
+        up: bool,
+    },
+    /// `set tap speed NAME MBPS`: what the host side tells whoever asks for its speed.
+    HostSpeed {
+        /// Mbit/s, 1…2147483647.
+        mbps: u32,
+    },
     /// `set interface ip address NAME A/L`.
     AddAddress(IpNet),
     /// `set interface ip address del NAME A/L`.
@@ -58,8 +68,13 @@ pub enum SetInterface {
     },
 }
 
+/// Speeds that the kernel takes, Mbit/s.
+const SPEEDS: std::ops::RangeInclusive<u32> = 1..=i32::MAX as u32;
+/// Why another is refused.
+pub const SPEED: &str = "not a number of Mbit/s between 1 and 2147483647";
+
 impl SetRequest {
-    /// Checks the address.
+    /// Checks an address, and a speed.
     ///
     /// # Errors
     /// Exit code 2, when no interface can have it.
@@ -67,6 +82,9 @@ impl SetRequest {
         match &self.change {
             SetInterface::AddAddress(net) => {
                 address::ours(*net).map_err(|why| Failure::usage(net.to_string(), why))
+            }
+            SetInterface::HostSpeed { mbps } if !SPEEDS.contains(mbps) => {
+                Err(Failure::usage(format!("speed {mbps}"), SPEED))
             }
             _ => Ok(()),
         }

@@ -15,4 +15,7 @@ pub struct XconnectRequest {
     /// `off`: both ends return to `sink` or `respond`.
     #[serde(default, deserialize_with = "wire::nullable")]
     pub off: bool,
+    /// `link-state on`: the loss of link at one end is handed on to the carrier of the other.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub link_state: bool,
 }

@@ -1,4 +1,4 @@
-//! `set tap gso …`, `set interface …`.
+//! `set tap …`, `set interface …`.
 
 mod settings;
 
@@ -17,7 +17,8 @@ Examples:
   set interface state tap0 down
   set interface ip address tap0 10.9.0.2/24
   set interface l2 xconnect tap1 tap2
-  set tap gso tap0 enable")]
+  set tap gso tap0 enable
+  set tap carrier tap0 down")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -28,7 +29,7 @@ enum What {
     /// State, addresses, action, name and MACs.
     #[command(subcommand)]
     Interface(Interface),
-    /// Segmentation offload.
+    /// Segmentation offload, and what the host side sees of its link.
     #[command(subcommand)]
     Tap(Tap),
 }
@@ -41,6 +42,38 @@ enum Tap {
         after_help = "Examples:\n  set tap gso tap0\n  set tap gso sw_if_index 3 disable"
     )]
     Gso(GsoArgs),
+    /// Let the host side see its link lost, or there again.
+    ///
+    /// Down is as if its cable were unplugged: the host sends nothing through the device (its kernel
+    /// drops what programs send), and frames that are sent to it are dropped, counted as link_down. The
+    /// device stays set up, and the carrier stays as it was set when the device is moved.
+    #[command(after_help = "Example: set tap carrier tap0 down")]
+    Carrier {
+        /// The interface.
+        #[arg(value_name = "NAME", add = names::interfaces())]
+        name: IfName,
+        /// up or down.
+        #[arg(value_name = "up|down", hide_possible_values = true)]
+        state: Link,
+    },
+    /// Set the speed that the host side tells whoever asks.
+    ///
+    /// Bonding, bridges with STP and monitoring ask for it. Frames are moved no slower and no faster.
+    #[command(after_help = "Example: set tap speed tap0 1000")]
+    Speed {
+        /// The interface.
+        #[arg(value_name = "NAME", add = names::interfaces())]
+        name: IfName,
+        /// Mbit/s, 1-2147483647.
+        #[arg(value_name = "MBPS", value_parser = values::speed)]
+        mbps: u32,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Link {
+    Up,
+    Down,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -151,6 +184,12 @@ impl TryFrom<Args> for Request {
     fn try_from(args: Args) -> Result<Self, Failure> {
         let interface = match args.what {
             What::Tap(Tap::Gso(args)) => return gso(args),
+            What::Tap(Tap::Carrier { name, state }) => {
+                return Ok(set(name, SetInterface::HostCarrier { up: state == Link::Up }));
+            }
+            What::Tap(Tap::Speed { name, mbps }) => {
+                return Ok(set(name, SetInterface::HostSpeed { mbps }));
+            }
             What::Interface(interface) => interface,
         };
         let (name, change) = match interface {
@@ -171,8 +210,12 @@ impl TryFrom<Args> for Request {
             }
             Interface::Ip(Ip::Address { del, name, address }) => (name, change(del, &address)?),
         };
-        Ok(Self::Set(SetRequest { interface: InterfaceRef::Name(name), change }))
+        Ok(set(name, change))
     }
+}
+
+const fn set(name: IfName, change: SetInterface) -> Request {
+    Request::Set(SetRequest { interface: InterfaceRef::Name(name), change })
 }
 
 fn gso(args: GsoArgs) -> Result<Request, Failure> {

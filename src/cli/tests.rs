@@ -265,7 +265,11 @@ fn lines_of_the_other_verbs() {
     let both = || vec![name("t1"), name("t2")];
     let hardware = |interfaces, detail| show(ShowRequest::Hardware { interfaces, detail });
     let mac: MacAddr = "02:fe:00:00:00:01".parse().unwrap();
-    let wire = |off| Request::Xconnect(XconnectRequest { a: name("t1"), b: name("t2"), off });
+    let linked = |link_state, off| {
+        let (a, b) = (name("t1"), name("t2"));
+        Request::Xconnect(XconnectRequest { a, b, off, link_state })
+    };
+    let wire = |off| linked(false, off);
     for (line, expected) in [
         ("delete tap tap0", delete(vec![name("tap0")])),
         ("delete tap0 tap1", delete(vec![name("tap0"), name("tap1")])),
@@ -287,6 +291,12 @@ fn lines_of_the_other_verbs() {
             "set interface l2 xconnect t1 t2",
             set("t1", SetInterface::L2Xconnect { peer: name("t2") }),
         ),
+        ("xconnect t1 t2 link-state on", linked(true, false)),
+        ("xconnect --link-state on t1 t2", linked(true, false)),
+        ("xconnect t1 t2 link-state off", wire(false)),
+        ("set tap carrier t1 up", set("t1", SetInterface::HostCarrier { up: true })),
+        ("set tap carrier t1 down", set("t1", SetInterface::HostCarrier { up: false })),
+        ("set tap speed t1 2500", set("t1", SetInterface::HostSpeed { mbps: 2500 })),
         ("set interface l3 t1", set("t1", SetInterface::L3 {})),
         ("set interface state t1 up", set("t1", SetInterface::State { up: true })),
         ("set interface state t1 down", set("t1", SetInterface::State { up: false })),
@@ -521,7 +531,7 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
             "set interface l2 xconnect t1 t1",
             "set interface l2 xconnect: t1: an interface cannot be wired to itself",
         ),
-        ("xconnect t1", "xconnect: Missing <B>\n  xconnect A B [off]"),
+        ("xconnect t1", "xconnect: Missing <B>\n  xconnect A B [link-state on|off] [off]"),
         ("--socket= show", "show: socket `': its value is empty"),
         ("show --color blue", "show: color blue: not one of auto, always, never"),
         ("hold --memory 0", "hold: memory 0: not a size between 16M and 1T (512M, 4G)"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::api::SPEED;
 use crate::units::{Invalid, digits};
 
 /// Lines that were typed and are kept.
@@ -30,6 +31,14 @@ pub(super) fn lines(text: &str) -> Result<usize, Invalid> {
 /// `sw_if_index` of an interface.
 pub(super) fn index(text: &str) -> Result<u32, Invalid> {
     digits(text).map_or_else(|| invalid("not a number between 0 and 4294967295"), Ok)
+}
+
+/// Speed of a link, Mbit/s.
+pub(super) fn speed(text: &str) -> Result<u32, Invalid> {
+    match digits(text) {
+        Some(n) if (1..=i32::MAX as u32).contains(&n) => Ok(n),
+        _ => invalid(SPEED),
+    }
 }
 
 /// Seconds, fractions allowed, up to a day.

@@ -1,5 +1,6 @@
-//! `xconnect A B [off]`.
+//! `xconnect A B [link-state on|off] [off]`.
 
+use super::gso::Switch;
 use super::names;
 use crate::api::{InterfaceRef, Request, XconnectRequest};
 use crate::diag::Failure;
@@ -7,11 +8,12 @@ use crate::units::IfName;
 
 /// Wire two interfaces together, both ways.
 ///
-/// What one receives the other sends. The same as `set interface l2 xconnect' once for each.
+/// What one receives the other sends. The same as `set interface l2 xconnect' once for each. Without link-state each host side
+/// keeps its carrier, whatever becomes of the other.
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "taptool xconnect A B [off]",
-    after_help = "Examples:\n  xconnect tap1 tap2\n  xconnect tap1 tap2 off"
+    override_usage = "taptool xconnect A B [link-state on|off] [off]",
+    after_help = "Examples:\n  xconnect tap1 tap2\n  xconnect tap1 tap2 link-state on\n  xconnect tap1 tap2 off"
 )]
 pub(super) struct Args {
     /// One end.
@@ -21,8 +23,16 @@ pub(super) struct Args {
     #[arg(value_name = "B", add = names::interfaces())]
     b: IfName,
     /// Take the wire away: both answer for their addresses again, or sink.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "link_state")]
     off: bool,
+    /// Hand the loss of link at one end on to the other's carrier, on or off [default: off].
+    ///
+    /// An end loses its link when its host side is set down, deleted or its carrier switched off, and
+    /// when it is set down itself. The host side of the other end then has no carrier until the link
+    /// is back. Where the end was deleted, that is until another command about the other end: xconnect,
+    /// `set interface l3', or `set tap carrier NAME up'.
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    link_state: Option<Switch>,
 }
 
 /// Both ends; refused when they are one.
@@ -37,6 +47,11 @@ impl TryFrom<Args> for Request {
     type Error = Failure;
     fn try_from(args: Args) -> Result<Self, Failure> {
         let (a, b) = ends(args.a, args.b)?;
-        Ok(Self::Xconnect(XconnectRequest { a, b, off: args.off }))
+        Ok(Self::Xconnect(XconnectRequest {
+            a,
+            b,
+            off: args.off,
+            link_state: args.link_state == Some(Switch::On),
+        }))
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::carrier::tell_link;
 use super::interface::{Interface, Mode, local_action};
 use super::life::Life;
 use super::plan::Plan;
@@ -11,7 +12,6 @@ use super::queues::{Placed, Queues};
 use super::registry::Reservation;
 use super::steps::Step;
 use super::thread::StepThread;
-use super::watch::tell_link;
 use super::{Resources, Shared};
 use crate::action::Station;
 use crate::api::BackendKind;
@@ -288,6 +288,7 @@ impl<'a> Building<'a> {
             admin_up: !plan.asked.admin_down,
             addresses: plan.asked.respond.clone(),
             mode: Mode::L3,
+            link_state: false,
             pools,
             files: Arc::default(),
             rx,

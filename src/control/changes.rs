@@ -1,12 +1,14 @@
 //! Verbs that change an interface: gso, xconnect, set.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use tokio::sync::Mutex;
 
 use super::interface::{Interface, Mode, announcing, vanished};
 use super::life::Life;
-use super::{Resources, Shared, reset, settings, thread};
+use super::{Resources, Shared, carrier, reset, settings, thread};
 use crate::action::Action;
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
@@ -79,12 +81,16 @@ pub(super) async fn xconnect(
         for (from, to) in [(a, b), (b, a)] {
             if connected(from, to) {
                 set_mode(shared, &resources, from, Mode::L3).await?;
+                carrier::follow(shared, &resources, from, false).await?;
             }
         }
     } else {
         same_kind(shared, a, b)?;
         set_mode(shared, &resources, a, Mode::Xconnect(b)).await?;
         set_mode(shared, &resources, b, Mode::Xconnect(a)).await?;
+        for end in [a, b] {
+            carrier::follow(shared, &resources, end, request.link_state).await?;
+        }
         notices = senders(shared, a, b);
     }
     let reply = Reply::Changed(vec![name_of(shared, a)?, name_of(shared, b)?]);
@@ -182,6 +188,7 @@ pub(super) async fn disconnect(
     };
     for from in pointing {
         set_mode(shared, resources, from, Mode::L3).await?;
+        carrier::settle(shared, resources, from).await?;
     }
     Ok(())
 }
@@ -201,8 +208,19 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
             }
             same_kind(shared, index, to)?;
             set_mode(shared, &resources, index, Mode::Xconnect(to)).await?;
+            carrier::follow(shared, &resources, index, false).await?;
         }
-        SetInterface::L3 {} => set_mode(shared, &resources, index, Mode::L3).await?,
+        SetInterface::L3 {} => {
+            set_mode(shared, &resources, index, Mode::L3).await?;
+            carrier::follow(shared, &resources, index, false).await?;
+        }
+        SetInterface::HostCarrier { up } => {
+            living(shared, index)?;
+            carrier::set(shared, &resources, index, *up).await?;
+        }
+        SetInterface::HostSpeed { mbps } => {
+            set_speed(shared, index, *mbps).await?;
+        }
         SetInterface::AddAddress(address) => {
             change_addresses(shared, index, |all, name| add(all, *address, name))?;
             apply_action(shared, &resources, index).await?;
@@ -317,5 +335,41 @@ async fn set_state(
     for (poller, key) in queues {
         resources.engine.set_admin(poller, key, up).await?;
     }
+    carrier::hand_on(shared, resources, index).await;
     Ok(())
+}
+
+/// `set tap speed`: the kernel takes it by name, so a thread asks it in the device's namespace.
+async fn set_speed(shared: &Arc<Shared>, index: SwIfIndex, mbps: u32) -> Result<(), Failure> {
+    let (files, name) = living(shared, index)?;
+    let _held = files.lock().await;
+    let file = shared.registry().get(index).and_then(|i| i.port.tap()?.file());
+    let file = file.ok_or_else(vanished)?;
+    let subject = name.to_string();
+    let side = host::aside("speed", move |thread| {
+        // The file is let go before the thread answers.
+        let file = file;
+        let set = |session: &host::Session, i| session.set_speed(i, mbps);
+        host::with_device(thread, file.as_fd(), subject.as_str(), set)
+    });
+    side.await??;
+    let mut registry = shared.registry();
+    let tap = registry.get_mut(index).and_then(|i| i.port.tap_mut()).ok_or_else(vanished)?;
+    tap.set_speed(mbps);
+    Ok(())
+}
+
+/// The right to use an interface's files, and its name.
+///
+/// # Errors
+/// Its host side is gone, or it is being deleted.
+fn living(shared: &Shared, index: SwIfIndex) -> Result<(Arc<Mutex<()>>, IfName), Failure> {
+    let registry = shared.registry();
+    let interface = registry.get(index).filter(|i| i.life != Life::Deleting);
+    let interface = interface.ok_or_else(vanished)?;
+    if interface.life == Life::HostGone {
+        return Err(host_gone(&interface.name));
+    }
+    interface.port.tap().ok_or_else(|| no_host_side(&interface.name))?;
+    Ok((Arc::clone(&interface.files), interface.name.clone()))
 }

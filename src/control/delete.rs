@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::interface::Interface;
 use super::life::Life;
-use super::{Resources, Shared, changes, thread};
+use super::{Resources, Shared, carrier, changes, thread};
 use crate::action::PeerKey;
 use crate::api::{DeleteRequest, Deleted, Level, Reply};
 use crate::counters::DropReason;
@@ -53,6 +53,9 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
         if let Some(interface) = shared.registry().get_mut(*index) {
             interface.life.step_to(Life::Deleting);
         }
+    }
+    for index in &indices {
+        carrier::hand_on(shared, &resources, *index).await;
     }
     let mut torn = Vec::new();
     for index in indices {

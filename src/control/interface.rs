@@ -91,6 +91,8 @@ pub(super) struct Interface {
     pub(super) admin_up: bool,
     pub(super) addresses: Vec<IpNet>,
     pub(super) mode: Mode,
+    /// Its carrier follows the link of its peer.
+    pub(super) link_state: bool,
     /// Buffers of the receive queues: kept until the backend has stopped, whatever becomes of the
     /// pollers.
     pub(super) pools: Vec<Arc<Pool>>,

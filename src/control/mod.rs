@@ -11,6 +11,7 @@
 //! memory files are made then.
 
 mod building;
+mod carrier;
 mod changes;
 mod create;
 mod delete;

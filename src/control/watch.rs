@@ -25,7 +25,7 @@ use super::interface::Interface;
 use super::life::Life;
 use super::port::{HostSide, Place, TapPort};
 use super::thread::StepThread;
-use super::{Resources, Shared, reset, sweep, thread};
+use super::{Resources, Shared, carrier, reset, sweep, thread};
 use crate::api::Level;
 use crate::device::Pool;
 use crate::engine::{BrokenReason, Event, QueueKey, StopReason};
@@ -151,6 +151,7 @@ async fn work(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
             halt(shared, resources, index).await;
         }
     }
+    carrier::hand_on(shared, resources, index).await;
 }
 
 fn host_event(shared: &Shared, event: WatchEvent) -> Vec<(SwIfIndex, Job)> {
@@ -202,7 +203,7 @@ async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex
     match lookup.find(&resources.staging).await {
         Ok(Some(side)) => {
             if renew(shared, index, side) {
-                tell_link(shared, resources, index).await;
+                carrier::tell_link(shared, resources, index).await;
             }
         }
         Ok(None) => host_is_gone(shared, resources, index, &held).await,
@@ -230,21 +231,6 @@ fn renew(shared: &Shared, index: SwIfIndex, side: HostSide) -> bool {
         registry.log.add(level, &name, text);
     }
     switched
-}
-
-/// Tells the transmit queues whether the host side is up.
-pub(super) async fn tell_link(shared: &Shared, resources: &Resources, index: SwIfIndex) {
-    let (up, queues) = match shared.registry().get(index) {
-        Some(interface) => {
-            let queues: Vec<_> = interface.tx.iter().map(|q| (q.poller, q.key)).collect();
-            (interface.port.is_up(), queues)
-        }
-        None => return,
-    };
-    for (poller, key) in queues {
-        // A poller that has ended sends nothing either.
-        let _ = resources.engine.set_link(poller, key, up).await;
-    }
 }
 
 /// Asks a tap file whether its device is still there.

@@ -54,7 +54,7 @@ impl Scene {
         });
         self.screen.line("wire", &ends.join("  <->  "))?;
         let [name_a, name_b] = [&a, &b].map(|tap| InterfaceRef::Name(tap.name.clone()));
-        let wire = XconnectRequest { a: name_a, b: name_b, off: false };
+        let wire = XconnectRequest { a: name_a, b: name_b, off: false, link_state: false };
         self.submit(Request::Xconnect(wire)).await?;
 
         let pings = self.pings().await?;

@@ -80,6 +80,8 @@ pub struct HostFacts {
     pub mac: Option<MacAddr>,
     /// Its addresses.
     pub addresses: Vec<IpNet>,
+    /// Speed that it tells whoever asks, Mbit/s.
+    pub speed: Option<u32>,
     /// Name of the bridge, or other device, that it is a port of.
     pub bridge: Option<String>,
     /// What the host counted.
@@ -158,9 +160,9 @@ pub fn facts(thread: &mut HostThread, tap: BorrowedFd<'_>) -> Result<HostFacts, 
         };
         if same_place
             && after.name == before.name
-            && let Some((link, addresses, bridge)) = found?
+            && let Some(seen) = found?
         {
-            return Ok(HostFacts::new(id, link, addresses, bridge));
+            return Ok(HostFacts::new(id, seen));
         }
     }
     Err(Absent::Failed(restless()))
@@ -211,7 +213,7 @@ fn restless() -> Failure {
     Failure::new(Code::Failed, "", "the device was renamed or moved each time it was looked at")
 }
 
-type Seen = (Link, Vec<IpNet>, Option<String>);
+type Seen = (Link, Option<u32>, Vec<IpNet>, Option<String>);
 
 fn look(
     thread: &mut HostThread,
@@ -225,16 +227,12 @@ fn look(
         Some(index) => session.link_by_index(index)?.map(|master| master.name),
         None => None,
     };
-    Ok(Some((link, addresses, bridge)))
+    let speed = session.speed(name);
+    Ok(Some((link, speed, addresses, bridge)))
 }
 
 impl HostFacts {
-    fn new(
-        namespace: NamespaceId,
-        link: Link,
-        addresses: Vec<IpNet>,
-        bridge: Option<String>,
-    ) -> Self {
+    fn new(namespace: NamespaceId, (link, speed, addresses, bridge): Seen) -> Self {
         Self {
             name: link.name,
             ifindex: link.index,
@@ -245,6 +243,7 @@ impl HostFacts {
             qlen: link.qlen,
             mac: link.mac,
             addresses,
+            speed,
             bridge,
             stats: link.stats,
         }

@@ -15,6 +15,7 @@
 //
 mod address;
 mod birth;
+mod carrier;
 pub mod facts;
 pub mod inspect;
 pub mod link;
@@ -34,6 +35,7 @@ pub mod vhost_net;
 pub mod watch;
 
 pub use birth::check_tun;
+pub use carrier::set_carrier;
 pub use facts::{Absent, Difference, HostFacts, difference, facts, is_gone, locate, with_device};
 pub use offloads::{Offloads, set_offloads};
 pub use route::Gateway;

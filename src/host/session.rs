@@ -15,7 +15,7 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZeroI32;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::link::{Link, LinkStats};
 use super::refusal;
 use crate::diag::{Code, Failure};
+use crate::sys::ethtool;
 use crate::units::{IfName, MacAddr, Mtu};
 
 const WAIT: Duration = Duration::from_secs(1);
@@ -45,6 +46,8 @@ pub struct Session {
     // Dropped first: it holds the socket.
     runtime: Runtime,
     pub(super) handle: Handle,
+    /// The same socket: requests that are no messages go through it.
+    pub(super) socket: OwnedFd,
     pub(super) on: String,
     /// How `ip` is called to work in that namespace, for hints.
     pub(super) ip: String,
@@ -77,7 +80,7 @@ impl Session {
             return Err(failed(&io::Error::other("this thread runs a runtime and must not block")));
         }
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| failed(&e))?;
-        let socket = {
+        let (socket, same) = {
             let _inside = runtime.enter();
             let mut socket = TokioSocket::new(NETLINK_ROUTE).map_err(|e| failed(&e))?;
             let options = socket.socket_mut();
@@ -90,13 +93,14 @@ impl Session {
             // Lets the kernel filter dumps; before Linux 4.20 they come whole and are filtered
             // here.
             let _ = options.set_netlink_get_strict_chk(true);
-            socket
+            let same = options.as_fd().try_clone_to_owned().map_err(|e| failed(&e))?;
+            (socket, same)
         };
         let (mut connection, handle, _) = rtnetlink::from_socket(socket);
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
         runtime.spawn(connection);
-        Ok(Self { runtime, handle, on, ip })
+        Ok(Self { runtime, handle, socket: same, on, ip })
     }
 
     /// What requests are about from now on.
@@ -226,6 +230,26 @@ impl Session {
     pub fn set_txqueuelen(&self, ifindex: u32, packets: u32) -> Result<(), Failure> {
         let message = change(ifindex).txqueuelen(packets).build();
         self.link(&format!("set txqueuelen {packets}"), message)
+    }
+
+    /// Sets the speed that the link tells whoever asks, Mbit/s. The kernel takes it by name only, so
+    /// the name is looked up right before, and the link after.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`: the device has none; or another took the name meanwhile.
+    pub fn set_speed(&self, ifindex: u32, mbps: u32) -> Result<(), Failure> {
+        let gone = || Failure::new(Code::NotFound, &self.on, "the device was moved meanwhile");
+        let name = self.link_by_index(ifindex)?.ok_or_else(gone)?.name;
+        ethtool::set_speed(self.socket.as_fd(), &name, mbps).map_err(|e| e.failure(&self.on))?;
+        match self.link_by_index(ifindex)? {
+            Some(link) if link.name == name => Ok(()),
+            _ => Err(gone()),
+        }
+    }
+
+    /// Speed of the link of this name, Mbit/s; none where it has none.
+    pub(super) fn speed(&self, name: &str) -> Option<u32> {
+        ethtool::speed(self.socket.as_fd(), name).ok().flatten()
     }
 
     /// The bridge of this name.

@@ -38,6 +38,9 @@ pub(super) fn interface(i: &Interface) -> String {
     };
     out.line(format_args!("  state: {}{cure}", i.state.word()));
     out.line(format_args!("  action: {}", i.action));
+    if i.link_state {
+        out.line(format_args!("  link-state: on"));
+    }
     for address in &i.addresses {
         out.line(format_args!("  address: {address}"));
     }
@@ -75,6 +78,12 @@ fn host_side(i: &Interface, out: &mut Text) {
     out.some("  host-bridge ", i.host_bridge.as_ref().map(|br| format!("\"{}\"", escape(br))));
     out.line(format_args!("  host-txqueuelen {}", i.qlen));
     out.line(format_args!("  host-carrier-up: {}", u8::from(i.link_up)));
+    if !i.carrier {
+        let why =
+            if i.link_state { "link-state, or `set tap carrier'" } else { "`set tap carrier'" };
+        out.line(format_args!("  carrier: down ({why})"));
+    }
+    out.some("  host-speed: ", i.speed_mbps.map(|mbps| format!("{mbps} Mbit/s")));
 }
 
 fn backend(i: &Interface, out: &mut Text) {

@@ -67,6 +67,7 @@ fn tap0() -> Interface {
         state: State::Up,
         admin_up: true,
         link_up: true,
+        link_state: false,
         action: Action::Respond,
         addresses: vec!["10.9.0.2/24".parse().unwrap()],
         host_if_name: "vt0".into(),
@@ -77,6 +78,8 @@ fn tap0() -> Interface {
         mtu: 1500,
         qlen: 1000,
         host_tx_dropped: 0,
+        carrier: true,
+        speed_mbps: Some(10_000),
         host_mac_addr: Some("02:fe:aa:bb:cc:dd".parse().unwrap()),
         mac_addr: Some("02:fe:11:22:33:44".parse().unwrap()),
         secondary_mac_addrs: Vec::new(),
@@ -168,6 +171,7 @@ Interface: tap0 (ifindex 1)
   host-ip6-addr: fe80::1/64
   host-txqueuelen 1000
   host-carrier-up: 1
+  host-speed: 10000 Mbit/s
   backend: vhost-net
   vhost-fds 21
   vhost-worker-mode: kthread
@@ -466,10 +470,10 @@ fn json_keys() {
     let tap = &all[0];
     assert_eq!(
         keys(tap).join(" "),
-        "action addresses admin_up backend backend_features backend_features_raw backend_reason \
+        "action addresses admin_up backend backend_features backend_features_raw backend_reason carrier \
          created_with csum_offload features features_raw gso host_addresses host_bridge host_if_name \
-         host_ifindex host_mac_addr host_ns host_tx_dropped id kind link_up mac_addr mtu name offloads promiscuous qlen \
-         rx_queues secondary_mac_addrs state sw_if_index tag tap_fds tx_queues vhost_fds vhost_worker_mode"
+         host_ifindex host_mac_addr host_ns host_tx_dropped id kind link_state link_up mac_addr mtu name offloads promiscuous qlen \
+         rx_queues secondary_mac_addrs speed_mbps state sw_if_index tag tap_fds tx_queues vhost_fds vhost_worker_mode"
     );
     assert_eq!(
         keys(&tap["rx_queues"][0]).join(" "),

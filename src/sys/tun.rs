@@ -56,6 +56,8 @@ pub const TUNSETVNETHDRSZ: Request = request("TUNSETVNETHDRSZ", libc::TUNSETVNET
 pub const TUNSETOWNER: Request = request("TUNSETOWNER", libc::TUNSETOWNER);
 /// Group that may attach.
 pub const TUNSETGROUP: Request = request("TUNSETGROUP", libc::TUNSETGROUP);
+/// Carrier of the attached device.
+pub const TUNSETCARRIER: Request = request("TUNSETCARRIER", libc::TUNSETCARRIER);
 /// Network namespace of the attached device (Linux 5.8).
 pub const TUNGETDEVNETNS: Request = request("TUNGETDEVNETNS", libc::TUNGETDEVNETNS);
 
@@ -182,6 +184,18 @@ pub fn set_owner(fd: BorrowedFd<'_>, uid: u32) -> Result<(), Refused> {
 pub fn set_group(fd: BorrowedFd<'_>, gid: u32) -> Result<(), Refused> {
     // SAFETY: TUNSETGROUP takes the number itself.
     unsafe { ioctl::value(fd, TUNSETGROUP, gid.into()) }
+}
+
+/// Switches the carrier of the device on or off. Without it the host sends nothing through the
+/// device (its kernel drops what programs send, and counts that as `tx_dropped`); frames that are
+/// written to the device still arrive.
+///
+/// # Errors
+/// `EBADFD`: the device is gone; `EINVAL`: a kernel before 4.20.
+pub fn set_carrier(fd: BorrowedFd<'_>, on: bool) -> Result<(), Refused> {
+    let on: libc::c_uint = on.into();
+    // SAFETY: TUNSETCARRIER reads one unsigned int.
+    unsafe { ioctl::read_by_kernel(fd, TUNSETCARRIER, &on) }
 }
 
 /// Opens the network namespace that the device is in now. The file keeps that namespace alive:

@@ -76,6 +76,7 @@ fn each_thing_in_the_way_of_a_responder_is_named_with_the_command_that_mends_it(
                 "host-link",
                 "ip -n foo link set dev tap0 carrier on",
             ),
+            ("taptool set tap carrier tap0 down", "host-link", "taptool set tap carrier tap0 up"),
             (
                 "ip -n foo link set dev tap0 txqueuelen 0",
                 "host-queue",

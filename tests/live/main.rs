@@ -15,6 +15,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod carrier;
 mod create;
 mod crowd;
 mod delete;

@@ -37,7 +37,7 @@ fn options_are_offered_in_the_spelling_that_was_begun() {
     check("create tap0 --host-m", &["--host-mac-addr", "--host-mtu-size"]);
     check("create tap id 0 netn", &["netns"]);
     check("show tap tap0 desc", &["descriptors"]);
-    check("xconnect tap0 tap1 ", &["off"]);
+    check("xconnect tap0 tap1 ", &["off", "link-state"]);
     check("hold ", &["exec", "memory", "print-unit"]);
     check("delete --a", &["--all"]);
     assert!(offered("create tap0 -").contains(&"--host-ns".to_owned()));
@@ -76,6 +76,8 @@ fn values_are_offered_in_both_spellings() {
     check("create --backend=u", &["--backend=userspace"]);
     check("--color n", &["never"]);
     check("gso tap0 ", &["on", "off"]);
+    check("xconnect tap0 tap1 link-state ", &["on", "off"]);
+    check("set tap carrier tap0 ", &["up", "down"]);
     check("set tap gso tap0 en", &["enable"]);
     check("set interface state tap0 ", &["up", "down"]);
     check("completions ", &["bash", "zsh", "fish"]);

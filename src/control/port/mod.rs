@@ -6,12 +6,14 @@
 //! that is about its host side. The other files of control ask the port for what every port has,
 //! and [`Port::tap`] for what a host side alone has.
 
+mod carrier;
 mod look;
 mod new_tap;
 mod tap;
 
 use crate::device::PortFiles;
 
+pub(super) use carrier::Carrier;
 pub(super) use look::HostSide;
 pub(super) use new_tap::NewTap;
 pub(super) use tap::{Place, TapPort};
@@ -49,6 +51,20 @@ impl Port {
     pub(super) fn take_files(&mut self) -> PortFiles {
         match self {
             Self::Tap(tap) => std::mem::take(&mut tap.files),
+        }
+    }
+
+    /// The carrier that the other end sees; none where it sees none.
+    pub(super) const fn carrier(&self) -> Option<Carrier> {
+        match self {
+            Self::Tap(tap) => Some(tap.carrier),
+        }
+    }
+
+    /// Whether frames may be sent: the other end is set up, and we keep its carrier on.
+    pub(super) const fn takes_frames(&self) -> bool {
+        match self {
+            Self::Tap(tap) => tap.side.facts.up && tap.carrier.on,
         }
     }
 

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
 use super::Baseline;
+use super::carrier::Carrier;
 use super::look::{HostSide, Label, Lookup};
 use crate::api::Level;
 use crate::device::PortFiles;
@@ -43,6 +44,7 @@ pub(in crate::control) struct TapPort {
     /// The host side when it was last looked at.
     pub(super) side: HostSide,
     seen: Seen,
+    pub(in crate::control) carrier: Carrier,
     /// Frames that it had dropped at `clear interfaces`, and at `clear errors`.
     cleared: u64,
     cleared_errors: u64,
@@ -50,14 +52,23 @@ pub(in crate::control) struct TapPort {
 
 impl TapPort {
     /// A device that its create has looked at.
-    pub(super) const fn new(
+    pub(super) fn new(
         files: PortFiles,
         (gso, offloads): (bool, Offloads),
         label: Option<Label>,
         side: HostSide,
     ) -> Self {
-        let seen = Seen::AtCreate;
-        Self { files, offloads, gso, label, side, seen, cleared: 0, cleared_errors: 0 }
+        Self {
+            files,
+            offloads,
+            gso,
+            label,
+            side,
+            seen: Seen::AtCreate,
+            carrier: Carrier::default(),
+            cleared: 0,
+            cleared_errors: 0,
+        }
     }
 
     /// The facts of the last look.
@@ -85,6 +96,11 @@ impl TapPort {
         (self.gso, self.offloads) = (gso, offloads);
     }
 
+    /// Keeps the speed that was set.
+    pub(in crate::control) const fn set_speed(&mut self, mbps: u32) {
+        self.side.facts.speed = Some(mbps);
+    }
+
     /// Its first file, to ask about the device; none once the files were taken.
     pub(in crate::control) fn file(&self) -> Option<Arc<OwnedFd>> {
         self.files.0.first().cloned()
@@ -105,6 +121,9 @@ impl TapPort {
     pub(in crate::control) fn renew(&mut self, side: HostSide) -> Vec<(Level, String)> {
         let before = std::mem::replace(&mut self.side, side);
         self.seen = Seen::Current;
+        if self.side.facts.up {
+            self.carrier.seen(self.side.facts.lower_up);
+        }
         news(&before.facts, &self.side)
     }
 

@@ -38,7 +38,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if !seen.link.up {
         findings.push(link_down(case.interface, format!("{place} is down")));
     } else if !seen.link.lower_up {
-        findings.push(no_carrier(case.interface, &place));
+        findings.push(no_carrier(case, &place));
     } else {
         findings.push(Finding::ok("host-link", format!("{place} is up and has carrier")));
     }
@@ -121,11 +121,44 @@ fn no_queue(interface: &Interface, place: &str) -> Finding {
         .remedy(commands::ip(interface.host_ns.as_deref(), &args))
 }
 
-fn no_carrier(interface: &Interface, place: &str) -> Finding {
-    let args = format!("link set dev {} carrier on", word(&interface.host_if_name));
-    Finding::drops("host-link", format!("{place} is up and has no carrier: it was switched off"))
-        .cost("the host drops every frame that it sends through it")
-        .remedy(commands::ip(interface.host_ns.as_deref(), &args))
+fn no_carrier(case: &Case<'_>, place: &str) -> Finding {
+    let interface = case.interface;
+    let name = word(interface.name.as_str());
+    let cost = "the host drops every frame that it sends through it";
+    if interface.carrier {
+        let args = format!("link set dev {} carrier on", word(&interface.host_if_name));
+        let value = format!("{place} is up and has no carrier: it was switched off");
+        return Finding::drops("host-link", value)
+            .cost(cost)
+            .remedy(commands::ip(interface.host_ns.as_deref(), &args));
+    }
+    let cost = format!("{cost}, and {LINK_DOWN}");
+    // What follows a peer that has its link was switched off by command.
+    let peer = super::peer(interface, case.all);
+    let lost = peer.is_some_and(|peer| peer.state != State::Up || (peer.carrier && !peer.link_up));
+    match (interface.link_state, peer) {
+        (true, Some(peer)) if lost => Finding::drops(
+            "host-link",
+            format!(
+                "{place} has no carrier: link-state hands on that {} has lost its link",
+                peer.name
+            ),
+        )
+        .cost(cost)
+        .remedy(format!("taptool doctor {}", word(peer.name.as_str()))),
+        (true, None) => {
+            let value = format!("{place} has no carrier: the peer that it followed was deleted");
+            Finding::drops("host-link", value)
+                .cost(cost)
+                .remedy(format!("taptool set tap carrier {name} up"))
+        }
+        _ => {
+            let value = format!("{place} has no carrier: `set tap carrier' switched it off");
+            Finding::drops("host-link", value)
+                .cost(cost)
+                .remedy(format!("taptool set tap carrier {name} up"))
+        }
+    }
 }
 
 fn set_mtu(interface: &Interface, mtu: u32) -> String {
