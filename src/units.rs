@@ -12,7 +12,7 @@ mod sizes;
 mod wire;
 
 pub use names::{IfName, MacAddr, Tag};
-pub use numbers::{InterfaceId, PollerIndex, QueueIndex, SwIfIndex};
+pub use numbers::{InterfaceId, PollerIndex, QueueCount, QueueIndex, SwIfIndex};
 pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};
 pub use sizes::{MemorySize, Mtu, RingSize, TxQueueLength};
 

@@ -220,8 +220,7 @@ const DEFECTS: &[Row] = &[
     ("B42", "one queue only, an obsolete flag, and the default send buffer", &[
         Test("src/host/tests/birth.rs::a_device_for_another_namespace_is_born_in_the_staging_namespace_and_moved_with_all_its_queues"),
         Test("src/host/tests/birth.rs::a_device_for_the_own_namespace_is_born_in_place_and_dies_with_its_file"),
-        Refused("num-rx-queues 2"),
-        Refused("num-tx-queues 2"),
+        Test("tests/live/queues.rs::two_hundred_flows_cross_four_queues_and_one_either_way_round_and_the_host_drops_none"),
     ]),
     ("B43", "a frame shorter than its link header reaches the kernel", &[
         Test("src/frame/check/tests.rs::lengths_are_kept_to_the_limits_of_the_kind"),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Namespace, wire};
 use crate::diag::Failure;
-use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
+use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, QueueCount, RingSize, TxQueueLength};
 
 /// Which device serves the rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ pub struct CreateRequest {
         skip_serializing_if = "wire::is_default"
     )]
     pub gso: bool,
-    /// `consistent-qp`: every receive queue has its transmit queue. With one of each it has.
+    /// `consistent-qp`: a receive queue and the transmit queue of its number have one poller.
     #[serde(
         default,
         deserialize_with = "wire::nullable",
@@ -169,12 +169,12 @@ pub struct CreateRequest {
         skip_serializing_if = "wire::is_default"
     )]
     pub in_order: bool,
-    /// `num-rx-queues N`; all but 1 is refused.
+    /// `num-rx-queues N`; none: 1.
     #[serde(default, skip_serializing_if = "wire::is_default")]
-    pub num_rx_queues: Option<u64>,
-    /// `num-tx-queues N`; all but 1 is refused.
+    pub num_rx_queues: Option<QueueCount>,
+    /// `num-tx-queues N`, and at least one for each poller; none: 1.
     #[serde(default, skip_serializing_if = "wire::is_default")]
-    pub num_tx_queues: Option<u64>,
+    pub num_tx_queues: Option<QueueCount>,
     /// `respond A/L`: our side's addresses.
     #[serde(
         default,

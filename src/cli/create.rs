@@ -8,16 +8,19 @@ use clap::{Subcommand, ValueEnum};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 
-use super::{names, values};
+use super::names;
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
 use crate::sys::userns;
-use crate::units::{self, IfName, InterfaceId, Kind, MacAddr, Mtu, RingSize, TxQueueLength};
+use crate::units::{
+    self, IfName, InterfaceId, Kind, MacAddr, Mtu, QueueCount, RingSize, TxQueueLength,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   create tap0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24
-  create tap id 3 host-ns foo host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2 gso";
+  create tap id 3 host-ns foo host-ip4-addr 10.9.0.1/24 host-ip4-gw 10.9.0.2 gso
+  create tap id 4 num-rx-queues 4 num-tx-queues 4";
 
 /// Create an interface and print its name.
 ///
@@ -149,13 +152,18 @@ struct Options {
     /// Entries of a transmit ring: a power of two, 64-32768 [default: 256].
     #[arg(long, value_name = "N", help_heading = "Rings")]
     tx_ring_size: Option<RingSize>,
-    /// Receive queues; this version has 1.
-    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Rings")]
-    num_rx_queues: Option<u64>,
-    /// Transmit queues; this version has 1.
-    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Rings")]
-    num_tx_queues: Option<u64>,
-    /// Queues in pairs, as VPP has it; with one of each nothing changes.
+    /// Receive queues, 1-256 [default: 1].
+    ///
+    /// Each is a queue of the Linux device. The kernel spreads flows over them and keeps each flow in
+    /// one.
+    #[arg(long, value_name = "N", help_heading = "Rings")]
+    num_rx_queues: Option<QueueCount>,
+    /// Transmit queues, 1-256, and at least one for each poller [default: 1].
+    ///
+    /// A poller that has several spreads flows over them and keeps each flow in one.
+    #[arg(long, value_name = "N", help_heading = "Rings")]
+    num_tx_queues: Option<QueueCount>,
+    /// The receive queue and the transmit queue of the same number have the same poller.
     #[arg(long, help_heading = "Rings")]
     consistent_qp: bool,
     /// Segmentation offload: the host may send us frames of 64 KiB with unfinished checksums.

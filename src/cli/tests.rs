@@ -112,7 +112,7 @@ fn the_words_of_a_create_ask_for_the_same() {
         "create id 7 if-name a host-if-name b hw-addr 02:fe:00:00:00:01 bridge br0 host-down gso",
         "create a mtu 9000 ip4 10.9.0.1/24 ip6 fd00::1/64 gw4 10.9.0.2 gw6 fd00::2 admin-down",
         "create a host-mac-addr 02:fe:00:00:00:02 host-txqueuelen 7 rx-ring-size 512 dry-run",
-        "create tx-ring-size 64 num-rx-queues 1 num-tx-queues 1 owner 1 group 2 consistent-qp",
+        "create tx-ring-size 64 num-rx-queues 4 num-tx-queues 2 owner 1 group 2 consistent-qp",
         "create backend userspace",
         "create backend vhost-net",
     ];
@@ -162,8 +162,8 @@ fn every_option_of_create_in_both_spellings_makes_the_same_request() {
         (&["host-down"], "", |r| r.host_down = true),
         (&["admin-down"], "", |r| r.admin_down = true),
         (&["dry-run"], "", |r| r.dry_run = true),
-        (&["num-rx-queues"], "1", |r| r.num_rx_queues = Some(1)),
-        (&["num-tx-queues"], "1", |r| r.num_tx_queues = Some(1)),
+        (&["num-rx-queues"], "4", |r| r.num_rx_queues = "4".parse().ok()),
+        (&["num-tx-queues"], "0", |r| r.num_tx_queues = "1".parse().ok()),
         (&["consistent-qp"], "", |r| r.consistent_qp = true),
     ];
     for (words, value, change) in rows {
@@ -215,7 +215,7 @@ fn the_order_of_options_changes_nothing() {
         "host-ip6-addr fd00::1/64",
         "host-mtu-size 9000",
         "host-mac-addr 02:fe:00:00:00:02",
-        "num-rx-queues 1",
+        "num-rx-queues 3",
         "host-txqueuelen 77",
     ];
     let line = |order: &[&str]| format!("create tap {}", order.join(" "));
@@ -384,6 +384,10 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         (
             "create tap rx-ring-size 65536",
             "create tap: rx-ring-size 65536: not a power of two between 64 and 32768",
+        ),
+        (
+            "create tap num-rx-queues 257",
+            "create tap: num-rx-queues 257: not a number of queues between 1 and 256",
         ),
         (
             "create tap tx-ring-size 0",
@@ -582,11 +586,10 @@ fn what_this_version_lacks_is_refused_by_its_name_with_what_to_do_instead() {
     }
     assert!(options > 0);
     // All of them at once, and nothing is opened for such a line.
-    let expected = "create tap: persist, packed, num-rx-queues 4: not supported in this version\n  \
+    let expected = "create tap: persist, packed: not supported in this version\n  \
                     persist: run `taptool hold' as a service: interfaces live as long as their holder\n  \
-                    packed: leave it out: vhost-net has no packed rings, and VPP ignored the word\n  \
-                    num-rx-queues: leave it out: each interface has one receive queue";
-    let line = "create tap id 7 host-ns nonesuch-7 packed num-rx-queues 4 persist num-tx-queues 1";
+                    packed: leave it out: vhost-net has no packed rings, and VPP ignored the word";
+    let line = "create tap id 7 host-ns nonesuch-7 packed num-rx-queues 4 persist num-tx-queues 2";
     assert_eq!(refused(line), (2, expected.to_owned()));
 }
 

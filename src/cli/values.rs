@@ -15,11 +15,6 @@ fn invalid<T>(why: &str) -> Result<T, Invalid> {
     Err(Invalid(why.to_owned()))
 }
 
-/// Any number; used where this version takes only one of them.
-pub(super) fn count(text: &str) -> Result<u64, Invalid> {
-    digits(text).map_or_else(|| invalid("not a number"), Ok)
-}
-
 /// How many of the lines that were typed.
 pub(super) fn lines(text: &str) -> Result<usize, Invalid> {
     match digits(text) {

@@ -108,8 +108,8 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     ),
     does(
         "create tap ... consistent-qp",
-        &["create tap id 3 consistent-qp num-rx-queues 1 num-tx-queues 1"],
-        "one queue pair, which is consistent",
+        &["create tap id 3 consistent-qp num-rx-queues 1 num-tx-queues 2"],
+        "the receive queue and the transmit queue of the same number have the same poller",
     ),
     refuses("create tap ... no-gso", "create tap id 7 no-gso", lacked::NO_GSO),
     refuses("create tap ... csum-offload", "create tap id 7 csum-offload", lacked::CSUM_OFFLOAD),
@@ -131,15 +131,10 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     ),
     refuses("create tap ... packed", "create tap id 7 packed", lacked::PACKED),
     refuses("create tap ... in-order", "create tap id 7 in-order", lacked::IN_ORDER),
-    refuses(
-        "create tap ... num-rx-queues N",
-        "create tap id 7 num-rx-queues 2",
-        lacked::NUM_RX_QUEUES,
-    ),
-    refuses(
-        "create tap ... num-tx-queues N",
-        "create tap id 7 num-tx-queues 2",
-        lacked::NUM_TX_QUEUES,
+    does(
+        "create tap ... num-rx-queues N num-tx-queues N",
+        &["create tap id 8 num-rx-queues 2 num-tx-queues 4"],
+        "at most 256 each way, which is the kernel's limit",
     ),
     does(
         "show tap [IF]... [descriptors]",

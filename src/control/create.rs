@@ -34,13 +34,13 @@ async fn create_on(
 ) -> Result<Outcome, Failure> {
     let shared = &control.shared;
     let mut notices = Vec::new();
-    let mut plan = Plan::new(&request, &shared.registry())?;
+    let mut plan = Plan::new(&request, &shared.registry(), shared.options.pollers())?;
     let (choice, dry_run) = (request.backend, request.dry_run);
     let namespace = request.host_ns.into_fd()?;
     let own = in_own_namespace(thread, &plan, &namespace).await?;
     // First, while the thread is in the holder's own namespace. What it says counts later.
-    let kind = plan.backend;
-    thread.run(move |site| site.opened = Some(open_backend(kind))).await?;
+    let (kind, pairs) = (plan.backend, plan.sizes.pairs());
+    thread.run(move |site| site.opened = Some(open_backend(kind, pairs))).await?;
     let checked = preflight(thread, &plan, &namespace).await;
     if dry_run {
         excuse(&mut notices, checked)?;
@@ -66,8 +66,8 @@ async fn create_on(
                 let text = format!("backend userspace: {reason}");
                 shared.registry().log.add(Level::Warn, &plan.name, text);
             }
-            let kind = plan.backend;
-            thread.run(move |site| site.opened = Some(open_backend(kind))).await?;
+            let (kind, pairs) = (plan.backend, plan.sizes.pairs());
+            thread.run(move |site| site.opened = Some(open_backend(kind, pairs))).await?;
             run(shared, thread, plan, &namespace, own).await.map_err(|(_, failure)| failure)?
         }
         done => done.map_err(|(_, failure)| failure)?,
@@ -138,11 +138,14 @@ async fn preflight(
     thread.run(move |site| check(site.thread.session(namespace.as_fd(), subject)?)).await?
 }
 
-/// Opens the backend, on a thread that is in the holder's own namespace.
-fn open_backend(kind: BackendKind) -> Result<Box<dyn Backend>, Failure> {
+/// Opens the backend for so many queue pairs, on a thread that is in the holder's own namespace.
+fn open_backend(kind: BackendKind, pairs: u16) -> Result<Box<dyn Backend>, Failure> {
     Ok(match kind {
         BackendKind::Userspace => Box::new(Userspace::new()),
-        BackendKind::VhostNet => Box::new(VhostNet::new(vec![host::open_vhost_net()?])?),
+        BackendKind::VhostNet => {
+            let files: Result<_, _> = (0..pairs).map(|_| host::open_vhost_net()).collect();
+            Box::new(VhostNet::new(files?)?)
+        }
     })
 }
 

@@ -71,6 +71,13 @@ pub struct Options {
     pub deaf: bool,
 }
 
+impl Options {
+    /// How many pollers there will be.
+    fn pollers(&self) -> u16 {
+        self.pollers.max(1)
+    }
+}
+
 /// What exists once there was a create.
 #[derive(Debug)]
 struct Resources {
@@ -102,7 +109,7 @@ impl Shared {
             thread::run("start", move || {
                 let staging = Arc::new(StagingNamespace::new()?);
                 let memory = Arc::new(Memory::new(options.memory)?);
-                let (engine, events) = Engine::start(options.pollers)?;
+                let (engine, events) = Engine::start(options.pollers())?;
                 let events = Mutex::new(Some(events));
                 let host_counters = HostCounters::start(&staging)?;
                 Ok(Arc::new(Resources { engine, memory, staging, host_counters, events }))

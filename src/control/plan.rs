@@ -5,7 +5,7 @@ use super::registry::Registry;
 use crate::api::{BackendChoice, BackendKind, CreateRequest, NamespaceSpec};
 use crate::diag::Failure;
 use crate::host::{Gateway, HostName, Subject};
-use crate::units::{IfName, InterfaceId, Kind, MacAddr};
+use crate::units::{IfName, InterfaceId, Kind, MacAddr, QueueCount};
 
 /// What a create will make.
 #[derive(Debug, Clone)]
@@ -26,12 +26,16 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Checks a request, which was checked against itself, against what exists. `backend` is chosen
-    /// later.
+    /// Checks a request, which was checked against itself, against what exists. There are `pollers`
+    /// pollers. `backend` is chosen later.
     ///
     /// # Errors
     /// Exit code 4: a name or id that is taken.
-    pub(super) fn new(request: &CreateRequest, registry: &Registry) -> Result<Self, Failure> {
+    pub(super) fn new(
+        request: &CreateRequest,
+        registry: &Registry,
+        pollers: u16,
+    ) -> Result<Self, Failure> {
         let asked = CreateRequest { host_ns: request.host_ns.words(), ..request.clone() };
         let kind = asked.kind;
         let addresses: Vec<_> = asked.host_addresses().collect();
@@ -52,7 +56,13 @@ impl Plan {
             mac,
             host_mac: asked.host_mac_addr.or_else(of_port),
             host_gateways: gateways.collect(),
-            sizes: Sizes { rx: (1, asked.rx_ring_size), tx: (1, asked.tx_ring_size) },
+            sizes: Sizes {
+                rx: (asked.num_rx_queues.unwrap_or(QueueCount::ONE).get(), asked.rx_ring_size),
+                tx: (
+                    asked.num_tx_queues.unwrap_or(QueueCount::ONE).at_least(pollers).get(),
+                    asked.tx_ring_size,
+                ),
+            },
             backend: match asked.backend {
                 BackendChoice::Userspace => BackendKind::Userspace,
                 BackendChoice::Auto | BackendChoice::VhostNet => BackendKind::VhostNet,
@@ -128,7 +138,7 @@ mod tests {
         let mut request = CreateRequest::new(Kind::Tap, Namespace::default());
         request.mac_addr = Some("02:fe:00:00:00:01".parse().unwrap());
         change(&mut request);
-        Plan::new(&request, &Registry::default()).unwrap().again().words().join(" ")
+        Plan::new(&request, &Registry::default(), 1).unwrap().again().words().join(" ")
     }
 
     #[test]

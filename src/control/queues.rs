@@ -29,6 +29,13 @@ pub(super) struct Sizes {
     pub(super) tx: (u16, RingSize),
 }
 
+impl Sizes {
+    /// Queue pairs: a receive and a transmit queue, or one of them.
+    pub(super) fn pairs(&self) -> u16 {
+        self.rx.0.max(self.tx.0)
+    }
+}
+
 /// A queue that was made.
 struct Made {
     queue: Queue,

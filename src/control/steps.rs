@@ -72,6 +72,7 @@ impl Step {
             Self::OpenTap => {
                 let of = |word: &str, id: Option<u32>| id.map(|id| format!("{word} {id}"));
                 let more = [
+                    (plan.sizes.rx.0 > 1).then(|| format!("{} queues", plan.sizes.rx.0)),
                     plan.asked.gso.then(|| "gso".to_owned()),
                     of("owner", plan.asked.owner),
                     of("group", plan.asked.group),
@@ -88,10 +89,12 @@ impl Step {
                 (format!("move {device} to {namespace}"), None)
             }
             Self::Memory => (
-                format!(
-                    "make rings of {} (rx) and {} (tx) entries",
-                    plan.sizes.rx.1, plan.sizes.tx.1
-                ),
+                match (plan.sizes.rx, plan.sizes.tx) {
+                    ((1, rx), (1, tx)) => format!("make rings of {rx} (rx) and {tx} (tx) entries"),
+                    ((n, rx), (m, tx)) => {
+                        format!("make {n} rx rings of {rx} entries and {m} tx rings of {tx}")
+                    }
+                },
                 Some("free their memory".into()),
             ),
             Self::StartBackend => {

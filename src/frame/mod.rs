@@ -1,5 +1,5 @@
 //! The bytes of a frame: the virtio header in front of it, the check before a backend sees it,
-//! and the internet checksum.
+//! the internet checksum, and the flow that a frame is of.
 //!
 //! A *frame* is one Ethernet frame (tap) or IP packet (tun). All lengths and offsets here count
 //! from its first byte, the virtio header not included, as `csum_start` does.
@@ -8,6 +8,7 @@
 pub mod check;
 pub mod checksum;
 pub mod extensions;
+pub mod flow;
 pub mod net_hdr;
 pub mod network;
 

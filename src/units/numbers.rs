@@ -1,4 +1,4 @@
-//! What is called by a number: interfaces, queues, pollers.
+//! What is called by a number or counted: interfaces, queues, pollers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -71,6 +71,57 @@ impl fmt::Display for QueueIndex {
     }
 }
 
+/// How many queues of one direction an interface is to have: 1…256, the most queue files that Linux
+/// attaches to one tap (`MAX_TAP_QUEUES`). 0 asks for 1, as in VPP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct QueueCount(u16);
+
+impl QueueCount {
+    /// The most.
+    pub const MAX: u16 = 256;
+    /// One.
+    pub const ONE: Self = Self(1);
+
+    /// Checks `queues`.
+    ///
+    /// # Errors
+    /// When they are more than 256.
+    pub fn new(queues: u64) -> Result<Self, Invalid> {
+        match u16::try_from(queues) {
+            Ok(n) if n <= Self::MAX => Ok(Self(n.max(1))),
+            _ => invalid("not a number of queues between 1 and 256"),
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// At least `least`, as long as that is no more than there can be.
+    #[must_use]
+    pub fn at_least(self, least: u16) -> Self {
+        Self(self.0.max(least.min(Self::MAX)))
+    }
+}
+
+impl FromStr for QueueCount {
+    type Err = Invalid;
+    fn from_str(s: &str) -> Result<Self, Invalid> {
+        match digits(s) {
+            Some(n) => Self::new(n),
+            None => invalid("not a number of queues between 1 and 256"),
+        }
+    }
+}
+
+impl fmt::Display for QueueCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Number of a poller thread, from 0 up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -91,5 +142,16 @@ mod tests {
         assert!(InterfaceId::new(8191).is_ok());
         assert!(InterfaceId::new(8192).is_err());
         assert!("x".parse::<InterfaceId>().is_err());
+    }
+
+    #[test]
+    fn queues_are_1_to_256_and_none_is_one() {
+        let count = |text: &str| text.parse::<QueueCount>().map(QueueCount::get).ok();
+        assert_eq!(["0", "1", "2", "256"].map(count), [Some(1), Some(1), Some(2), Some(256)]);
+        for bad in ["257", "65537", "-1", "+1", "", "x"] {
+            assert_eq!(count(bad), None, "{bad}");
+        }
+        let several = |least| QueueCount::new(3).unwrap().at_least(least).get();
+        assert_eq!([1, 4, 300].map(several), [3, 4, 256]);
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-use super::{IfName, InterfaceId, MacAddr, Mtu, RingSize, Tag, TxQueueLength};
+use super::{IfName, InterfaceId, MacAddr, Mtu, QueueCount, RingSize, Tag, TxQueueLength};
 
 /// A string that is parsed.
 macro_rules! from_text {
@@ -31,7 +31,7 @@ macro_rules! from_number {
 }
 
 from_text!(IfName, MacAddr, Tag);
-from_number!(RingSize, InterfaceId, Mtu, TxQueueLength);
+from_number!(QueueCount, RingSize, InterfaceId, Mtu, TxQueueLength);
 
 #[cfg(test)]
 mod tests {

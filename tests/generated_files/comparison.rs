@@ -57,7 +57,7 @@ pub const GROUPS: &[Group] = &[
         ("in-order rings", No, Wrong, Lacks(LATER)),
     ]},
     Group { name: "Queues", rows: &[
-        ("several queues each way", No, Yes, Lacks(LATER)),
+        ("several queues each way", No, Yes, Shown("tests/live/queues.rs::each_queue_of_a_four_queue_tap_carries_its_share_of_eight_flows")),
         ("placement on pollers, processors", No, Yes, Lacks(LATER)),
         ("polling, interrupt, adaptive", Yes, Yes, Lacks(LATER)),
     ]},

@@ -26,6 +26,7 @@ mod holder;
 mod host_drops;
 mod matrix;
 mod one_shot;
+mod queues;
 mod refuse;
 mod respond;
 mod settings;

@@ -57,7 +57,13 @@ fn effect(world: &World, line: &str, out: &str) {
         }
         "create tap id 3 consistent-qp num-rx-queues" => {
             assert_eq!(out, "tap3\n");
-            assert_eq!(tap("tap3")["tx_queues"].as_array().unwrap().len(), 1);
+            assert_eq!(tap("tap3")["tx_queues"].as_array().unwrap().len(), 2);
+        }
+        "create tap id 8 num-rx-queues 2" => {
+            assert_eq!(out, "tap8\n");
+            assert_eq!(tap("tap8")["rx_queues"].as_array().unwrap().len(), 2);
+            assert_eq!(tap("tap8")["tap_fds"].as_array().unwrap().len(), 2);
+            assert_eq!(tap("tap8")["tx_queues"].as_array().unwrap().len(), 4);
         }
         "create tap id 7 tun host-ns" => {
             assert_eq!(out, "tun7\n");
@@ -117,7 +123,7 @@ fn effect(world: &World, line: &str, out: &str) {
         "sh hard tap0 verbose" | "show hardware-interfaces detail tap0" => {
             has(&["qsz 512", "VIRTIO interface"])
         }
-        "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 5, "{out}"),
+        "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 6, "{out}"),
         "set interface name tap2 uplink" => assert_eq!(tap("uplink")["id"], 2),
         "set int name uplink tap2" => assert_eq!(tap("tap2")["name"], "tap2"),
         "set interface tag tap0 blue" => assert_eq!(tap("tap0")["tag"], "blue"),

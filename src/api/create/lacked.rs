@@ -21,10 +21,6 @@ pub const PACKED: &str = "leave it out: vhost-net has no packed rings, and VPP i
 /// Instead of `in-order`.
 pub const IN_ORDER: &str =
     "leave it out: vhost-net has it from Linux 7.3 on, and VPP ignored the word";
-/// Instead of `num-rx-queues N`.
-pub const NUM_RX_QUEUES: &str = "leave it out: each interface has one receive queue";
-/// Instead of `num-tx-queues N`.
-pub const NUM_TX_QUEUES: &str = "leave it out: each interface has one transmit queue";
 
 /// Refuses what is lacked: all of it at once, so that nobody meets the words one after another.
 pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
@@ -37,25 +33,16 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
         ("packed", request.packed, PACKED),
         ("in-order", request.in_order, IN_ORDER),
     ];
-    let numbers = [
-        ("num-rx-queues", request.num_rx_queues, NUM_RX_QUEUES),
-        ("num-tx-queues", request.num_tx_queues, NUM_TX_QUEUES),
-    ];
-    let flags = flags.into_iter().filter(|(_, given, _)| *given);
-    let numbers = numbers.into_iter().filter_map(|(word, number, instead)| {
-        let number = number.filter(|number| *number != 1)?;
-        Some((word, format!("{word} {number}"), instead))
-    });
-    let lacked: Vec<(&str, String, &str)> =
-        flags.map(|(word, _, instead)| (word, word.to_owned(), instead)).chain(numbers).collect();
+    let lacked = flags.into_iter().filter(|(_, given, _)| *given);
+    let lacked: Vec<(&str, &str)> = lacked.map(|(word, _, instead)| (word, instead)).collect();
     let hint = match &lacked[..] {
         [] => return Ok(()),
-        [(_, _, instead)] => (*instead).to_owned(),
+        [(_, instead)] => (*instead).to_owned(),
         several => {
-            let lines = several.iter().map(|(word, _, instead)| format!("{word}: {instead}"));
+            let lines = several.iter().map(|(word, instead)| format!("{word}: {instead}"));
             lines.collect::<Vec<_>>().join("\n")
         }
     };
-    let given: Vec<String> = lacked.into_iter().map(|(_, given, _)| given).collect();
+    let given: Vec<&str> = lacked.into_iter().map(|(word, _)| word).collect();
     Err(Failure::usage(given.join(", "), "not supported in this version").hint(hint))
 }

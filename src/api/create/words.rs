@@ -85,7 +85,7 @@ mod tests {
             r.host_txqueuelen = Some("77".parse().unwrap());
             r.rx_ring_size = "512".parse().unwrap();
             r.tx_ring_size = "64".parse().unwrap();
-            (r.num_rx_queues, r.num_tx_queues) = (Some(1), Some(1));
+            (r.num_rx_queues, r.num_tx_queues) = ("4".parse().ok(), "2".parse().ok());
             (r.owner, r.group) = (Some(1), Some(2));
             r.backend = BackendChoice::Userspace;
             r.respond = vec!["10.9.0.2/24".parse().unwrap()];
@@ -94,7 +94,7 @@ mod tests {
         let wanted = "tap a --id 7 --netns foo --hw-addr 02:fe:00:00:00:01 \
                       --host-mac-addr 02:fe:00:00:00:02 --ip4 10.9.0.1/24 --ip6 fd00::1/64 \
                       --gw4 10.9.0.2 --gw6 fd00::2 --mtu 1400 --host-txqueuelen 77 \
-                      --rx-ring-size 512 --tx-ring-size 64 --num-rx-queues 1 --num-tx-queues 1 \
+                      --rx-ring-size 512 --tx-ring-size 64 --num-rx-queues 4 --num-tx-queues 2 \
                       --owner 1 --group 2 --backend userspace --respond 10.9.0.2/24 \
                       --consistent-qp --gso --admin-down --dry-run";
         assert_eq!(all, wanted);

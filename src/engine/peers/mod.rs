@@ -1,8 +1,9 @@
 //! The way of frames between queues, pollers and pools.
 //!
 //! # Theory of operation
-//! A peer is an interface. Every poller knows each of them by the one transmit queue of it that it
-//! sends to, its own if it has one, and each pool with its owner. A frame for a queue of the same
+//! A peer is an interface. Every poller knows each of them by the transmit queues of it that it
+//! sends to, its own if it has some, and each pool with its owner. Where it has several, the flow of a
+//! frame decides, so that frames of a flow stay in their order. A frame for a queue of the same
 //! poller is offered to it at once; one for a queue of another goes through the handoff ring of the
 //! pair. When the transmit queue has done with it, its buffers return to the
 //! owner of their pool the same way.
@@ -16,6 +17,8 @@ use std::sync::Arc;
 use crate::action::PeerKey;
 use crate::counters::DropReason;
 use crate::device::{Frame, Pool, PoolSlot};
+use crate::frame::NetHdr;
+use crate::frame::flow::{FLOW_BYTES, flow};
 use crate::units::PollerIndex;
 
 use super::poller::{Core, Inbox, Slots, StatisticsCells};
@@ -49,26 +52,30 @@ impl Mesh {
 }
 
 /// An interface that frames are sent to, as one poller knows it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) key: PeerKey,
     /// The transmit queue that this poller sends to, and the poller that has it.
     queue: QueueKey,
     poller: PollerIndex,
+    /// Where it has several of its own, all of them.
+    several: Box<[QueueKey]>,
 }
 
 impl Peer {
-    /// The peer for the poller `to`, which sends to a queue of its own if there is one; else the
+    /// The peer for the poller `to`, which sends to its own queues if there are some; else the
     /// pollers are spread over the queues. None where there is no queue.
     pub(super) fn of(
         key: PeerKey,
         queues: &[(PollerIndex, QueueKey)],
         to: PollerIndex,
     ) -> Option<Self> {
-        let own = queues.iter().find(|(poller, _)| *poller == to);
-        let spread = || queues.get(usize::from(to.0).checked_rem(queues.len())?);
-        let (poller, queue) = *own.or_else(spread)?;
-        Some(Self { key, queue, poller })
+        let own: Box<[QueueKey]> =
+            queues.iter().filter(|(poller, _)| *poller == to).map(|(_, queue)| *queue).collect();
+        let spread = || queues.get(usize::from(to.0).checked_rem(queues.len())?).copied();
+        let (poller, queue) = own.first().map(|queue| (to, *queue)).or_else(spread)?;
+        let several = if own.len() > 1 { own } else { Box::default() };
+        Some(Self { key, queue, poller, several })
     }
 }
 
@@ -90,10 +97,14 @@ impl Core {
         frame: Frame,
         originated: bool,
     ) -> Result<(), DropReason> {
-        let peer = self.peers.get(to.slot as usize).copied().flatten();
-        let Some(Peer { queue, poller, .. }) = peer.filter(|peer| peer.key == to) else {
+        let peer = self.peers.get(to.slot as usize).and_then(Option::as_ref);
+        let Some(peer) = peer.filter(|peer| peer.key == to) else {
             return Err(DropReason::PeerGone);
         };
+        let Peer { mut queue, poller, ref several, .. } = *peer;
+        if !several.is_empty() {
+            queue = self.queue_of_flow(tx, several, &frame).unwrap_or(queue);
+        }
         if poller == self.id {
             return self.offer(tx, queue, frame, originated);
         }
@@ -103,6 +114,20 @@ impl Core {
         }
         self.mesh.inbox(poller).ring();
         Ok(())
+    }
+
+    /// The queue, one of several of this poller, that frames of this flow are sent to.
+    fn queue_of_flow(
+        &self,
+        tx: &mut Slots<TxQueue>,
+        several: &[QueueKey],
+        frame: &Frame,
+    ) -> Option<QueueKey> {
+        let kind = tx.get(*several.first()?)?.common.kind;
+        let mut head = [0; FLOW_BYTES];
+        let copied = self.pool(frame.pool)?.copy_from(frame, NetHdr::BYTES, &mut head);
+        let flow = flow(kind, head.get(..copied)?);
+        several.get((flow as usize).checked_rem(several.len())?).copied()
     }
 
     /// Takes what other pollers handed over, at most so many messages of each; `true` if there was

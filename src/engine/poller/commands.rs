@@ -64,7 +64,7 @@ impl Poller {
             }
             Command::RemovePeer(key) => {
                 if let Some(slot) = self.core.peers.get_mut(key.slot as usize)
-                    && slot.is_some_and(|peer| peer.key == key)
+                    && slot.as_ref().is_some_and(|peer| peer.key == key)
                 {
                     *slot = None;
                 }

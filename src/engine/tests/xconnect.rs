@@ -1,6 +1,6 @@
 //! Frames across a cross-connect, on one poller and over two.
 
-use super::frames::{Random, check_content, frame};
+use super::frames::{Random, check_content, frame, number};
 use super::rig::{Rig, Shape};
 use crate::action::{Action, Responder, Station};
 use crate::counters::{Counter, DropReason};
@@ -141,6 +141,29 @@ fn a_poller_sends_to_the_queue_of_its_peer_that_it_owns_itself() {
     rig.interfaces[a].wire.inject((0..10).map(|i| frame(i, 100)));
     rig.settle();
     assert_eq!((rig.interfaces[c].out(), rig.interfaces[d].out()), (10, 30));
+    // With two of its own, a poller spreads the flows over them, and keeps each in one.
+    let own: Vec<_> =
+        [a, c].iter().map(|i| (rig.interfaces[*i].poller, rig.interfaces[*i].tx)).collect();
+    rig.ask(|engine| engine.set_peer(peer, own));
+    let flow = |i: u64| {
+        let mut frame = frame(i, 100);
+        frame[23] = (i % 8).try_into().unwrap();
+        frame
+    };
+    rig.interfaces[a].wire.collect();
+    rig.interfaces[c].wire.collect();
+    rig.interfaces[a].wire.inject((0..40).map(flow));
+    rig.settle();
+    let sides = [a, c].map(|i| rig.interfaces[i].wire.collect());
+    assert!(sides.iter().all(|side| !side.is_empty()));
+    for i in 0..8_u8 {
+        let numbers = sides.each_ref().map(|side| -> Vec<u64> {
+            side.iter().filter(|f| f[23] == i).map(|f| number(f)).collect()
+        });
+        assert!(numbers.iter().any(Vec::is_empty), "flow {i} is in two queues");
+        let whole: Vec<u64> = (0..5).map(|round| u64::from(i) + 8 * round).collect();
+        assert_eq!(numbers.concat(), whole);
+    }
     // Forgotten, it takes nothing.
     rig.ask(|engine| engine.remove_peer(peer));
     rig.interfaces[b].wire.inject([frame(0, 100)]);
