@@ -14,7 +14,7 @@ mod wire;
 pub use names::{IfName, MacAddr, Tag};
 pub use numbers::{InterfaceId, PollerIndex, QueueCount, QueueIndex, SwIfIndex};
 pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};
-pub use sizes::{MemorySize, Mtu, RingSize, TxQueueLength};
+pub use sizes::{MemorySize, Mtu, Mtus, RingSize, TxQueueLength};
 
 /// Why a word is not a valid value: a sentence without the word itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -75,7 +75,7 @@ const HINTS: &[(&str, &str, usize, &[Fate])] = &[
     ("cli/words/mod.rs", "unknown_option", 1, &[Words(LINE, "did you mean")]),
     ("cli/words/mod.rs", "ambiguous", 1, &[Words(ABBREVIATED, "could be")]),
     ("cli/words/mod.rs", "not_supported", 1, &[Words("src/cli/words/tests.rs::what_vpp_has_and_this_lacks_is_refused_with_what_to_do_instead", "{instead}")]),
-    ("control/changes.rs", "host_gone", 1, &[Followed(CREATE)]),
+    ("control/interface.rs", "host_gone", 1, &[Followed(CREATE)]),
     ("control/changes.rs", "reset", 1, &[Not("a reset fails only where the kernel refuses a thread, a file or memory")]),
     ("control/create.rs", "run", 1, &[Not("it lists what an undo left, and no undo that can be made to fail leaves anything")]),
     // A name, an id, a name of an id; all ids.

@@ -14,7 +14,7 @@ use common::live;
 use serde_json::{Value, json};
 use taptool::api::{
     BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
-    NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
+    MtuOf, NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
 use taptool::holder::DESCRIPTION;
 use taptool::units::{Kind, SwIfIndex};
@@ -157,6 +157,8 @@ fn requests() -> Vec<Request> {
         set(SetInterface::AddSecondaryMac("02:fe:00:00:00:01".parse().unwrap())),
         set(SetInterface::DelSecondaryMac("02:fe:00:00:00:01".parse().unwrap())),
         set(SetInterface::Promiscuous { on: true }),
+        set(SetInterface::Mtu { of: MtuOf::Ip4, mtu: "1400".parse().ok() }),
+        set(SetInterface::HostMtu("1400".parse().unwrap())),
         Request::Show(ShowRequest::Overview(both())),
         Request::Show(ShowRequest::Tap { kind: Kind::Tap, interfaces: both(), descriptors: true }),
         Request::Show(ShowRequest::Interface(both())),

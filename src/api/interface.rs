@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::CreateRequest;
 use super::queue::{self, Queue};
-use crate::units::{BackendKind, IfName, InterfaceId, Invalid, Kind, MacAddr, SwIfIndex, Tag};
+use crate::units::{BackendKind, IfName, InterfaceId, Invalid, Kind, MacAddr, Mtu, SwIfIndex, Tag};
 
 /// The state of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +165,18 @@ pub struct Interface {
     /// The text of `set interface tag`.
     #[serde(default)]
     pub tag: Option<Tag>,
+    /// MTU of our side: longer packets are not sent to the host (`mtu_exceeded`); null: no limit.
+    #[serde(default)]
+    pub packet_mtu: Option<Mtu>,
+    /// The same of IPv4 packets; null: `packet_mtu`.
+    #[serde(default)]
+    pub ip4_mtu: Option<Mtu>,
+    /// The same of IPv6 packets; null: `packet_mtu`.
+    #[serde(default)]
+    pub ip6_mtu: Option<Mtu>,
+    /// The same of MPLS packets; null: `packet_mtu`.
+    #[serde(default)]
+    pub mpls_mtu: Option<Mtu>,
     /// Segmentation offload is on.
     pub gso: bool,
     /// The host may send us frames with unfinished checksums.

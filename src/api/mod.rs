@@ -33,7 +33,7 @@ pub use namespace::{Namespace, NamespaceSpec, shell_word};
 pub use pieces::Piece;
 pub use process::{Level, LogRow, NodeRow, PollerRow, ThreadRow, Version};
 pub use queue::{Queue, QueueState, RingEntry};
-pub use set::{SPEED, SetInterface, SetRequest};
+pub use set::{MtuOf, SPEED, SetInterface, SetRequest};
 pub use show::{Detail, ErrorRow, ShowRequest, View};
 pub use xconnect::XconnectRequest;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{InterfaceRef, address};
 use crate::diag::Failure;
-use crate::units::{IfName, MacAddr, Tag};
+use crate::units::{IfName, MacAddr, Mtu, Tag};
 
 /// A change of one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,30 @@ pub enum SetInterface {
         /// Frames for any MAC are taken.
         on: bool,
     },
+    /// `set interface mtu [packet|ip4|ip6|mpls] N NAME`: what our side sends.
+    Mtu {
+        /// Which packets it is about.
+        of: MtuOf,
+        /// Bytes behind the link header; null: no limit.
+        #[serde(default)]
+        mtu: Option<Mtu>,
+    },
+    /// `set tap host-mtu NAME N`: that of the Linux device.
+    HostMtu(Mtu),
+}
+
+/// The packets that an MTU is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MtuOf {
+    /// All that no other is about.
+    Packet,
+    /// Those of IPv4.
+    Ip4,
+    /// Those of IPv6.
+    Ip6,
+    /// Those of MPLS.
+    Mpls,
 }
 
 /// Speeds that the kernel takes, Mbit/s.

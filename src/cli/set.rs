@@ -29,7 +29,7 @@ enum What {
     /// State, addresses, action, name and MACs.
     #[command(subcommand)]
     Interface(Interface),
-    /// Segmentation offload, and what the host side sees of its link.
+    /// Segmentation offload, and the MTU, carrier and speed of the host side.
     #[command(subcommand)]
     Tap(Tap),
 }
@@ -68,6 +68,11 @@ enum Tap {
         #[arg(value_name = "MBPS", value_parser = values::speed)]
         mbps: u32,
     },
+    /// Set the MTU of the Linux device, wherever it is now.
+    ///
+    /// `set interface mtu' is about our side.
+    #[command(after_help = "Example: set tap host-mtu tap0 9000")]
+    HostMtu(settings::HostMtu),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -189,6 +194,10 @@ impl TryFrom<Args> for Request {
             }
             What::Tap(Tap::Speed { name, mbps }) => {
                 return Ok(set(name, SetInterface::HostSpeed { mbps }));
+            }
+            What::Tap(Tap::HostMtu(args)) => {
+                let (name, change) = args.change();
+                return Ok(set(name, change));
             }
             What::Interface(interface) => interface,
         };

@@ -8,9 +8,9 @@ use super::vpp::{Here, VPP_COMMANDS};
 use super::words::Refusal;
 use crate::api::{
     BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
-    NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
+    MtuOf, NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
-use crate::units::{IfName, Kind, MacAddr, SwIfIndex};
+use crate::units::{IfName, Kind, MacAddr, Mtu, SwIfIndex};
 
 fn split(line: &str) -> Vec<String> {
     shlex::split(line).unwrap()
@@ -264,6 +264,7 @@ fn lines_of_the_other_verbs() {
     let show = Request::Show;
     let both = || vec![name("t1"), name("t2")];
     let hardware = |interfaces, detail| show(ShowRequest::Hardware { interfaces, detail });
+    let mtu = |of, bytes| SetInterface::Mtu { of, mtu: Mtu::new(bytes).ok() };
     let mac: MacAddr = "02:fe:00:00:00:01".parse().unwrap();
     let linked = |link_state, off| {
         let (a, b) = (name("t1"), name("t2"));
@@ -321,6 +322,12 @@ fn lines_of_the_other_verbs() {
             set("t1", SetInterface::AddSecondaryMac(mac)),
         ),
         ("set int sec t1 02:fe:00:00:00:01 del", set("t1", SetInterface::DelSecondaryMac(mac))),
+        ("set interface mtu 1400 t1", set("t1", mtu(MtuOf::Packet, 1400))),
+        ("set interface mtu packet 1400 t1", set("t1", mtu(MtuOf::Packet, 1400))),
+        ("set int mtu ip4 1400 t1", set("t1", mtu(MtuOf::Ip4, 1400))),
+        ("set interface mtu ip6 0 t1", set("t1", mtu(MtuOf::Ip6, 0))),
+        ("set interface mtu mpls 1400 t1", set("t1", mtu(MtuOf::Mpls, 1400))),
+        ("set tap host-mtu t1 9000", set("t1", SetInterface::HostMtu("9000".parse().unwrap()))),
         ("set int prom on t1", set("t1", SetInterface::Promiscuous { on: true })),
         ("set interface promiscuous off t1", set("t1", SetInterface::Promiscuous { on: false })),
         ("show interface tag t1", show(ShowRequest::Tags(vec![name("t1")]))),

@@ -227,6 +227,19 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "without a name all tags are shown",
     ),
     does(
+        "set interface mtu [packet|ip4|ip6|mpls] N IF",
+        &[
+            "set interface mtu packet 1400 tap1",
+            "set interface mtu ip4 1300 tap1",
+            "set int mtu ip6 1280 tap1",
+            "set interface mtu mpls 9000 tap1",
+            "set interface mtu 9000 tap1",
+            "set interface mtu ip4 0 tap1",
+        ],
+        "our side: what is longer is lost with its reason on cross-connects too; 0 is no limit; \
+         `set tap host-mtu' is about the host side",
+    ),
+    does(
         "set interface mac address IF MAC",
         &["set interface mac address tap1 02fe.0000.0011"],
         "zero, a group's and the host side's own are refused",
@@ -319,12 +332,6 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "`set interface l2 xconnect A B' is the same wire",
     ),
     lacks("set interface span IF ...", "set interface span", "tap0 destination tap1", SEE_FRAMES),
-    lacks(
-        "set interface mtu [packet] N IF",
-        "set interface mtu",
-        "packet 9000 tap0",
-        "`ip -n NS link set HOST-NAME mtu N' is followed; `create ... host-mtu-size N' sets it",
-    ),
     lacks("set interface rx-mode IF ...", "set interface rx-mode", "tap0 polling", ADAPTIVE),
     lacks(
         "set interface default rx-mode ...",

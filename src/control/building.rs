@@ -18,6 +18,7 @@ use crate::api::BackendKind;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
 use crate::diag::Failure;
 use crate::host::{Session, TapSpec};
+use crate::units::Mtus;
 
 /// An interface under construction.
 pub(super) struct Building<'a> {
@@ -277,6 +278,7 @@ impl<'a> Building<'a> {
             kind: plan.asked.kind,
             station: Station::new(plan.mac),
             tag: None,
+            mtus: Mtus::default(),
             backend_kind: plan.backend,
             backend_reason: plan.backend_reason.clone(),
             offered_features: backend.offered_features(),

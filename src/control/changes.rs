@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio::sync::Mutex;
 
-use super::interface::{Interface, Mode, announcing, vanished};
+use super::interface::{Interface, Mode, announcing, host_gone, vanished};
 use super::life::Life;
 use super::{Resources, Shared, carrier, reset, settings, thread};
 use crate::action::Action;
@@ -25,11 +25,7 @@ pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Re
     let _held = files.lock().await;
     let (name, files, before) = {
         let registry = shared.registry();
-        let interface = registry.get(index).filter(|i| i.life != Life::Deleting);
-        let interface = interface.ok_or_else(vanished)?;
-        if interface.life == Life::HostGone {
-            return Err(host_gone(&interface.name));
-        }
+        let interface = registry.with_host(index)?;
         let tap = interface.port.tap().ok_or_else(|| no_host_side(&interface.name))?;
         (interface.name.clone(), interface.port.files(), tap.offloads)
     };
@@ -51,11 +47,6 @@ pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Re
 
 fn no_host_side(name: &IfName) -> Failure {
     Failure::usage(name.as_str(), "it has no host side")
-}
-
-fn host_gone(name: &IfName) -> Failure {
-    Failure::new(Code::NotFound, name.as_str(), "its host side is gone")
-        .hint(format!("`delete {name}' and create it again"))
 }
 
 pub(super) async fn xconnect(
@@ -243,6 +234,12 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
         SetInterface::DelSecondaryMac(mac) => {
             settings::del_secondary(shared, index, *mac)?;
             apply_action(shared, &resources, index).await?;
+        }
+        SetInterface::Mtu { of, mtu } => {
+            settings::mtu(shared, &resources, index, *of, *mtu).await?;
+        }
+        SetInterface::HostMtu(mtu) => {
+            settings::host_mtu(shared, &resources, index, *mtu).await?;
         }
         SetInterface::Promiscuous { on } => {
             settings::promiscuous(shared, index, *on)?;

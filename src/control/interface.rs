@@ -14,6 +14,7 @@ use crate::counters::QueueSnapshot;
 use crate::device::{Backend, Pool, QueueMemory};
 use crate::diag::{Code, Failure};
 use crate::engine::QueueKey;
+use crate::units::Mtus;
 use crate::units::{IfName, InterfaceId, Kind, PollerIndex, RingSize, SwIfIndex, Tag};
 
 /// A queue: its place, and the baselines of `clear`.
@@ -79,6 +80,8 @@ pub(super) struct Interface {
     pub(super) station: Station,
     /// What `set interface tag` has marked it with.
     pub(super) tag: Option<Tag>,
+    /// What our side sends.
+    pub(super) mtus: Mtus,
     pub(super) backend_kind: BackendKind,
     pub(super) backend_reason: Option<String>,
     /// None once it was stopped.
@@ -121,6 +124,12 @@ impl Interface {
 /// The refusal of an interface that was deleted while a request about it ran.
 pub(super) fn vanished() -> Failure {
     Failure::new(Code::NotFound, "", "the interface was deleted meanwhile")
+}
+
+/// The refusal of a request about a host side that is gone.
+pub(super) fn host_gone(name: &IfName) -> Failure {
+    Failure::new(Code::NotFound, name.as_str(), "its host side is gone")
+        .hint(format!("`delete {name}' and create it again"))
 }
 
 /// The action without a peer: respond if there are addresses, else sink.

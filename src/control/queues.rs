@@ -11,6 +11,7 @@ use crate::counters::{Direction, QueueSnapshot};
 use crate::device::{BufferClass, Pool, PoolSlot, QueueDevices, QueueId, QueueMemory};
 use crate::diag::Failure;
 use crate::engine::{Engine, QueueKey, RxParts, StopReason, TxParts};
+use crate::units::Mtus;
 use crate::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
 
 /// Buffers posted, and buffers that may be lent, on a large-buffer queue. Few, so that they stay in
@@ -126,7 +127,16 @@ impl Queues {
             let memory = Arc::clone(memory);
             made.queue.notify_fds = device.notify_fds();
             made.placed = true;
-            let parts = TxParts { interface, kind, memory, ring, device, admin_up, link_up };
+            let parts = TxParts {
+                interface,
+                kind,
+                memory,
+                ring,
+                device,
+                admin_up,
+                link_up,
+                mtus: Mtus::default(),
+            };
             engine.add_tx(poller, key, parts).await?;
             to.push((poller, key));
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strsim::osa_distance;
 
 use super::Interface;
-use super::interface::vanished;
+use super::interface::{host_gone, vanished};
 use super::life::Life;
 use super::log::Log;
 use crate::api::{InterfaceRef, Level};
@@ -195,6 +195,18 @@ impl Registry {
     /// An interface by number.
     pub(super) fn get(&self, index: SwIfIndex) -> Option<&Interface> {
         self.interfaces.get(&index)
+    }
+
+    /// An interface whose host side is there.
+    ///
+    /// # Errors
+    /// Exit code 3: it is not, or the interface is being deleted.
+    pub(super) fn with_host(&self, index: SwIfIndex) -> Result<&Interface, Failure> {
+        let living = self.get(index).filter(|interface| interface.life != Life::Deleting);
+        match living.ok_or_else(vanished)? {
+            interface if interface.life == Life::HostGone => Err(host_gone(&interface.name)),
+            interface => Ok(interface),
+        }
     }
 
     /// An interface by number, to be changed.

@@ -1,9 +1,14 @@
-//! Settings of our side of an interface: its tag, its MACs and which frames it takes.
+//! Settings of an interface: its tag, its MACs, which frames it takes, and the MTUs of both sides.
 
-use super::Shared;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
 use super::interface::{Interface, vanished};
+use super::{Resources, Shared, watch};
+use crate::api::{MtuOf, NamespaceSpec};
 use crate::diag::{Code, Failure};
-use crate::units::{Kind, MacAddr, SwIfIndex, Tag};
+use crate::host::{self, HostThread, Subject};
+use crate::units::{Kind, MacAddr, Mtu, SwIfIndex, Tag};
 
 fn change<T>(
     shared: &Shared,
@@ -94,4 +99,81 @@ fn ethernet(interface: &Interface) -> Result<(), Failure> {
         Kind::Tap => Ok(()),
         Kind::Tun => Err(Failure::usage(interface.name.as_str(), "a tun has no Ethernet address")),
     }
+}
+
+/// Sets what our side sends; none: packets of every length.
+pub(super) async fn mtu(
+    shared: &Shared,
+    resources: &Resources,
+    index: SwIfIndex,
+    of: MtuOf,
+    mtu: Option<Mtu>,
+) -> Result<(), Failure> {
+    let (queues, mtus) = change(shared, index, |interface| {
+        if let Some(mtu) = mtu {
+            fitting(interface.kind, mtu)?;
+        }
+        let mtus = &mut interface.mtus;
+        *match of {
+            MtuOf::Packet => &mut mtus.packet,
+            MtuOf::Ip4 => &mut mtus.ip4,
+            MtuOf::Ip6 => &mut mtus.ip6,
+            MtuOf::Mpls => &mut mtus.mpls,
+        } = mtu;
+        let queues: Vec<_> = interface.tx.iter().map(|q| (q.poller, q.key)).collect();
+        Ok((queues, interface.mtus))
+    })?;
+    for (poller, key) in queues {
+        resources.engine.set_mtus(poller, key, mtus).await?;
+    }
+    Ok(())
+}
+
+/// Sets the MTU of the Linux device, wherever it is now.
+pub(super) async fn host_mtu(
+    shared: &Arc<Shared>,
+    resources: &Arc<Resources>,
+    index: SwIfIndex,
+    mtu: Mtu,
+) -> Result<(), Failure> {
+    let files = shared.registry().get(index).map(|i| Arc::clone(&i.files)).ok_or_else(vanished)?;
+    let held = files.lock().await;
+    let (file, subject) = {
+        let registry = shared.registry();
+        let interface = registry.with_host(index)?;
+        fitting(interface.kind, mtu)?;
+        let tap = interface.port.tap().ok_or_else(vanished)?;
+        let ipv6 = |net: &&ipnet::IpNet| match net {
+            ipnet::IpNet::V6(net) => !net.addr().is_unicast_link_local(),
+            ipnet::IpNet::V4(_) => false,
+        };
+        if mtu.get() < Mtu::IPV6_LEAST
+            && let Some(net) = tap.facts().addresses.iter().find(ipv6)
+        {
+            let why = format!("Linux needs an MTU of 1280 bytes for IPv6, and it has {net}");
+            return Err(Failure::usage(format!("{mtu}"), why));
+        }
+        let words = tap.namespace().and_then(|words| words.parse().ok());
+        let namespace: NamespaceSpec = words.unwrap_or(NamespaceSpec::Own);
+        let subject = Subject { on: interface.name.to_string(), ip: namespace.tool("ip") };
+        (tap.file().ok_or_else(vanished)?, subject)
+    };
+    let ask = move |thread: &mut HostThread| {
+        // The file is let go before the thread answers.
+        let file = file;
+        host::with_device(thread, file.as_fd(), subject, |session, link| session.set_mtu(link, mtu))
+    };
+    host::aside("mtu", ask).await??;
+    drop(held);
+    change(shared, index, |interface| {
+        interface.created_with.host_mtu_size = Some(mtu);
+        Ok(())
+    })?;
+    // So that the next `show` has it, whenever the kernel's event comes.
+    watch::look(shared, resources, index).await;
+    Ok(())
+}
+
+fn fitting(kind: Kind, mtu: Mtu) -> Result<(), Failure> {
+    mtu.check(kind).map_err(|why| Failure::usage(mtu.to_string(), why.0))
 }

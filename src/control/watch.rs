@@ -193,7 +193,7 @@ async fn hold_files(shared: &Shared, index: SwIfIndex) -> Option<OwnedMutexGuard
 }
 
 /// Looks up a host side again.
-async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
+pub(super) async fn look(shared: &Arc<Shared>, resources: &Arc<Resources>, index: SwIfIndex) {
     let Some(held) = hold_files(shared, index).await else { return };
     let lookup = match shared.registry().get(index) {
         Some(interface) if interface.life.is_living() => interface.port.tap().map(TapPort::lookup),

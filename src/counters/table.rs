@@ -139,6 +139,7 @@ drops! {
     ActionChanged "action_changed" Rx false "frame was held when the interface was set to do something else";
     NoBuffer "no_buffer" Rx false "no free buffer for a frame of our own";
     HandoffFull "handoff_full" Rx false "handoff ring to the peer's poller is full";
+    MtuExceeded "mtu_exceeded" Tx false "packet longer than the interface's MTU";
     NoFreeTxSlots "no_free_tx_slots" Tx false "no free tx slots";
     QueueBroken "queue_broken" Tx false "queue is broken: set its state up";
     LinkDown "link_down" Tx false "host side is down; the frame was not put into the ring";

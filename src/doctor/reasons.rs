@@ -81,6 +81,10 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
             Some("taptool show tap NAME"),
         ),
         DropReason::HandoffFull => ("the peer's poller has more work than processor time", None),
+        DropReason::MtuExceeded => (
+            "they are longer than `set interface mtu' lets our side send; 0 takes the limit away",
+            Some("taptool show interface NAME"),
+        ),
         DropReason::NoFreeTxSlots => (
             "the transmit ring was full: bursts beyond it, or a host side that takes nothing; \
              a larger `tx-ring-size' at create rides out bursts",

@@ -37,6 +37,7 @@ use tokio::sync::oneshot;
 use crate::action::{Action, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
+use crate::units::Mtus;
 use crate::units::{PollerIndex, SwIfIndex};
 
 use capture::Capture;
@@ -351,6 +352,19 @@ impl Engine {
         up: bool,
     ) -> Result<(), Failure> {
         self.ask(poller, Command::SetLink(key, up)).await
+    }
+
+    /// Sets the MTUs of a transmit queue: it refuses frames that do not fit.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_mtus(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        mtus: Mtus,
+    ) -> Result<(), Failure> {
+        self.ask(poller, Command::SetMtus(key, mtus)).await
     }
 
     /// Stops a queue. With [`StopReason::HostGone`] its backend has been stopped before. If several

@@ -9,9 +9,9 @@ use super::poller::{Core, Queue, Slots};
 use super::queue::{Common, HDR_BYTES, StopReason};
 use crate::counters::{BrokenReason, Counter, DropReason};
 use crate::device::{Frame, Pool, QueueDevice, QueueMemory};
-use crate::frame::{HEAD_BYTES, NetHdr, check, needs_head};
+use crate::frame::{HEAD_BYTES, NetHdr, check, check_up_to, mtu, needs_head};
 use crate::ring::{DriverRing, MAX_SEGMENTS, Segment};
-use crate::units::{Kind, SwIfIndex};
+use crate::units::{Kind, Mtus, SwIfIndex};
 
 /// What a transmit queue is made of.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct TxParts {
     pub admin_up: bool,
     /// The host side is up.
     pub link_up: bool,
+    /// MTUs of our side.
+    pub mtus: Mtus,
 }
 
 /// A transmit queue.
@@ -44,6 +46,9 @@ pub struct TxQueue {
     pub(super) taken: Option<(Frame, bool)>,
     /// The host side is up.
     pub(super) link_up: bool,
+    mtus: Mtus,
+    /// Bytes of the longest frame that needs no look at `mtus`.
+    surely_fits: u32,
 }
 
 impl Queue for TxQueue {
@@ -58,14 +63,21 @@ impl Queue for TxQueue {
 
 impl TxQueue {
     pub(super) fn new(key: QueueKey, parts: TxParts) -> Self {
-        let TxParts { interface, kind, memory, ring, device, admin_up, link_up } = parts;
+        let TxParts { interface, kind, memory, ring, device, admin_up, link_up, mtus } = parts;
         Self {
             common: Common::new(key, interface, kind, ring, device, memory, admin_up),
             dirty: false,
             stuck: false,
             taken: None,
             link_up,
+            mtus,
+            surely_fits: mtu::surely_fits(&mtus, kind),
         }
+    }
+
+    /// Sends frames that fit these MTUs, from now on.
+    pub(super) fn set_mtus(&mut self, mtus: Mtus) {
+        (self.mtus, self.surely_fits) = (mtus, mtu::surely_fits(&mtus, self.common.kind));
     }
 
     /// Publishes the counters with the ring's state as it is now.
@@ -110,12 +122,31 @@ impl TxQueue {
         let (kind, hdr) = (self.common.kind, NetHdr::from_bytes(&hdr));
         // The header's bytes are in front of every frame that got here.
         let bytes = frame.bytes - HDR_BYTES;
-        if !needs_head(kind, &hdr) {
-            return check(kind, &hdr, bytes, &[]).map(|()| hdr);
+        let checked = if needs_head(kind, &hdr) {
+            let mut head = [0; HEAD_BYTES];
+            let copied = pool.copy_from(frame, NetHdr::BYTES, &mut head);
+            check_up_to(self.surely_fits, kind, &hdr, bytes, &head[..copied])
+        } else {
+            check_up_to(self.surely_fits, kind, &hdr, bytes, &[])
+        };
+        match checked {
+            Err(DropReason::Oversize) => self.admit_long(pool, frame, &hdr)?,
+            checked => checked?,
         }
+        Ok(hdr)
+    }
+
+    /// Decides about a frame that is longer than what fits in any case.
+    #[cold]
+    fn admit_long(&self, pool: &Pool, frame: &Frame, hdr: &NetHdr) -> Result<(), DropReason> {
+        let (kind, bytes) = (self.common.kind, frame.bytes - HDR_BYTES);
         let mut head = [0; HEAD_BYTES];
         let copied = pool.copy_from(frame, NetHdr::BYTES, &mut head);
-        check(kind, &hdr, bytes, &head[..copied]).map(|()| hdr)
+        check(kind, hdr, bytes, &head[..copied])?;
+        match mtu::fits(&self.mtus, kind, hdr, bytes, &head[..copied]) {
+            true => Ok(()),
+            false => Err(DropReason::MtuExceeded),
+        }
     }
 
     /// Posts a frame with the header with which it was admitted. [`DropReason::NoFreeTxSlots`] when

@@ -85,10 +85,24 @@ pub const fn needs_head(kind: Kind, hdr: &NetHdr) -> bool {
 /// [`DropReason::ShortFrame`], [`DropReason::Oversize`] (also for frames that are not GSO),
 /// [`DropReason::BadVersion`] on a tun, or [`DropReason::BadHeader`].
 pub fn check(kind: Kind, hdr: &NetHdr, frame_bytes: u32, head: &[u8]) -> Result<(), DropReason> {
+    check_up_to(kind.max_frame_bytes(), kind, hdr, frame_bytes, head)
+}
+
+/// As [`check`], with this length as the maximum.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_up_to(
+    longest: u32,
+    kind: Kind,
+    hdr: &NetHdr,
+    frame_bytes: u32,
+    head: &[u8],
+) -> Result<(), DropReason> {
     if frame_bytes < kind.min_frame_bytes() {
         return Err(DropReason::ShortFrame);
     }
-    if frame_bytes > kind.max_frame_bytes() {
+    if frame_bytes > longest {
         return Err(DropReason::Oversize);
     }
     if !version_known(kind, head) {
@@ -170,6 +184,18 @@ fn segments_bearable(hdr: &NetHdr, payload: u32, protocol: IpNumber) -> bool {
     } else {
         hdr.gso_size >= TCP_GSO_SIZE_MIN || segments <= SMALL_SEGMENTS_MAX
     }
+}
+
+/// Where the transport header of a GSO frame that was checked is, or not before.
+pub(super) fn transport_offset(kind: Kind, hdr: &NetHdr, head: &[u8]) -> u32 {
+    if hdr.needs_csum() {
+        return hdr.csum_start.into();
+    }
+    let protocol = match hdr.gso_type {
+        NetHdr::GSO_UDP_L4 => ip_number::UDP,
+        _ => ip_number::TCP,
+    };
+    Transport::find(kind, hdr, head, protocol).map_or(0, Transport::least)
 }
 
 /// Where the transport header of a GSO frame is.

@@ -9,8 +9,9 @@ pub mod check;
 pub mod checksum;
 pub mod extensions;
 pub mod flow;
+pub mod mtu;
 pub mod net_hdr;
 pub mod network;
 
-pub use check::{HEAD_BYTES, check, needs_head};
+pub use check::{HEAD_BYTES, check, check_up_to, needs_head};
 pub use net_hdr::NetHdr;

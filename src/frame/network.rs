@@ -23,7 +23,8 @@ pub fn network_layer(kind: Kind, head: &[u8]) -> Option<(usize, u8)> {
     (announced.is_none_or(|a| a == version)).then_some((offset, version))
 }
 
-fn ether_payload(head: &[u8]) -> Option<(usize, EtherType)> {
+/// Offset of what Ethernet and up to two VLAN tags precede, and its protocol.
+pub(super) fn ether_payload(head: &[u8]) -> Option<(usize, EtherType)> {
     let ethernet = Ethernet2HeaderSlice::from_slice(head).ok()?;
     let mut offset = ethernet.slice().len();
     let mut protocol = ethernet.ether_type();

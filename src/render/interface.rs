@@ -3,6 +3,7 @@
 use super::pad::{centred, trimmed};
 use crate::api::{Interface, Queue, State};
 use crate::counters::Counter;
+use crate::units::Mtu;
 
 /// Where the counters begin.
 const COUNTERS_AT: usize = 32 + 5 + 10 + 21;
@@ -28,7 +29,7 @@ fn rows(interface: &Interface) -> Vec<String> {
         interface.name,
         centred(interface.sw_if_index, 5),
         centred(state(interface), 10),
-        centred(format_args!("{}/0/0/0", interface.mtu), 21),
+        centred(mtus(interface), 21),
     );
     let mut counters = counters(interface).into_iter().filter(|(_, n)| *n > 0);
     let counter = |(name, n): (&str, u64)| format!("{name:<16}{n:>16}");
@@ -36,6 +37,14 @@ fn rows(interface: &Interface) -> Vec<String> {
     let mut rows = vec![head + &first];
     rows.extend(counters.map(counter).map(|c| format!("{:COUNTERS_AT$}{c}", "")));
     rows
+}
+
+/// What our side sends, of every packet and of each protocol; where nothing is set, the host side's,
+/// and 0.
+pub(super) fn mtus(i: &Interface) -> String {
+    let number = |mtu: Option<Mtu>| mtu.map_or(0, Mtu::get);
+    let packet = i.packet_mtu.map_or(i.mtu, Mtu::get);
+    format!("{packet}/{}/{}/{}", number(i.ip4_mtu), number(i.ip6_mtu), number(i.mpls_mtu))
 }
 
 fn state(interface: &Interface) -> &'static str {

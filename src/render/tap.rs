@@ -30,6 +30,9 @@ pub(super) fn interface(i: &Interface) -> String {
         out.line(format_args!("  promiscuous: on"));
     }
     out.some("  tag: ", i.tag.as_ref());
+    if [i.packet_mtu, i.ip4_mtu, i.ip6_mtu, i.mpls_mtu].iter().any(Option::is_some) {
+        out.line(format_args!("  mtu (L3/IP4/IP6/MPLS): {}", super::interface::mtus(i)));
+    }
     out.line(format_args!("  device instance: {}", i.id));
     out.line(format_args!("  admin state: {}", if i.admin_up { "up" } else { "down" }));
     let cure = match i.state {

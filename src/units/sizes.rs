@@ -135,6 +135,9 @@ impl Mtu {
         }
     }
 
+    /// The least with which Linux supports IPv6 ([RFC 8200] §5).
+    pub const IPV6_LEAST: u32 = 1280;
+
     /// Bytes of an IP packet that fit.
     pub const fn get(self) -> u32 {
         self.0
@@ -155,6 +158,20 @@ impl fmt::Display for Mtu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// The MTUs of our side of an interface; none: no limit. That of a protocol goes before that of every
+/// packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mtus {
+    /// Of packets of every protocol.
+    pub packet: Option<Mtu>,
+    /// Of IPv4.
+    pub ip4: Option<Mtu>,
+    /// Of IPv6.
+    pub ip6: Option<Mtu>,
+    /// Of MPLS.
+    pub mpls: Option<Mtu>,
 }
 
 /// `txqueuelen` of the host side: 1…32767 packets.

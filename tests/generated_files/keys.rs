@@ -66,8 +66,8 @@ fn kind_of(kind: &str) -> String {
     }
     match kind {
         "bool" => "boolean",
-        "u16" | "u32" | "u64" | "i32" | "InterfaceId" | "SwIfIndex" | "QueueIndex" | "RingSize"
-        | "PollerIndex" => "number",
+        "Mtu" | "u16" | "u32" | "u64" | "i32" | "InterfaceId" | "SwIfIndex" | "QueueIndex"
+        | "RingSize" | "PollerIndex" => "number",
         "String" | "&'static str" | "Cow<'static, str>" | "IfName" | "Kind" | "BackendKind"
         | "State" | "Action" | "IpNet" | "MacAddr" | "Tag" | "QueueState" | "Direction"
         | "Level" => "string",

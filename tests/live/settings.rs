@@ -1,8 +1,8 @@
-//! Settings of our side: its name, its tag, its MACs, and which frames it takes.
+//! Settings of an interface: its name, its tag, its MACs, which frames it takes, and both MTUs.
 
 use serde_json::json;
 
-use crate::common::{Hold, World, assert_ledger, eventually, live, number, queue};
+use crate::common::{Hold, World, assert_ledger, at_rest, eventually, live, number, queue, sum};
 
 /// The frames that a reason has cost on the receive queue.
 fn lost(hold: &mut Hold, name: &str, reason: &str) -> u64 {
@@ -118,5 +118,96 @@ fn frames_for_other_macs_are_lost_with_that_reason_and_taken_where_a_setting_say
         let ended = hold.refused(text);
         assert_eq!(ended.code, 3, "{}", ended.stderr);
         assert!(ended.stderr.contains("tap0: it has no secondary MAC 02:fe"), "{}", ended.stderr);
+    });
+}
+
+/// Two taps `wa` and `wb` in namespaces `a` and `b`, 10.8.0.1 and 10.8.0.2, cross-connected.
+fn pair(world: &World, hold: &mut Hold, options: &str) {
+    for (netns, end) in [("a", 1), ("b", 2)] {
+        world.quiet_netns(netns);
+        let line = format!("create w{netns} host-ns {netns} host-ip4-addr 10.8.0.{end}/24");
+        hold.run(&format!("{line} {options}"));
+    }
+    hold.run("xconnect wa wb");
+    world.ping_answered("a", "10.8.0.2");
+}
+
+#[test]
+fn packets_longer_than_our_mtu_are_not_sent_and_are_received_all_the_same() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "");
+        let exceeded = |hold: &mut Hold, name: &str| {
+            let drops = queue(&hold.tap(name), "tx_queues")["drops"]["mtu_exceeded"].as_u64();
+            drops.unwrap_or(0)
+        };
+        // 972 bytes of data make a packet of 1000.
+        hold.run("set interface mtu packet 1000 wb");
+        world.ping_answered("a", "-s 972 10.8.0.2");
+        world.ping_unanswered("a", "-s 973 10.8.0.2");
+        assert_eq!((exceeded(&mut hold, "wa"), exceeded(&mut hold, "wb")), (0, 2));
+        // The requests of b were received; the answers to them were not sent.
+        world.ping_unanswered("b", "-s 973 10.8.0.1");
+        assert_eq!((exceeded(&mut hold, "wa"), exceeded(&mut hold, "wb")), (0, 4));
+        // That of the protocol goes first, and 0 is none.
+        hold.run("set interface mtu ip4 1400 wb");
+        world.ping_answered("a", "-s 1372 10.8.0.2");
+        hold.run("set interface mtu ip4 0 wb");
+        hold.run("set interface mtu 0 wb");
+        world.ping_answered("a", "-s 1472 10.8.0.2");
+        let tap = hold.tap("wb");
+        assert_eq!((&tap["packet_mtu"], &tap["ip4_mtu"]), (&json!(null), &json!(null)));
+        eventually("nothing moves", 10.0, || at_rest(&hold.run("show tap")));
+        assert_ledger(&hold.run("show tap"));
+        hold.close();
+    });
+}
+
+#[test]
+fn a_large_frame_is_sent_if_its_segments_fit_our_mtu_and_else_not() {
+    live(|world| {
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold, "gso");
+        hold.run("set interface mtu 1500 wb");
+        let transfer = world.iperf("a", "b", "10.8.0.2");
+        hold.tap_when("wb", "20 MB", 30.0, |t| sum(t, "tx_queues", "bytes") > 20_000_000);
+        let tap = hold.tap("wb");
+        let mean = sum(&tap, "tx_queues", "bytes") / sum(&tap, "tx_queues", "packets");
+        assert!(mean > 2000, "frames of {mean} bytes");
+        assert_eq!(queue(&tap, "tx_queues")["drops"], json!({}));
+        hold.run("set interface mtu 1400 wb");
+        hold.tap_when("wb", "segments of 1500 bytes are refused", 10.0, |t| {
+            queue(t, "tx_queues")["drops"]["mtu_exceeded"].as_u64().is_some_and(|n| n > 0)
+        });
+        transfer.stop();
+        eventually("nothing moves", 10.0, || at_rest(&hold.run("show tap")));
+        assert_ledger(&hold.run("show tap"));
+        hold.close();
+    });
+}
+
+#[test]
+fn the_host_mtu_is_set_on_the_device_wherever_it_is_and_shown_at_once() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.netns("b");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns a host-ip4-addr 10.9.0.1/24");
+        hold.run("set tap host-mtu tap0 9000");
+        assert_eq!(world.link("a", "tap0")["mtu"], 9000);
+        let tap = hold.tap("tap0");
+        assert_eq!((&tap["mtu"], &tap["packet_mtu"]), (&json!(9000), &json!(null)));
+        assert_eq!(tap["created_with"]["host_mtu_size"], 9000);
+        world.ip("-n a link set tap0 netns b");
+        hold.run("set tap host-mtu tap0 65521");
+        assert_eq!(world.link("b", "tap0")["mtu"], 65521);
+        world.ip("-n b addr add fd00:9::1/64 dev tap0");
+        hold.tap_when("tap0", "the address is seen", 5.0, |tap| {
+            tap["host_addresses"].to_string().contains("fd00:9::1")
+        });
+        let ended = hold.refused("set tap host-mtu tap0 1000");
+        assert_eq!(ended.code, 2, "{}", ended.stderr);
+        let why = "1000: Linux needs an MTU of 1280 bytes for IPv6, and it has fd00:9::1/64";
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
     });
 }

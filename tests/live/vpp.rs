@@ -144,6 +144,15 @@ fn effect(world: &World, line: &str, out: &str) {
         }
         "set interface promiscuous on tap1" => assert_eq!(tap("tap1")["promiscuous"], true),
         "set interface promiscuous off tap1" => assert_eq!(tap("tap1")["promiscuous"], false),
+        "set interface mtu packet 1400 tap1" => assert_eq!(tap("tap1")["packet_mtu"], 1400),
+        "set interface mtu ip4 1300 tap1" => assert_eq!(tap("tap1")["ip4_mtu"], 1300),
+        "set int mtu ip6 1280 tap1" => assert_eq!(tap("tap1")["ip6_mtu"], 1280),
+        "set interface mtu mpls 9000 tap1" => {
+            assert_eq!(tap("tap1")["mpls_mtu"], 9000);
+            assert!(run(world, "show interface tap1").contains(" 1400/1300/1280/9000 "));
+        }
+        "set interface mtu 9000 tap1" => assert_eq!(tap("tap1")["packet_mtu"], 9000),
+        "set interface mtu ip4 0 tap1" => assert_eq!(tap("tap1")["ip4_mtu"], Value::Null),
         "show errors" => has(&["Count", "tap0-rx", "interface is down"]),
         "show errors verbose" => has(&["tap0-rx 0"]),
         "show runtime" => has(&["Calls", "Vectors/Call", "tap0-rx"]),

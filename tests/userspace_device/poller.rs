@@ -14,6 +14,7 @@ use taptool::device::{
     Backend, BufferClass, Memory, Pool, PortFiles, QueueId, QueueMemory, Userspace, known_features,
 };
 use taptool::engine::{Engine, QueueKey, RxParts, TxParts};
+use taptool::units::Mtus;
 use taptool::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
 
 use super::bench::{MAXIMAL, Random, read_host, socket_tap};
@@ -75,6 +76,7 @@ impl Rig {
             device: halves.tx.remove(0),
             admin_up: true,
             link_up: true,
+            mtus: Mtus::default(),
         };
         let rx_parts = RxParts {
             interface: index,

@@ -8,10 +8,7 @@ use ipnet::IpNet;
 use super::CreateRequest;
 use crate::api::address;
 use crate::diag::Failure;
-use crate::units::Kind;
-
-/// The least MTU with which Linux supports IPv6 (RFC 8200 §5).
-const IPV6_LEAST_MTU: u32 = 1280;
+use crate::units::{Kind, Mtu};
 
 pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     let host4 = request.host_ip4_addr.iter().copied().map(IpNet::V4);
@@ -63,7 +60,7 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     ];
     if let (Some(mtu), Some((option, _))) =
         (request.host_mtu_size, ipv6.iter().find(|(_, given)| *given))
-        && mtu.get() < IPV6_LEAST_MTU
+        && mtu.get() < Mtu::IPV6_LEAST
     {
         let why = format!("Linux needs an MTU of 1280 bytes for IPv6, and {option} is given");
         return Err(Failure::usage(format!("host-mtu-size {mtu}"), why));

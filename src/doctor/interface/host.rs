@@ -7,9 +7,7 @@ use crate::doctor::finding::line;
 use crate::doctor::look::Look;
 use crate::host::inspect::Inspection;
 use crate::host::link::PortState;
-
-/// The least MTU with which Linux does IPv6 (RFC 8200 §5).
-const IPV6_LEAST_MTU: u32 = 1280;
+use crate::units::Mtu;
 
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if matches!(case.interface.state, State::HostGone | State::Deleting) {
@@ -170,7 +168,7 @@ fn mtu(case: &Case<'_>, seen: &Inspection) -> Finding {
     let (interface, mtu) = (case.interface, seen.link.mtu);
     let place = place(interface);
     let wants_ipv6 = interface.addresses.iter().any(|net| net.addr().is_ipv6());
-    if mtu < IPV6_LEAST_MTU && wants_ipv6 {
+    if mtu < Mtu::IPV6_LEAST && wants_ipv6 {
         return Finding::drops("mtu", format!("{place} has MTU {mtu}, too little for IPv6"))
             .cost("Linux needs an MTU of 1280 bytes for IPv6, and our side has IPv6 addresses")
             .remedy(set_mtu(interface, 1500));

@@ -123,6 +123,11 @@ impl Poller {
                     queue.link_up = up;
                 }
             }
+            Command::SetMtus(key, mtus) => {
+                if let Some(queue) = self.tx.get(key) {
+                    queue.set_mtus(mtus);
+                }
+            }
             Command::Stop(key, reason) => self.stop(key, reason),
             Command::Resume(key) => {
                 if let Some((common, core)) = self.common(key) {

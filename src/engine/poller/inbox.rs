@@ -17,6 +17,7 @@ use crate::engine::queue::StopReason;
 use crate::engine::rx::RxQueue;
 use crate::engine::tx::TxQueue;
 use crate::sync::{AtomicBool, Mutex};
+use crate::units::Mtus;
 use crate::units::PollerIndex;
 
 /// The MACs that a poller knows in a bridge domain, and its clock, ns.
@@ -39,6 +40,7 @@ pub(in crate::engine) enum Command {
     SetAdmin(QueueKey, bool),
     SetCapture(QueueKey, Option<Box<Capture>>),
     SetLink(QueueKey, bool),
+    SetMtus(QueueKey, Mtus),
     Stop(QueueKey, StopReason),
     Resume(QueueKey),
     Empty(QueueKey, oneshot::Sender<bool>),

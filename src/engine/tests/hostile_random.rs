@@ -19,6 +19,7 @@ use crate::engine::tx::TxQueue;
 use crate::engine::{BrokenReason, QueueKey, RxParts, StopReason, TxParts};
 use crate::frame::NetHdr;
 use crate::ring::{AtomicArray, AvailRing, UsedRing};
+use crate::units::Mtus;
 use crate::units::{Kind, QueueIndex, RingSize, SwIfIndex};
 
 const ENTRIES: u16 = 64;
@@ -161,6 +162,7 @@ impl Pair {
             device: Box::new(Scribbled { refuses: 1 + random.short(5) }),
             admin_up: true,
             link_up: true,
+            mtus: Mtus::default(),
         };
         let (rx, tx) = (
             RxQueue::new(key(0), rx, PeerKey { slot: 0, generation: 1 }),

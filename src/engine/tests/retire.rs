@@ -14,6 +14,7 @@ use crate::engine::peers::SLOTS;
 use crate::engine::poller::Command;
 use crate::engine::{Event, RxParts, StopReason, TxParts};
 use crate::units::Kind;
+use crate::units::Mtus;
 
 /// Takes the transmit queue of an interface away as `delete` does: off the data path, the device
 /// stopped, the ring emptied and its buffers sent home, then off its poller.
@@ -315,6 +316,7 @@ fn a_queue_whose_files_cannot_be_watched_is_refused_with_the_errno_and_can_be_ta
         device: port(Direction::Tx),
         admin_up: true,
         link_up: true,
+        mtus: Mtus::default(),
     };
     refused(rig.try_ask(|engine| engine.add_tx(poller, tx, parts)));
     // As the undo of a create does it.

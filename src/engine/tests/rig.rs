@@ -12,6 +12,7 @@ use crate::action::{Action, PeerKey};
 use crate::counters::{Counter, Direction, Imbalance, QueueSnapshot, check_at_rest};
 use crate::device::{BufferClass, Memory, Pool, QueueId, QueueMemory};
 use crate::engine::{Engine, Event, QueueKey, RxParts, TxParts};
+use crate::units::Mtus;
 use crate::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
 
 /// When a condition is taken for one that never comes true, as after a lost wake-up. On a busy
@@ -184,6 +185,7 @@ impl Rig {
             device: port(Direction::Tx),
             admin_up: true,
             link_up: true,
+            mtus: Mtus::default(),
         };
         self.ask(|engine| engine.add_tx(poller, tx, tx_parts));
         self.ask(|engine| engine.set_peer(peer, vec![(poller, tx)]));
