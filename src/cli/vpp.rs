@@ -276,7 +276,7 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     does("clear errors", &["clear errors"], "only a baseline"),
     does(
         "delete tap {IF | sw_if_index N}",
-        &["delete tap tap0", "delete tap sw_if_index 2", "del tap tap2 tap3"],
+        &["delete tap tap0", "delete tap sw_if_index 2", "del tap tap2 tap3 tap8"],
         "answers when the kernel has let go; takes several names",
     ),
     does(

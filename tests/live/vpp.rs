@@ -165,7 +165,7 @@ fn effect(world: &World, line: &str, out: &str) {
         "show version verbose" => has(&["Version:", "PID:"]),
         "delete tap tap0" => assert!(world.links("a").is_empty()),
         "delete tap sw_if_index 2" => assert!(world.links("b").is_empty()),
-        "del tap tap2 tap3" => {
+        "del tap tap2 tap3 tap8" => {
             silent();
             world.nothing_left();
         }
