@@ -102,6 +102,9 @@ enum What {
         after_help = "Example: show errors"
     )]
     Errors(Extra),
+    /// The same as `show errors', as VPP calls it too.
+    #[command(hide = true, subcommand)]
+    Node(OfNode),
     /// Macros of this script or shell; `define' makes one.
     #[command(after_help = "Example: show macro")]
     Macro,
@@ -117,6 +120,13 @@ impl Args {
     pub(super) fn asks_for_macros(&self) -> bool {
         matches!(self.what, Some(What::Macro))
     }
+}
+
+#[derive(Debug, Subcommand)]
+enum OfNode {
+    /// Lost frames by reason.
+    #[command(after_help = "Example: show node counters")]
+    Counters(Extra),
 }
 
 #[derive(Debug, Subcommand)]
@@ -255,7 +265,9 @@ impl TryFrom<Args> for ShowRequest {
             Some(What::Version(Extra { extra })) => {
                 ShowRequest::Version { verbose: extra.is_some() }
             }
-            Some(What::Errors(Extra { extra })) => ShowRequest::Errors { verbose: extra.is_some() },
+            Some(What::Errors(Extra { extra }) | What::Node(OfNode::Counters(Extra { extra }))) => {
+                ShowRequest::Errors { verbose: extra.is_some() }
+            }
         })
     }
 }

@@ -348,6 +348,7 @@ fn lines_of_the_other_verbs() {
         ),
         ("show interface tap0", Request::Show(ShowRequest::Interface(vec![name("tap0")]))),
         ("show errors", Request::Show(ShowRequest::Errors { verbose: false })),
+        ("show node counters", show(ShowRequest::Errors { verbose: false })),
         ("sh err verbose", Request::Show(ShowRequest::Errors { verbose: true })),
         ("sh int addr", show(ShowRequest::Addresses(vec![]))),
         ("show interface address t1", show(ShowRequest::Addresses(vec![name("t1")]))),

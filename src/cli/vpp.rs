@@ -258,6 +258,11 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         &["set interface promiscuous on tap1", "set interface promiscuous off tap1"],
         "what comes for another MAC is counted otherwise (l3_mac_mismatch)",
     ),
+    does(
+        "show node counters [verbose]",
+        &["show node counters", "show node counters verbose"],
+        "the same as `show errors'",
+    ),
     does("show errors [verbose]", &["show errors", "show errors verbose"], "a row a reason"),
     does("show runtime", &["show runtime"], "with `verbose' also queues that moved nothing"),
     does(
@@ -421,6 +426,18 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "clear hardware-interfaces",
         "tap0",
         "`clear interfaces' takes every counter of a queue for zero",
+    ),
+    lacks(
+        "show cpu",
+        "show cpu",
+        "",
+        "`lscpu' shows the processors, `show threads' which thread runs on which",
+    ),
+    lacks(
+        "session enable|disable, show session ...",
+        "session",
+        "enable",
+        "VPP's host stack is no part of this: programs use the host side's sockets",
     ),
     lacks("clear runtime", "clear runtime", "", "`show --rates' measures anew each time"),
 ];

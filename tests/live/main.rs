@@ -39,4 +39,5 @@ mod undo;
 mod unheard;
 mod unsent;
 mod vpp;
+mod vpp_lines;
 mod wire;

@@ -153,6 +153,8 @@ fn effect(world: &World, line: &str, out: &str) {
         }
         "set interface mtu 9000 tap1" => assert_eq!(tap("tap1")["packet_mtu"], 9000),
         "set interface mtu ip4 0 tap1" => assert_eq!(tap("tap1")["ip4_mtu"], Value::Null),
+        "show node counters" => has(&["tap0-rx", "interface is down"]),
+        "show node counters verbose" => has(&["tap0-rx 0"]),
         "show errors" => has(&["Count", "tap0-rx", "interface is down"]),
         "show errors verbose" => has(&["tap0-rx 0"]),
         "show runtime" => has(&["Calls", "Vectors/Call", "tap0-rx"]),
