@@ -80,6 +80,19 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What the host leaves undone in the frames that it sends us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostOffload {
+    /// Nothing: frames of its MTU with whole checksums.
+    #[default]
+    Off,
+    /// Checksums.
+    Csum,
+    /// Checksums and segmentation: frames of 64 KiB.
+    Gso,
+}
+
 /// The device that serves the rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -339,7 +339,7 @@ const FAULTS: &[Row] = &[
     ("packed ring", "packed rings were broken for years", &[Refused("packed"), Refused("in-order")]),
     ("checksum and gso", "a frame with both is treated as having one", &[
         Test("tests/live/wire.rs::a_plain_tap_takes_large_frames_from_a_gso_peer_and_sends_none"),
-        Refused("csum-offload"),
+        Test("tests/live/offload.rs::csum_offload_alone_leaves_checksums_to_us_and_sends_no_large_frames"),
     ]),
     ("used out of order", "transmit descriptors that come back out of order are freed in order", &[
         Test("tests/ring_oracle/model.rs::any_interleaving_of_both_sides_moves_every_chain_once_in_order_and_notifies_exactly"),

@@ -400,7 +400,6 @@ fn what_the_command_line_refuses_is_refused_to_foreign_clients_too() {
                 "a tun has no Ethernet address",
             ),
             (json!({ "no_gso": true }), "no-gso", lacked),
-            (json!({ "csum_offload": true }), "csum-offload", lacked),
             (json!({ "gso": true, "gro_coalesce": true }), "gro-coalesce", lacked),
             (json!({ "persist": true }), "persist", lacked),
             (json!({ "attach": true }), "attach", lacked),

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Namespace, wire};
 use crate::diag::Failure;
-use crate::units::{IfName, InterfaceId, Kind, MacAddr, Mtu, QueueCount, RingSize, TxQueueLength};
+use crate::units::{
+    HostOffload, IfName, InterfaceId, Kind, MacAddr, Mtu, QueueCount, RingSize, TxQueueLength,
+};
 
 /// Which device serves the rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -127,7 +129,7 @@ pub struct CreateRequest {
         skip_serializing_if = "wire::is_default"
     )]
     pub no_gso: bool,
-    /// `csum-offload`; refused.
+    /// `csum-offload`: CSUM alone.
     #[serde(
         default,
         deserialize_with = "wire::nullable",
@@ -220,6 +222,16 @@ impl CreateRequest {
     pub fn check(&self) -> Result<(), Failure> {
         lacked::check(self)?;
         check::check(self)
+    }
+
+    /// What the host is to leave undone in the frames that it sends us.
+    pub const fn host_offload(&self) -> HostOffload {
+        match (self.gso, self.csum_offload) {
+            // It has checksums with it.
+            (true, _) => HostOffload::Gso,
+            (false, true) => HostOffload::Csum,
+            (false, false) => HostOffload::Off,
+        }
     }
 
     /// The name of our side, where one is asked for.

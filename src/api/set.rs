@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{InterfaceRef, address};
 use crate::diag::Failure;
-use crate::units::{IfName, MacAddr, Mtu, Tag};
+use crate::units::{HostOffload, IfName, MacAddr, Mtu, Tag};
 
 /// A change of one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,11 @@ pub enum SetInterface {
     },
     /// `set interface l3 NAME`: back to `respond` or `sink`.
     L3 {},
+    /// `set tap offload NAME gso-enable|gso-disable|csum-offload-enable|csum-offload-disable`.
+    Offload {
+        /// What the host leaves undone from now on.
+        host: HostOffload,
+    },
     /// `set tap carrier NAME up|down`: what the host side sees of its link.
     HostCarrier {
         /// Up.

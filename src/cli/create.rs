@@ -171,6 +171,11 @@ struct Options {
     /// CSUM, TSO4 and TSO6, and USO where the kernel has it. `gso NAME on|off' changes it later.
     #[arg(long, help_heading = "Rings")]
     gso: bool,
+    /// Checksum offload alone: the host may send us frames with unfinished checksums.
+    ///
+    /// `gso' has it with it. `set tap offload' changes it later.
+    #[arg(long, help_heading = "Rings")]
+    csum_offload: bool,
     /// What serves the rings: auto, vhost-net or userspace [default: auto].
     ///
     /// auto takes /dev/vhost-net where it works, else userspace, and says why on stderr.
@@ -189,8 +194,6 @@ struct Options {
     // refuses it.
     #[arg(long, hide = true)]
     no_gso: bool,
-    #[arg(long, hide = true)]
-    csum_offload: bool,
     #[arg(long, hide = true)]
     gro_coalesce: bool,
     #[arg(long, hide = true)]

@@ -112,7 +112,11 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "the receive queue and the transmit queue of the same number have the same poller",
     ),
     refuses("create tap ... no-gso", "create tap id 7 no-gso", lacked::NO_GSO),
-    refuses("create tap ... csum-offload", "create tap id 7 csum-offload", lacked::CSUM_OFFLOAD),
+    does(
+        "create tap ... csum-offload",
+        &["create tap id 4 csum-offload"],
+        "the host leaves checksums to us, and sends no large frames",
+    ),
     refuses(
         "create tap ... gso gro-coalesce",
         "create tap id 7 gso gro-coalesce",
@@ -147,7 +151,21 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         &["set tap gso tap0 enable", "set tap gso tap1 disable", "set tap gso sw_if_index 1"],
         "on every queue, and the kernel's word for it is shown",
     ),
-    lacks("set tap offload ...", "set tap offload", "tap0 gso-enable", GSO),
+    does(
+        "set tap offload {IF | sw_if_index N} gso-enable|gso-disable|csum-offload-enable|csum-offload-disable",
+        &[
+            "set tap offload tap1 csum-offload-enable",
+            "set tap offload tap1 gso-enable",
+            "set tap offload sw_if_index 2 gso-disable",
+            "set tap offload tap1 csum-offload-disable",
+        ],
+        "on every queue, and the kernel's word for it is shown",
+    ),
+    refuses(
+        "set tap offload IF gso-enable gro-coalesce",
+        "set tap offload tap1 gso-enable gro-coalesce",
+        lacked::GRO_COALESCE,
+    ),
     does(
         "set interface state IF up|down",
         &["set interface state tap0 down", "set int state tap0 up"],
@@ -281,7 +299,7 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     does("clear errors", &["clear errors"], "only a baseline"),
     does(
         "delete tap {IF | sw_if_index N}",
-        &["delete tap tap0", "delete tap sw_if_index 2", "del tap tap2 tap3 tap8"],
+        &["delete tap tap0", "delete tap sw_if_index 2", "del tap tap2 tap3 tap4 tap8"],
         "answers when the kernel has let go; takes several names",
     ),
     does(

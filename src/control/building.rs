@@ -178,7 +178,7 @@ impl<'a> Building<'a> {
             queues: self.plan.sizes.rx.0,
             // One less keeps vhost off its batches, which presume an Ethernet header.
             sndbuf: i32::MAX - i32::from(tun_on_vhost),
-            gso: self.plan.asked.gso,
+            offload: self.plan.asked.host_offload(),
             owner: self.plan.asked.owner,
             group: self.plan.asked.group,
         };
@@ -267,7 +267,8 @@ impl<'a> Building<'a> {
             self.reservation.clone().ok_or_else(|| Failure::bug("", "nothing is reserved"))?;
         let (plan, staging) = (&self.plan, &self.resources.staging);
         let namespace = (plan.host_ns(), &*self.namespace);
-        let port = self.tap.finish(self.thread, staging, namespace, plan.asked.gso).await?;
+        let port =
+            self.tap.finish(self.thread, staging, namespace, plan.asked.host_offload()).await?;
         let backend = self.backend.take().ok_or_else(|| Failure::bug("", "no backend"))?;
         let Placed { rx, tx, pools, peer } = self.queues.of_interface()?;
         let interface = Interface {

@@ -8,12 +8,12 @@ use tokio::sync::Mutex;
 
 use super::interface::{Interface, Mode, announcing, host_gone, vanished};
 use super::life::Life;
-use super::{Resources, Shared, carrier, reset, settings, thread};
+use super::{Resources, Shared, carrier, offload, reset, settings};
 use crate::action::Action;
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
 use crate::host;
-use crate::units::{IfName, SwIfIndex};
+use crate::units::{HostOffload, IfName, SwIfIndex};
 
 fn name_of(shared: &Shared, index: SwIfIndex) -> Result<IfName, Failure> {
     shared.registry().get(index).map(|i| i.name.clone()).ok_or_else(vanished)
@@ -21,32 +21,9 @@ fn name_of(shared: &Shared, index: SwIfIndex) -> Result<IfName, Failure> {
 
 pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Reply, Failure> {
     let index = shared.registry().find(&request.interface)?;
-    let files = shared.registry().get(index).map(|i| Arc::clone(&i.files)).ok_or_else(vanished)?;
-    let _held = files.lock().await;
-    let (name, files, before) = {
-        let registry = shared.registry();
-        let interface = registry.with_host(index)?;
-        let tap = interface.port.tap().ok_or_else(|| no_host_side(&interface.name))?;
-        (interface.name.clone(), interface.port.files(), tap.offloads)
-    };
-    let on = request.on;
-    let offloads = thread::run("gso", move || {
-        // The files are let go before this thread answers.
-        let files = files;
-        host::set_offloads(&files.0, on, before)
-    })
-    .await?
-    .map_err(|f| f.on(name.as_str()))?;
-    let mut registry = shared.registry();
-    let interface = registry.get_mut(index).ok_or_else(vanished)?;
-    if let Some(tap) = interface.port.tap_mut() {
-        tap.set_offloads(on, offloads);
-    }
-    Ok(Reply::Changed(vec![name]))
-}
-
-fn no_host_side(name: &IfName) -> Failure {
-    Failure::usage(name.as_str(), "it has no host side")
+    let wanted = if request.on { HostOffload::Gso } else { HostOffload::Off };
+    offload::of_host(shared, index, wanted).await?;
+    Ok(Reply::Changed(vec![name_of(shared, index)?]))
 }
 
 pub(super) async fn xconnect(
@@ -220,6 +197,7 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
             change_addresses(shared, index, |all, name| remove(all, *address, name))?;
             apply_action(shared, &resources, index).await?;
         }
+        SetInterface::Offload { host } => offload::of_host(shared, index, *host).await?,
         SetInterface::Name(new) => shared.registry().rename(index, new)?,
         SetInterface::Tag(tag) => settings::tag(shared, index, Some(tag))?,
         SetInterface::ClearTag {} => settings::tag(shared, index, None)?,
@@ -367,6 +345,6 @@ fn living(shared: &Shared, index: SwIfIndex) -> Result<(Arc<Mutex<()>>, IfName),
     if interface.life == Life::HostGone {
         return Err(host_gone(&interface.name));
     }
-    interface.port.tap().ok_or_else(|| no_host_side(&interface.name))?;
+    interface.port.tap().ok_or_else(|| offload::no_host_side(&interface.name))?;
     Ok((Arc::clone(&interface.files), interface.name.clone()))
 }

@@ -20,6 +20,7 @@ mod host_counters;
 mod interface;
 mod life;
 mod log;
+mod offload;
 mod plan;
 mod port;
 mod process;

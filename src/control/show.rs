@@ -14,7 +14,7 @@ use crate::api::{
 use crate::counters::{Direction, QueueSnapshot};
 use crate::device::{Descriptor, feature_names};
 use crate::diag::Failure;
-use crate::units::{Kind, QueueIndex};
+use crate::units::{HostOffload, Kind, QueueIndex};
 
 pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<Reply, Failure> {
     if let ShowRequest::Threads {} = request {
@@ -160,7 +160,7 @@ pub(super) fn interface(
         ip4_mtu: interface.mtus.ip4,
         ip6_mtu: interface.mtus.ip6,
         mpls_mtu: interface.mtus.mpls,
-        gso: tap.gso,
+        gso: tap.offload == HostOffload::Gso,
         csum_offload: tap.offloads.contains(crate::host::Offloads::CSUM),
         offloads: tap.offloads.names().into_iter().map(Into::into).collect(),
         features: feature_names(interface.features),

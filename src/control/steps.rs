@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::plan::Plan;
 use crate::api::PlannedStep;
 use crate::host::Gateway;
-use crate::units::{IfName, Mtu, TxQueueLength};
+use crate::units::{HostOffload, IfName, Mtu, TxQueueLength};
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,11 @@ impl Step {
                 let of = |word: &str, id: Option<u32>| id.map(|id| format!("{word} {id}"));
                 let more = [
                     (plan.sizes.rx.0 > 1).then(|| format!("{} queues", plan.sizes.rx.0)),
-                    plan.asked.gso.then(|| "gso".to_owned()),
+                    match plan.asked.host_offload() {
+                        HostOffload::Off => None,
+                        HostOffload::Csum => Some("csum-offload".to_owned()),
+                        HostOffload::Gso => Some("gso".to_owned()),
+                    },
                     of("owner", plan.asked.owner),
                     of("group", plan.asked.group),
                 ];

@@ -58,6 +58,7 @@ pub(super) fn recreate(interface: &Interface, home_gone: bool) -> String {
         host_ns: Namespace::from(home.map(|label| if lost { "NETNS" } else { label }.to_owned())),
         respond: interface.addresses.clone(),
         gso: interface.gso,
+        csum_offload: interface.csum_offload && !interface.gso,
         admin_down: !interface.admin_up,
         ..interface.created_with.clone()
     };

@@ -69,7 +69,8 @@ pub(super) fn birth(spec: &TapSpec) -> Result<Born, Failure> {
     for fd in &fds {
         set_up_queue(fd.as_fd(), spec).map_err(|e| e.failure(name.as_str()))?;
     }
-    let offloads = set_offloads(&fds, spec.gso, Offloads::NONE).map_err(|f| f.on(name.as_str()))?;
+    let offloads =
+        set_offloads(&fds, spec.offload, Offloads::NONE).map_err(|f| f.on(name.as_str()))?;
     Ok(Born { fds, name, ifindex, offloads })
 }
 

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use crate::diag::Failure;
 use crate::sys::tun;
+use crate::units::HostOffload;
 
 /// A set of `TUN_F_…` offloads (`linux/if_tun.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,23 +46,31 @@ impl Offloads {
     }
 }
 
-/// Sets the offloads of a device for `gso` on or off, on every file of it, and returns what holds
-/// now: all, or all without USO on Linux before 6.2; none for `gso` off. Waits for the rtnl lock,
-/// so it is no call for the control thread.
+/// Sets what the host leaves undone, on every file of a device, and returns what holds now: for
+/// [`HostOffload::Gso`] all, or all without USO on Linux before 6.2. Waits for the rtnl lock, so it is
+/// no call for the control thread.
 ///
 /// # Errors
 /// The kernel's refusal; the device is then back at `before`.
-pub fn set_offloads<F: AsFd>(fds: &[F], gso: bool, before: Offloads) -> Result<Offloads, Failure> {
-    set_with(fds, gso, before, tun::set_offload)
+pub fn set_offloads<F: AsFd>(
+    fds: &[F],
+    wanted: HostOffload,
+    before: Offloads,
+) -> Result<Offloads, Failure> {
+    set_with(fds, wanted, before, tun::set_offload)
 }
 
 fn set_with<F: AsFd>(
     fds: &[F],
-    gso: bool,
+    wanted: HostOffload,
     before: Offloads,
     set: impl Fn(BorrowedFd<'_>, u32) -> Result<(), tun::Refused>,
 ) -> Result<Offloads, Failure> {
-    let wanted: &[Offloads] = if gso { &[Offloads::ALL, Offloads::TSO] } else { &[Offloads::NONE] };
+    let wanted: &[Offloads] = match wanted {
+        HostOffload::Gso => &[Offloads::ALL, Offloads::TSO],
+        HostOffload::Csum => &[Offloads::CSUM],
+        HostOffload::Off => &[Offloads::NONE],
+    };
     let mut refused = None;
     for offloads in wanted {
         match fds.iter().try_for_each(|fd| set(fd.as_fd(), offloads.bits())) {
@@ -100,7 +109,7 @@ mod tests {
     fn a_kernel_without_uso_gets_tso_and_checksums() {
         let file = File::open("/dev/null").unwrap();
         let old = |_: BorrowedFd<'_>, bits| if bits & 0x60 == 0 { Ok(()) } else { Err(einval()) };
-        let set = set_with(&[&file, &file], true, Offloads::NONE, old).unwrap();
+        let set = set_with(&[&file, &file], HostOffload::Gso, Offloads::NONE, old).unwrap();
         assert_eq!(set.names(), ["CSUM", "TSO4", "TSO6"]);
     }
 
@@ -117,7 +126,7 @@ mod tests {
             last.borrow_mut()[usize::from(!is_first)] = Some(bits);
             Ok(())
         };
-        let failure = set_with(&[&a, &b], true, Offloads::NONE, set).unwrap_err();
+        let failure = set_with(&[&a, &b], HostOffload::Gso, Offloads::NONE, set).unwrap_err();
         assert_eq!(failure.doing, "ioctl(TUNSETOFFLOAD) on /dev/net/tun");
         assert_eq!(*last.borrow(), [Some(0), Some(0)]);
     }

@@ -1,6 +1,6 @@
 //! What a tun or tap device is to be.
 
-use crate::units::{IfName, Kind};
+use crate::units::{HostOffload, IfName, Kind};
 
 /// Bytes of `virtio_net_hdr_v1`, which stands before every frame.
 pub const VNET_HDR_BYTES: i32 = 12;
@@ -35,8 +35,8 @@ pub struct TapSpec {
     /// Most bytes that written frames may hold (`TUNSETSNDBUF`): `i32::MAX`; one less for a tun on
     /// vhost-net, whose batches presume Ethernet.
     pub sndbuf: i32,
-    /// What the host may send us: segmentation offload on or off.
-    pub gso: bool,
+    /// What the host leaves undone in the frames that it sends us.
+    pub offload: HostOffload,
     /// User who may attach (`TUNSETOWNER`).
     pub owner: Option<u32>,
     /// Group that may attach (`TUNSETGROUP`).

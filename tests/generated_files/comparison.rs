@@ -63,7 +63,7 @@ pub const GROUPS: &[Group] = &[
     ]},
     Group { name: "Offloads", rows: &[
         ("gso at birth and live", Yes, Wrong, Shown("tests/live/wire.rs::gso_is_switched_live_and_the_kernel_shows_it")),
-        ("checksum offload alone", No, Yes, Lacks(LATER)),
+        ("checksum offload alone", No, Yes, Shown("tests/live/offload.rs::csum_offload_alone_leaves_checksums_to_us_and_sends_no_large_frames")),
         ("segmentation in software", Yes, Yes, Lacks(LATER)),
         ("coalescing in software", No, Yes, Lacks(LATER)),
     ]},

@@ -25,6 +25,7 @@ mod hints;
 mod holder;
 mod host_drops;
 mod matrix;
+mod offload;
 mod one_shot;
 mod queues;
 mod refuse;

@@ -71,6 +71,13 @@ fn effect(world: &World, line: &str, out: &str) {
         }
         "show tun tun7" => has(&["Interface: tun7 ", "  name \"tun7\"\n"]),
         "delete tap tun7" => silent(),
+        "create tap id 4 csum-offload" => {
+            let tap = tap("tap4");
+            assert_eq!(
+                (out, &tap["gso"], &tap["csum_offload"]),
+                ("tap4\n", &false.into(), &true.into())
+            );
+        }
         "create tap" => {
             assert_eq!(out, "tap2\n");
             assert_eq!(world.ip_json("link show tap2")[0]["ifname"], "tap2");
@@ -85,6 +92,15 @@ fn effect(world: &World, line: &str, out: &str) {
         "set tap gso tap0 enable" => assert!(segments(world, "a", "vt0")),
         "set tap gso tap1 disable" => assert!(!segments(world, "b", "vt1")),
         "set tap gso sw_if_index 1" => assert_eq!(tap("tap0")["gso"], true),
+        "set tap offload tap1 csum-offload-enable" => {
+            assert_eq!(tap("tap1")["offloads"], serde_json::json!(["CSUM"]));
+            assert!(!segments(world, "b", "vt1"));
+        }
+        "set tap offload tap1 gso-enable" => assert!(segments(world, "b", "vt1")),
+        "set tap offload sw_if_index 2 gso-disable" => assert_eq!(tap("tap1")["gso"], false),
+        "set tap offload tap1 csum-offload-disable" => {
+            assert_eq!(tap("tap1")["offloads"], serde_json::json!([]));
+        }
         "set interface state tap0 down" => {
             assert_eq!(tap("tap0")["admin_up"], false);
             world.ping_unanswered("a", "10.9.0.9");
@@ -167,7 +183,7 @@ fn effect(world: &World, line: &str, out: &str) {
         "show version verbose" => has(&["Version:", "PID:"]),
         "delete tap tap0" => assert!(world.links("a").is_empty()),
         "delete tap sw_if_index 2" => assert!(world.links("b").is_empty()),
-        "del tap tap2 tap3 tap8" => {
+        "del tap tap2 tap3 tap4 tap8" => {
             silent();
             world.nothing_left();
         }

@@ -13,7 +13,7 @@ use crate::common::{
 };
 
 /// Two taps `wa` and `wb` in namespaces `a` and `b`, 10.8.0.1 and 10.8.0.2, cross-connected.
-fn pair(world: &World, hold: &mut Hold, options_a: &str, options_b: &str) {
+pub fn pair(world: &World, hold: &mut Hold, options_a: &str, options_b: &str) {
     world.quiet_netns("a");
     world.quiet_netns("b");
     hold.run(&format!("create wa host-ns a host-ip4-addr 10.8.0.1/24 {options_a}"));
@@ -36,12 +36,12 @@ fn carried(tap: &Value) -> [(u64, u64); 2] {
 }
 
 /// Mean bytes of the frames that an interface's queues of a direction have carried.
-fn frame_bytes(tap: &Value, direction: &str) -> u64 {
+pub fn frame_bytes(tap: &Value, direction: &str) -> u64 {
     sum(tap, direction, "bytes") / sum(tap, direction, "packets").max(1)
 }
 
 /// Lets TCP run until 20 MB have crossed from one namespace to the other, and gives the taps then.
-fn transfer(world: &World, hold: &mut Hold, from: &str, to: &str, address: &str) -> Vec<Value> {
+pub fn transfer(world: &World, hold: &mut Hold, from: &str, to: &str, address: &str) -> Vec<Value> {
     let transfer = world.iperf(from, to, address);
     let sender = format!("w{from}");
     hold.tap_when(&sender, "20 MB", 30.0, |t| sum(t, "rx_queues", "bytes") > 20_000_000);
@@ -51,14 +51,14 @@ fn transfer(world: &World, hold: &mut Hold, from: &str, to: &str, address: &str)
 }
 
 /// An offload of a link as `ethtool -k` names it.
-fn offload(world: &World, netns: &str, link: &str, feature: &str) -> bool {
+pub fn offload(world: &World, netns: &str, link: &str, feature: &str) -> bool {
     let said = world.must(&format!("ip netns exec {netns} ethtool -k {link}"));
     let line = said.lines().find_map(|l| l.trim().strip_prefix(feature)?.strip_prefix(": "));
     line.unwrap_or_else(|| panic!("no {feature} in {said}")).starts_with("on")
 }
 
 /// Waits until nothing moves and the kernel's counters are ours, for both ends of [`pair`].
-fn assert_equal_to_the_kernels(world: &World, hold: &mut Hold) {
+pub fn assert_equal_to_the_kernels(world: &World, hold: &mut Hold) {
     for (netns, name) in [("a", "wa"), ("b", "wb")] {
         let mut last = String::new();
         let end = Instant::now() + patience(10.0);

@@ -6,8 +6,6 @@ use crate::diag::Failure;
 /// Instead of `no-gso`.
 pub const NO_GSO: &str = "leave it out: without `gso' the host sends no large frames. Large frames of \
     a peer would have to be segmented here, which this version does not do";
-/// Instead of `csum-offload`.
-pub const CSUM_OFFLOAD: &str = "`gso' is checksum and segmentation offload together";
 /// Instead of `gro-coalesce`.
 pub const GRO_COALESCE: &str =
     "leave it out: frames go on as they came, and the host coalesces by itself";
@@ -26,7 +24,6 @@ pub const IN_ORDER: &str =
 pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     let flags = [
         ("no-gso", request.no_gso, NO_GSO),
-        ("csum-offload", request.csum_offload, CSUM_OFFLOAD),
         ("gro-coalesce", request.gro_coalesce, GRO_COALESCE),
         ("persist", request.persist, PERSIST),
         ("attach", request.attach, ATTACH),

@@ -9,6 +9,7 @@ use crate::control::thread::StepThread;
 use crate::device::PortFiles;
 use crate::diag::{Code, Failure};
 use crate::host::{self, HostThread, Offloads, Session, StagingNamespace, Subject, Tap, TapSpec};
+use crate::units::HostOffload;
 
 /// The device as far as it has come. Dropping it removes it.
 #[derive(Default)]
@@ -103,7 +104,7 @@ impl NewTap {
     }
 
     /// Looks at the device as it has become, and gives the port away. `words` are the creator's for
-    /// the namespace, `gso` what was asked for.
+    /// the namespace, `offload` what was asked for.
     ///
     /// # Errors
     /// The device is gone or cannot be asked; it stays here, to be closed.
@@ -112,7 +113,7 @@ impl NewTap {
         thread: &StepThread,
         staging: &Arc<StagingNamespace>,
         (words, namespace): (Option<&str>, &OwnedFd),
-        gso: bool,
+        offload: HostOffload,
     ) -> Result<Port, Failure> {
         let label = words.map(|words| Label::new(words, namespace)).transpose()?;
         let lookup = Lookup { file: Some(self.file()?), label: label.clone(), known: None };
@@ -121,7 +122,7 @@ impl NewTap {
         let side = thread.run(move |site| look(&mut site.thread)).await??;
         let side = side.ok_or_else(|| Failure::new(Code::NotFound, "", "the host side is gone"))?;
         let files = std::mem::take(&mut self.files);
-        Ok(Port::Tap(TapPort::new(files, (gso, self.offloads), label, side)))
+        Ok(Port::Tap(TapPort::new(files, (offload, self.offloads), label, side)))
     }
 
     /// Takes back what was given away, to be closed.

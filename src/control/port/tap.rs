@@ -10,6 +10,7 @@ use crate::api::Level;
 use crate::device::PortFiles;
 use crate::host::link::LinkStats;
 use crate::host::{HostFacts, Offloads};
+use crate::units::HostOffload;
 
 /// What is known of the host side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub(in crate::control) struct TapPort {
     pub(super) files: PortFiles,
     /// What the host may send us.
     pub(in crate::control) offloads: Offloads,
-    /// That it was asked to send large frames.
-    pub(in crate::control) gso: bool,
+    /// What it was asked to leave undone.
+    pub(in crate::control) offload: HostOffload,
     /// The namespace that it was created in, if the creator named one.
     label: Option<Label>,
     /// The host side when it was last looked at.
@@ -54,14 +55,14 @@ impl TapPort {
     /// A device that its create has looked at.
     pub(super) fn new(
         files: PortFiles,
-        (gso, offloads): (bool, Offloads),
+        (offload, offloads): (HostOffload, Offloads),
         label: Option<Label>,
         side: HostSide,
     ) -> Self {
         Self {
             files,
             offloads,
-            gso,
+            offload,
             label,
             side,
             seen: Seen::AtCreate,
@@ -92,8 +93,12 @@ impl TapPort {
     }
 
     /// Keeps what the host may send us now.
-    pub(in crate::control) const fn set_offloads(&mut self, gso: bool, offloads: Offloads) {
-        (self.gso, self.offloads) = (gso, offloads);
+    pub(in crate::control) const fn set_offloads(
+        &mut self,
+        offload: HostOffload,
+        offloads: Offloads,
+    ) {
+        (self.offload, self.offloads) = (offload, offloads);
     }
 
     /// Keeps the speed that was set.

@@ -18,7 +18,7 @@ use crate::doctor::Holder;
 use crate::host::{self, HostName, Offloads, StagingNamespace, TapSpec};
 use crate::sys::module::Driver;
 use crate::sys::{capability, tun, userns, vhost};
-use crate::units::{IfName, Kind, MemorySize};
+use crate::units::{HostOffload, IfName, Kind, MemorySize};
 
 /// Collects. Blocks for some tens of milliseconds.
 pub(in crate::doctor) fn collect(holder: Holder) -> Facts {
@@ -90,7 +90,7 @@ fn make_tap(staging: &StagingNamespace) -> Result<Offloads, Failure> {
         host_name: HostName::Exact(name),
         queues: 1,
         sndbuf: i32::MAX,
-        gso: true,
+        offload: HostOffload::Gso,
         owner: None,
         group: None,
     };

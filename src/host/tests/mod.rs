@@ -23,7 +23,7 @@ use super::thread::{in_namespace, on_a_thread};
 use super::{Subject, watch};
 use crate::diag::Failure;
 use crate::sys;
-use crate::units::{IfName, Kind};
+use crate::units::{HostOffload, IfName, Kind};
 
 /// Whether live tests can run; says why not.
 fn live() -> bool {
@@ -63,7 +63,7 @@ fn spec(host_name: HostName) -> TapSpec {
         host_name,
         queues: 1,
         sndbuf: i32::MAX,
-        gso: false,
+        offload: HostOffload::Off,
         owner: None,
         group: None,
     }

@@ -8,6 +8,7 @@ use super::events::{hear, number, with_watch};
 use super::*;
 use crate::diag::{Code, Failure};
 use crate::host::watch::WatchEvent;
+use crate::units::HostOffload;
 
 #[test]
 fn a_session_on_a_runtime_thread_is_refused_instead_of_blocking_it() {
@@ -195,7 +196,7 @@ fn inner_rootless() {
         return;
     }
     let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
-    let tap = create(&staging, &target, &TapSpec { gso: true, ..exact("tap0") });
+    let tap = create(&staging, &target, &TapSpec { offload: HostOffload::Gso, ..exact("tap0") });
     let there = session(&target);
     there.add_address(tap.ifindex(), "10.9.0.1/24".parse().unwrap()).unwrap();
     there.set_up(tap.ifindex(), true).unwrap();

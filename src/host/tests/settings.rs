@@ -11,7 +11,7 @@ use crate::host::Gateway;
 use crate::host::facts::{Absent, Difference, difference, is_gone, locate};
 use crate::host::offloads::{Offloads, set_offloads};
 use crate::host::session::change;
-use crate::units::{MacAddr, Mtu};
+use crate::units::{HostOffload, MacAddr, Mtu};
 
 /// A gateway that an address of the device covers.
 fn near(address: IpAddr) -> Gateway {
@@ -273,7 +273,7 @@ fn gso_goes_on_and_off_on_every_queue() {
         return;
     }
     let (staging, target) = (StagingNamespace::new().unwrap(), new_namespace());
-    let spec = TapSpec { queues: 2, gso: true, ..exact("tap0") };
+    let spec = TapSpec { queues: 2, offload: HostOffload::Gso, ..exact("tap0") };
     let tap = create(&staging, &target, &spec);
     assert!(tap.offloads().contains(Offloads::TSO));
     // The kernel shows what it may send as features of the device.
@@ -290,7 +290,7 @@ fn gso_goes_on_and_off_on_every_queue() {
         }
         None => skip("no ethtool: what the kernel made of the offloads is not looked at"),
     }
-    let off = set_offloads(tap.fds(), false, tap.offloads()).unwrap();
+    let off = set_offloads(tap.fds(), HostOffload::Off, tap.offloads()).unwrap();
     assert_eq!(off, Offloads::NONE);
     if let Some(features) = large() {
         assert!(features.contains("tcp-segmentation-offload: off"), "{features}");
