@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+mod impairment;
 mod names;
 mod numbers;
 mod prefix;
 mod sizes;
 mod wire;
 
+pub use impairment::{BitRate, Delay, Impairment, Share};
 pub use names::{IfName, MacAddr, Tag};
 pub use numbers::{InterfaceId, PollerIndex, QueueCount, QueueIndex, SwIfIndex};
 pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bridge;
+pub mod impair;
 mod output;
 pub mod respond;
 pub mod sink;
@@ -21,6 +22,7 @@ mod tables;
 pub mod xconnect;
 
 pub use bridge::Bridge;
+pub use impair::Impaired;
 pub use output::{EDIT_BYTES_MAX, HeldKey, ORIGINATED_MAX, Originated, Output};
 pub use respond::{Responder, Station};
 pub use tables::{DomainKey, Tables};
@@ -101,6 +103,8 @@ pub enum Action {
     Respond(Responder),
     /// Hands every frame to one peer.
     Xconnect(PeerKey),
+    /// Hands frames to one peer as a wire with faults does.
+    Impair(Box<Impaired>),
     /// Hands every frame to the members of a bridge domain behind which its destination is.
     Bridge(Bridge),
     /// What a test says.
@@ -114,7 +118,7 @@ impl Action {
         match self {
             Self::Sink => "sink",
             Self::Respond(_) => "respond",
-            Self::Xconnect(_) => "xconnect",
+            Self::Xconnect(_) | Self::Impair(_) => "xconnect",
             Self::Bridge(_) => "bridge",
             #[cfg(test)]
             Self::Scripted(_) => "scripted",
@@ -132,6 +136,7 @@ impl Action {
             Self::Sink => sink::visit(),
             Self::Respond(responder) => responder.visit(context, hdr, frame),
             Self::Xconnect(peer) => xconnect::visit(*peer),
+            Self::Impair(wire) => wire.visit(context, hdr, frame),
             Self::Bridge(bridge) => bridge.visit(context, frame),
             #[cfg(test)]
             Self::Scripted(script) => script.visit(context, frame.len()),
@@ -151,9 +156,35 @@ impl Action {
     pub fn expire(&mut self, context: &mut Context<'_>) {
         match (self, context) {
             (Self::Respond(responder), context) => responder.expire(context),
+            (Self::Impair(wire), context) => wire.expire(context),
             (Self::Sink | Self::Xconnect(_) | Self::Bridge(_), _) => {}
             #[cfg(test)]
             (Self::Scripted(script), context) => script.expire(context),
+        }
+    }
+
+    /// Whether it decides by the time at which a frame came, to the microsecond.
+    pub const fn is_timed(&self) -> bool {
+        matches!(self, Self::Impair(_))
+    }
+
+    /// Takes over the frames that the action before this one holds, where both lead to the same
+    /// peer: they stay held, or are released into the output. `false`: they are lost.
+    pub fn take_over(&mut self, before: &mut Self, context: &mut Context<'_>) -> bool {
+        match (self, before) {
+            (Self::Impair(wire), Self::Impair(before)) if wire.peer() == before.peer() => {
+                if wire.holds() {
+                    wire.inherit(before, context);
+                } else {
+                    before.release_all(context.next_held, context.output);
+                }
+                true
+            }
+            (Self::Xconnect(peer), Self::Impair(before)) if *peer == before.peer() => {
+                before.release_all(context.next_held, context.output);
+                true
+            }
+            _ => false,
         }
     }
 }
@@ -180,6 +211,8 @@ mod tests {
         assert_eq!(visit(Action::Sink), Verdict::Consume);
         let peer = PeerKey { slot: 3, generation: 9 };
         assert_eq!(visit(Action::Xconnect(peer)), Verdict::Forward(peer));
+        let plain = Box::new(Impaired::new(peer, crate::units::Impairment::default(), 1));
+        assert_eq!(visit(Action::Impair(plain)), Verdict::Forward(peer));
         assert!(output.is_empty());
     }
 

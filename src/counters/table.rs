@@ -135,6 +135,8 @@ drops! {
     NoMember "no_member" Rx false "no other member of the bridge domain may have the frame, or the interface is no member";
     Reflection "reflection" Rx false "destination is behind the interface that the frame came from, or in its split-horizon group";
     BridgeRefused "bridge_refused" Rx false "bridge domain is set not to forward or flood such a frame";
+    ImpairedLoss "impaired_loss" Rx false "frame was lost by the wire's `loss'";
+    QueueFull "queue_full" Rx false "frame found as many others on the wire as its `limit', or its `rate' in 100 ms, allows";
     HoldFull "hold_full" Rx false "as many frames are held as may be";
     ActionChanged "action_changed" Rx false "frame was held when the interface was set to do something else";
     NoBuffer "no_buffer" Rx false "no free buffer for a frame of our own";

@@ -70,6 +70,11 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
         DropReason::BridgeRefused => {
             ("the bridge domain was made not to forward or flood such frames", None)
         }
+        DropReason::ImpairedLoss => ("the wire is set to lose a share of its frames", None),
+        DropReason::QueueFull => (
+            "more frames came than the wire's `rate' carries; a larger `limit' lets more of them wait",
+            None,
+        ),
         DropReason::HoldFull => {
             ("more frames came than may wait at a time: the wire is slower than its sender", None)
         }

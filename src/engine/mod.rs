@@ -312,6 +312,24 @@ impl Engine {
         self.ask(poller, Command::SetAction(key, action)).await
     }
 
+    /// Gives a receive queue a pool to which held frames are copied, in place of holding them in the
+    /// few buffers that it receives in; or has it do without: retire the
+    /// pool then. Frames that are held are lost.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_hold_pool(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        pool: Option<Arc<Pool>>,
+    ) -> Result<(), Failure> {
+        if let Some(pool) = &pool {
+            self.ask_all(|| Command::AddPool(Arc::clone(pool), poller)).await?;
+        }
+        self.ask(poller, Command::SetHoldPool(key, pool)).await
+    }
+
     /// Sets a queue administratively up or down.
     ///
     /// # Errors

@@ -51,6 +51,9 @@ pub struct RxQueue {
     pub(super) own: PeerKey,
     /// Frames that the action keeps.
     pub(super) held: Held,
+    /// Where they are copied to, so that the few buffers that frames are received in go on being
+    /// used; none: they stay where they are.
+    pub(super) hold_pool: Option<Arc<Pool>>,
     /// When the action is to be called, by the poller's clock.
     pub(super) wake_ns: Option<u64>,
 }
@@ -96,6 +99,7 @@ impl RxQueue {
             action: Action::Sink,
             own,
             held: Held::default(),
+            hold_pool: None,
             wake_ns: None,
         }
     }
@@ -200,6 +204,9 @@ impl RxQueue {
         if self.common.panicked {
             // The ring is empty and no frame is being worked on, so no buffer is in use.
             self.pool.free_taken();
+            if let Some(pool) = &self.hold_pool {
+                pool.free_taken();
+            }
         }
         self.common.publish_counters();
     }
@@ -208,24 +215,22 @@ impl RxQueue {
     pub(super) fn drop_held(&mut self, reason: DropReason, now_ns: u64) {
         while let Some(frame) = self.held.pop() {
             self.common.counters.lose(reason);
-            self.common.capture(Point::Dropped(reason), now_ns, Some(&self.pool), &frame);
-            self.pool.settle(&frame);
+            let pool = lender(&self.pool, self.hold_pool.as_ref(), &frame);
+            self.common.capture(Point::Dropped(reason), now_ns, Some(pool), &frame);
+            pool.settle(&frame);
         }
         self.count_held();
-    }
-
-    /// Does something else with the frames from now on. Those that are held are lost.
-    pub(super) fn set_action(&mut self, action: Action, now_ns: u64) {
-        self.action = action;
-        self.wake_ns = None;
-        self.drop_held(DropReason::ActionChanged, now_ns);
-        self.common.publish_counters();
     }
 
     /// Sets the gauge of held frames.
     pub(super) fn count_held(&mut self) {
         self.common.counters.set(Counter::Held, self.held.count().into());
     }
+}
+
+/// The pool that a frame of a receive queue lies in: that of its buffers, or of held frames.
+pub(super) fn lender<'a>(own: &'a Pool, held: Option<&'a Arc<Pool>>, frame: &Frame) -> &'a Pool {
+    held.map(|pool| &**pool).filter(|pool| pool.slot() == frame.pool).unwrap_or(own)
 }
 
 fn buffer_of(token: u64) -> Option<u32> {
@@ -268,6 +273,10 @@ impl Core {
                 return true;
             }
         };
+        if queue.action.is_timed() {
+            // All of the burst came before now, so none is on the wire for less than its time.
+            self.now_ns = self.mesh.statistics[usize::from(self.id.0)].now_ns();
+        }
         for _ in 0..FRAMES {
             match queue.next_frame(&mut ready) {
                 Next::Frame(frame, hdr) => self.decide(tx, queue, frame, &hdr),

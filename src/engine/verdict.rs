@@ -15,12 +15,15 @@
 use super::capture::Point;
 use super::poller::{Core, Slots};
 use super::queue::HDR_BYTES;
-use super::rx::{FrameView, RxQueue};
+use super::rx::{FrameView, RxQueue, lender};
 use super::tx::TxQueue;
 use crate::action::{Action, Context, Originated, Verdict};
 use crate::counters::{Counter, DropReason};
 use crate::device::{Frame, Pool};
 use crate::frame::NetHdr;
+
+/// Longest list of held frames and gaps, in frames that may be held.
+const HELD_SPAN: usize = 4;
 
 /// What became of a frame.
 type Fate = Result<Counter, DropReason>;
@@ -39,8 +42,13 @@ impl RxQueue {
     fn give_back(&self, frame: &Frame, custody: Custody) {
         match custody {
             Custody::Received => self.pool.give_frame(frame),
-            Custody::Lent => self.pool.settle(frame),
+            Custody::Lent => self.lender(frame).settle(frame),
         }
+    }
+
+    /// The pool that a frame lies in.
+    fn lender(&self, frame: &Frame) -> &Pool {
+        lender(&self.pool, self.hold_pool.as_ref(), frame)
     }
 
     /// Lends a frame's buffers if they are not.
@@ -56,11 +64,26 @@ impl RxQueue {
 
     /// Keeps a frame for the action.
     fn hold(&mut self, frame: &Frame, custody: &mut Custody) -> Fate {
-        if self.held.span() >= self.pool.lendable() as usize {
+        let pool = self.hold_pool.as_ref().unwrap_or(&self.pool);
+        // Frames that were released leave gaps between those that are held.
+        if self.held.span() >= HELD_SPAN * pool.lendable() as usize {
             return Err(DropReason::HoldFull);
         }
-        self.lend(frame, custody)?;
-        self.held.push(*frame);
+        match &self.hold_pool {
+            Some(pool) if *custody == Custody::Received => {
+                let copy = pool.copy(&self.pool, frame).ok_or(DropReason::HoldFull)?;
+                if !pool.lend(&copy) {
+                    pool.give_frame(&copy);
+                    return Err(DropReason::HoldFull);
+                }
+                self.pool.give_frame(frame);
+                self.held.push(copy);
+            }
+            _ => {
+                self.lend(frame, custody)?;
+                self.held.push(*frame);
+            }
+        }
         self.count_held();
         Ok(Counter::Held)
     }
@@ -73,7 +96,8 @@ impl RxQueue {
             Ok(counter) => self.common.counters.add(counter, 1),
             Err(reason) => {
                 self.common.counters.lose(reason);
-                self.common.capture(Point::Dropped(reason), now_ns, Some(&self.pool), frame);
+                let pool = lender(&self.pool, self.hold_pool.as_ref(), frame);
+                self.common.capture(Point::Dropped(reason), now_ns, Some(pool), frame);
             }
         }
     }
@@ -157,6 +181,30 @@ impl Core {
         self.release_held(tx, queue);
         self.finish(queue);
         self.flush(tx);
+        queue.common.publish_counters();
+    }
+
+    /// Does something else with the frames of a queue from now on. Those that are held stay held where
+    /// the new action takes them over, are sent where it would have sent them, or are lost.
+    pub(super) fn set_action(
+        &mut self,
+        tx: &mut Slots<TxQueue>,
+        queue: &mut RxQueue,
+        mut action: Action,
+    ) {
+        queue.wake_ns = None;
+        let kept = self.call(queue, |before, context, _| action.take_over(before, context));
+        queue.action = action;
+        if kept {
+            self.release_held(tx, queue);
+            self.finish(queue);
+            self.flush(tx);
+        } else {
+            queue.drop_held(DropReason::ActionChanged, self.now_ns);
+        }
+        if queue.action.is_due() {
+            self.call_soon(queue);
+        }
         queue.common.publish_counters();
     }
 
@@ -268,9 +316,9 @@ impl Core {
                 queue.common.counters.add(Counter::Copies, 1);
                 self.touched.deciding = true;
             }
-            let fate = if queue.pool.share(frame) {
+            let fate = if queue.lender(frame).share(frame) {
                 let sent = self.dispatch(tx, peer, *frame, false);
-                sent.map(|()| Counter::Forwarded).inspect_err(|_| queue.pool.settle(frame))
+                sent.map(|()| Counter::Forwarded).inspect_err(|_| queue.lender(frame).settle(frame))
             } else {
                 Err(DropReason::PeerStalled)
             };
@@ -282,6 +330,6 @@ impl Core {
             self.touched.deciding = false;
         }
         self.touched.flooded = None;
-        queue.pool.settle(frame);
+        queue.lender(frame).settle(frame);
     }
 }

@@ -3,8 +3,11 @@
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Serialize, Serializer};
 
-use super::{IfName, InterfaceId, MacAddr, Mtu, QueueCount, RingSize, Tag, TxQueueLength};
+use super::{
+    BitRate, Delay, IfName, InterfaceId, MacAddr, Mtu, QueueCount, RingSize, Share, Tag, TxQueueLength,
+};
 
 /// A string that is parsed.
 macro_rules! from_text {
@@ -13,6 +16,17 @@ macro_rules! from_text {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(from)?;
                 <$unit>::from_str(&text).map_err(|why| D::Error::custom(format_args!("{text}: {why}")))
+            }
+        }
+    )*};
+}
+
+/// A value that is written as it is spelled.
+macro_rules! to_text {
+    ($($unit:ty),*) => {$(
+        impl Serialize for $unit {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
             }
         }
     )*};
@@ -30,7 +44,8 @@ macro_rules! from_number {
     )*};
 }
 
-from_text!(IfName, MacAddr, Tag);
+from_text!(IfName, MacAddr, Tag, Delay, Share, BitRate);
+to_text!(Delay, Share, BitRate);
 from_number!(QueueCount, RingSize, InterfaceId, Mtu, TxQueueLength);
 
 #[cfg(test)]

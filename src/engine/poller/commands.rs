@@ -7,7 +7,7 @@ use super::core::Touched;
 use super::inbox::Command;
 use super::slots::put;
 use super::{Core, Poller};
-use crate::counters::BrokenReason;
+use crate::counters::{BrokenReason, DropReason};
 use crate::engine::peers::{Lender, Peer, SLOTS};
 use crate::engine::queue::{Common, StopReason};
 use crate::engine::{QueueKey, event_key};
@@ -100,12 +100,18 @@ impl Poller {
                 self.core.forget_lender(usize::from(slot.0));
             }
             Command::SetAction(key, action) => {
+                let Self { core, rx, tx, .. } = self;
+                if let Some(queue) = rx.get(key) {
+                    core.touched.visited = Some(key);
+                    core.set_action(tx, queue, action);
+                }
+            }
+            Command::SetHoldPool(key, pool) => {
                 let now_ns = self.core.now_ns;
                 if let Some(queue) = self.rx.get(key) {
-                    queue.set_action(action, now_ns);
-                    if queue.action.is_due() {
-                        self.core.call_soon(queue);
-                    }
+                    queue.drop_held(DropReason::ActionChanged, now_ns);
+                    queue.hold_pool = pool;
+                    queue.common.publish_counters();
                 }
             }
             Command::SetAdmin(key, up) => {

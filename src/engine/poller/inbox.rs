@@ -37,6 +37,8 @@ pub(in crate::engine) enum Command {
     RetirePool(PoolSlot),
     ForgetPool(PoolSlot),
     SetAction(QueueKey, Action),
+    /// Frames that are held so far are lost.
+    SetHoldPool(QueueKey, Option<Arc<Pool>>),
     SetAdmin(QueueKey, bool),
     SetCapture(QueueKey, Option<Box<Capture>>),
     SetLink(QueueKey, bool),

@@ -7,6 +7,7 @@ mod frames;
 mod half;
 mod hostile;
 mod hostile_random;
+mod impair;
 mod panics;
 mod reset;
 mod retire;
