@@ -17,9 +17,24 @@ use taptool::api::{
     MtuOf, NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
 use taptool::holder::DESCRIPTION;
-use taptool::units::{Kind, SwIfIndex};
+use taptool::units::{Impairment, Kind, SwIfIndex};
 use varlink::{Connection, MethodCall, OrgVarlinkServiceClient, OrgVarlinkServiceInterface};
 use varlink_parser::{IDL, VStruct, VStructOrEnum, VType, VTypeExt};
+
+/// One with every setting.
+fn impairment() -> Impairment {
+    Impairment {
+        loss: "1%".parse().unwrap(),
+        duplicate: "1%".parse().unwrap(),
+        corrupt: "1%".parse().unwrap(),
+        rate: "1Mbit".parse().ok(),
+        delay: "10ms".parse().unwrap(),
+        jitter: "1ms".parse().unwrap(),
+        reorder: "1%".parse().unwrap(),
+        limit: Some(7),
+        seed: Some(7),
+    }
+}
 
 /// Panics unless `value` is of that type; every object has only keys that its type has, and all of
 /// those that are not optional.
@@ -141,9 +156,10 @@ fn requests() -> Vec<Request> {
             b: by_name("b"),
             off: true,
             link_state: false,
+            impairment: impairment(),
         }),
         set(SetInterface::State { up: true }),
-        set(SetInterface::L2Xconnect { peer: by_name("b") }),
+        set(SetInterface::L2Xconnect { peer: by_name("b"), impairment: impairment() }),
         set(SetInterface::L3 {}),
         set(SetInterface::HostCarrier { up: false }),
         set(SetInterface::HostSpeed { mbps: 1000 }),

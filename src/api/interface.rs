@@ -8,7 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::CreateRequest;
 use super::queue::{self, Queue};
-use crate::units::{BackendKind, IfName, InterfaceId, Invalid, Kind, MacAddr, Mtu, SwIfIndex, Tag};
+use crate::units::{
+    BackendKind, IfName, Impairment, InterfaceId, Invalid, Kind, MacAddr, Mtu, SwIfIndex, Tag,
+};
 
 /// The state of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +123,11 @@ pub struct Interface {
     /// Its carrier follows the link of its peer: `xconnect ... link-state on`.
     #[serde(default)]
     pub link_state: bool,
+    /// What the wire to its peer does to the frames that it receives, by the options of `xconnect` and
+    /// as they are spelled (`delay`, `jitter`, `loss`, `duplicate`, `reorder`, `corrupt`, `rate`, `limit`,
+    /// `seed`), those that were given; null for a plain wire, and where there is none.
+    #[serde(default)]
+    pub impairment: Option<Impairment>,
     /// What happens to received frames: `sink`, `respond` or `xconnect PEER`.
     pub action: Action,
     /// Our side's addresses, kept while another action is set.

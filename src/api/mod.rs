@@ -127,6 +127,7 @@ impl Request {
         match self {
             Self::Create(create) => create.check(),
             Self::Set(set) => set.check(),
+            Self::Xconnect(wire) => wire.check(),
             _ => Ok(()),
         }
     }

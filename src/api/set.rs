@@ -3,9 +3,9 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{InterfaceRef, address};
+use super::{InterfaceRef, address, wire};
 use crate::diag::Failure;
-use crate::units::{HostOffload, IfName, MacAddr, Mtu, Tag};
+use crate::units::{HostOffload, IfName, Impairment, MacAddr, Mtu, Tag};
 
 /// A change of one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub enum SetInterface {
     L2Xconnect {
         /// Where received frames go.
         peer: InterfaceRef,
+        /// What the wire does to them.
+        #[serde(default, deserialize_with = "wire::nullable")]
+        impairment: Impairment,
     },
     /// `set interface l3 NAME`: back to `respond` or `sink`.
     L3 {},
@@ -103,7 +106,7 @@ const SPEEDS: std::ops::RangeInclusive<u32> = 1..=i32::MAX as u32;
 pub const SPEED: &str = "not a number of Mbit/s between 1 and 2147483647";
 
 impl SetRequest {
-    /// Checks an address, and a speed.
+    /// Checks an address, a speed, and what a wire is to do.
     ///
     /// # Errors
     /// Exit code 2, when no interface can have it.
@@ -114,6 +117,9 @@ impl SetRequest {
             }
             SetInterface::HostSpeed { mbps } if !SPEEDS.contains(mbps) => {
                 Err(Failure::usage(format!("speed {mbps}"), SPEED))
+            }
+            SetInterface::L2Xconnect { impairment, .. } => {
+                impairment.check().map_err(|why| Failure::usage("", why.0))
             }
             _ => Ok(()),
         }

@@ -1,8 +1,10 @@
-//! `xconnect A B [off]`.
+//! `xconnect A B [IMPAIRMENT] [link-state on|off] [off]`.
 
 use serde::{Deserialize, Serialize};
 
 use super::{InterfaceRef, wire};
+use crate::diag::Failure;
+use crate::units::Impairment;
 
 /// Connects two interfaces both ways, or takes that back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,4 +20,18 @@ pub struct XconnectRequest {
     /// `link-state on`: the loss of link at one end is handed on to the carrier of the other.
     #[serde(default, deserialize_with = "wire::nullable")]
     pub link_state: bool,
+    /// What the wire does to the frames of each direction. Its seed is that of the frames from `a` to
+    /// `b`; those from `b` to `a` have the next number.
+    #[serde(default, deserialize_with = "wire::nullable")]
+    pub impairment: Impairment,
+}
+
+impl XconnectRequest {
+    /// Checks what the wire is to do.
+    ///
+    /// # Errors
+    /// Exit code 2, when its values do not go together.
+    pub fn check(&self) -> Result<(), Failure> {
+        self.impairment.check().map_err(|why| Failure::usage("", why.0))
+    }
 }

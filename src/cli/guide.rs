@@ -355,7 +355,22 @@ mod tests {
         assert_eq!(offered("gso tap0 o"), ["on ", "off "]);
         assert_eq!(guide().candidates("show tap ta").from, 9);
         assert_eq!(offered("xconnect tap0 "), ["tap1 "]);
-        assert_eq!(offered("xconnect tap0 tap1 "), ["off ", "link-state "]);
+        assert_eq!(
+            offered("xconnect tap0 tap1 "),
+            [
+                "off ",
+                "link-state ",
+                "delay ",
+                "jitter ",
+                "loss ",
+                "duplicate ",
+                "reorder ",
+                "corrupt ",
+                "rate ",
+                "limit ",
+                "seed "
+            ]
+        );
         assert_eq!(offered("set interface ip address "), ["tap0 ", "tap1 ", "del "]);
         assert_eq!(offered("set int ip addr del "), ["tap0 ", "tap1 "]);
         let taken = ["10.9.0.2/24 ", "fd00::2/64 ", "all "];

@@ -15,6 +15,7 @@ mod create;
 mod delete;
 mod doctor;
 mod exec;
+mod faults;
 mod globals;
 mod grammar;
 mod gso;

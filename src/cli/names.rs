@@ -100,6 +100,11 @@ pub(super) fn interfaces() -> ArgValueCandidates {
     })
 }
 
+/// Values that show how such ones are written.
+pub(super) fn examples(values: &'static [&'static str]) -> ArgValueCandidates {
+    ArgValueCandidates::new(|| values.iter().map(CompletionCandidate::new).collect())
+}
+
 /// For arguments that number an interface.
 pub(super) fn indices() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {

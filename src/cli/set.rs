@@ -5,6 +5,7 @@ mod tap;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
+use super::faults::Faults;
 use super::{names, vpp, xconnect};
 use crate::api::{Request, SetInterface};
 use crate::diag::Failure;
@@ -71,7 +72,11 @@ enum Interface {
 #[derive(Debug, Subcommand)]
 enum L2 {
     /// Send what NAME receives out of PEER; one direction only.
-    #[command(after_help = "Example: set interface l2 xconnect tap1 tap2")]
+    ///
+    /// The options are about the frames of this direction.
+    #[command(
+        after_help = "Examples:\n  set interface l2 xconnect tap1 tap2\n  set interface l2 xconnect tap1 tap2 delay 50ms loss 0.1%"
+    )]
     Xconnect {
         /// The interface that receives.
         #[arg(value_name = "NAME", add = names::interfaces())]
@@ -79,6 +84,8 @@ enum L2 {
         /// The interface that sends.
         #[arg(value_name = "PEER", add = names::interfaces())]
         peer: IfName,
+        #[command(flatten)]
+        faults: Faults,
     },
 }
 
@@ -135,9 +142,9 @@ impl TryFrom<Args> for Request {
             }
             Interface::Settings(settings) => settings.change()?,
             Interface::L3 { name } => (name, SetInterface::L3 {}),
-            Interface::L2(L2::Xconnect { name, peer }) => {
+            Interface::L2(L2::Xconnect { name, peer, faults }) => {
                 let (_, peer) = xconnect::ends(name.clone(), peer)?;
-                (name, SetInterface::L2Xconnect { peer })
+                (name, SetInterface::L2Xconnect { peer, impairment: faults.into() })
             }
             Interface::Ip(Ip::Address { del, name, address }) => (name, change(del, &address)?),
         };

@@ -10,7 +10,7 @@ use crate::api::{
     BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
     MtuOf, NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
-use crate::units::{IfName, Kind, MacAddr, Mtu, SwIfIndex};
+use crate::units::{IfName, Impairment, Kind, MacAddr, Mtu, SwIfIndex};
 
 fn split(line: &str) -> Vec<String> {
     shlex::split(line).unwrap()
@@ -268,7 +268,8 @@ fn lines_of_the_other_verbs() {
     let mac: MacAddr = "02:fe:00:00:00:01".parse().unwrap();
     let linked = |link_state, off| {
         let (a, b) = (name("t1"), name("t2"));
-        Request::Xconnect(XconnectRequest { a, b, off, link_state })
+        let impairment = Impairment::default();
+        Request::Xconnect(XconnectRequest { a, b, off, link_state, impairment })
     };
     let wire = |off| linked(false, off);
     for (line, expected) in [
@@ -290,7 +291,44 @@ fn lines_of_the_other_verbs() {
         ("xconnect t1 t2 off", wire(true)),
         (
             "set interface l2 xconnect t1 t2",
-            set("t1", SetInterface::L2Xconnect { peer: name("t2") }),
+            set(
+                "t1",
+                SetInterface::L2Xconnect { peer: name("t2"), impairment: Impairment::default() },
+            ),
+        ),
+        (
+            "set interface l2 xconnect t1 t2 loss 2.5%",
+            set(
+                "t1",
+                SetInterface::L2Xconnect {
+                    peer: name("t2"),
+                    impairment: Impairment {
+                        loss: "2.5%".parse().unwrap(),
+                        ..Impairment::default()
+                    },
+                },
+            ),
+        ),
+        (
+            "xconnect t1 t2 delay 10ms jitter 2ms loss 1% duplicate 0.1% reorder 1% corrupt 0.01% \
+             rate 100Mbit limit 50 seed 7 link-state on",
+            Request::Xconnect(XconnectRequest {
+                a: name("t1"),
+                b: name("t2"),
+                off: false,
+                link_state: true,
+                impairment: Impairment {
+                    delay: "10ms".parse().unwrap(),
+                    jitter: "2ms".parse().unwrap(),
+                    loss: "1%".parse().unwrap(),
+                    duplicate: "0.1%".parse().unwrap(),
+                    reorder: "1%".parse().unwrap(),
+                    corrupt: "0.01%".parse().unwrap(),
+                    rate: "100Mbit".parse().ok(),
+                    limit: Some(50),
+                    seed: Some(7),
+                },
+            }),
         ),
         ("xconnect t1 t2 link-state on", linked(true, false)),
         ("xconnect --link-state on t1 t2", linked(true, false)),
@@ -543,7 +581,7 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
             "set interface l2 xconnect t1 t1",
             "set interface l2 xconnect: t1: an interface cannot be wired to itself",
         ),
-        ("xconnect t1", "xconnect: Missing <B>\n  xconnect A B [link-state on|off] [off]"),
+        ("xconnect t1", "xconnect: Missing <B>\n  xconnect A B [OPTION]..."),
         ("--socket= show", "show: socket `': its value is empty"),
         ("show --color blue", "show: color blue: not one of auto, always, never"),
         ("hold --memory 0", "hold: memory 0: not a size between 16M and 1T (512M, 4G)"),

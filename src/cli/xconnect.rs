@@ -1,5 +1,6 @@
-//! `xconnect A B [link-state on|off] [off]`.
+//! `xconnect A B [IMPAIRMENT] [link-state on|off] [off]`.
 
+use super::faults::Faults;
 use super::gso::Switch;
 use super::names;
 use crate::api::{InterfaceRef, Request, XconnectRequest};
@@ -8,12 +9,16 @@ use crate::units::IfName;
 
 /// Wire two interfaces together, both ways.
 ///
-/// What one receives the other sends. The same as `set interface l2 xconnect' once for each. Without link-state each host side
-/// keeps its carrier, whatever becomes of the other.
+/// What one receives the other sends. The same as `set interface l2 xconnect' once for each. Without
+/// link-state each host side keeps its carrier, whatever becomes of the other.
+///
+/// The wire delays, loses or damages frames where that is said, each direction for itself; `set interface l2
+/// xconnect' says it of one direction. Said again with other values, it changes while frames are on it, and
+/// said again without, the wire is perfect.
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "taptool xconnect A B [link-state on|off] [off]",
-    after_help = "Examples:\n  xconnect tap1 tap2\n  xconnect tap1 tap2 link-state on\n  xconnect tap1 tap2 off"
+    override_usage = "taptool xconnect A B [OPTION]...\n       taptool xconnect A B off",
+    after_help = "Examples:\n  xconnect tap1 tap2\n  xconnect tap1 tap2 link-state on\n  xconnect tap1 tap2 delay 10ms jitter 2ms loss 1% rate 100Mbit\n  xconnect tap1 tap2 off"
 )]
 pub(super) struct Args {
     /// One end.
@@ -23,7 +28,7 @@ pub(super) struct Args {
     #[arg(value_name = "B", add = names::interfaces())]
     b: IfName,
     /// Take the wire away: both answer for their addresses again, or sink.
-    #[arg(long, conflicts_with = "link_state")]
+    #[arg(long, conflicts_with_all = ["link_state", "delay", "jitter", "loss", "duplicate", "reorder", "corrupt", "rate", "limit", "seed"])]
     off: bool,
     /// Hand the loss of link at one end on to the other's carrier, on or off [default: off].
     ///
@@ -33,6 +38,8 @@ pub(super) struct Args {
     /// `set interface l3', or `set tap carrier NAME up'.
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     link_state: Option<Switch>,
+    #[command(flatten)]
+    faults: Faults,
 }
 
 /// Both ends; refused when they are one.
@@ -52,6 +59,7 @@ impl TryFrom<Args> for Request {
             b,
             off: args.off,
             link_state: args.link_state == Some(Switch::On),
+            impairment: args.faults.into(),
         }))
     }
 }

@@ -18,7 +18,7 @@ use crate::api::BackendKind;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
 use crate::diag::Failure;
 use crate::host::{Session, TapSpec};
-use crate::units::Mtus;
+use crate::units::{Impairment, Mtus};
 
 /// An interface under construction.
 pub(super) struct Building<'a> {
@@ -291,8 +291,10 @@ impl<'a> Building<'a> {
             admin_up: !plan.asked.admin_down,
             addresses: plan.asked.respond.clone(),
             mode: Mode::L3,
+            impairment: Impairment::default(),
             link_state: false,
             pools,
+            hold_pools: Vec::new(),
             files: Arc::default(),
             rx,
             tx,

@@ -8,12 +8,12 @@ use tokio::sync::Mutex;
 
 use super::interface::{Interface, Mode, announcing, host_gone, vanished};
 use super::life::Life;
-use super::{Resources, Shared, carrier, offload, reset, settings};
+use super::{Resources, Shared, carrier, impairment, offload, reset, settings};
 use crate::action::Action;
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
 use crate::host;
-use crate::units::{HostOffload, IfName, SwIfIndex};
+use crate::units::{HostOffload, IfName, Impairment, SwIfIndex};
 
 fn name_of(shared: &Shared, index: SwIfIndex) -> Result<IfName, Failure> {
     shared.registry().get(index).map(|i| i.name.clone()).ok_or_else(vanished)
@@ -54,8 +54,11 @@ pub(super) async fn xconnect(
         }
     } else {
         same_kind(shared, a, b)?;
-        set_mode(shared, &resources, a, Mode::Xconnect(b)).await?;
-        set_mode(shared, &resources, b, Mode::Xconnect(a)).await?;
+        let (there, back) = (request.impairment, request.impairment.of_other_direction());
+        impairment::check(shared, a, &there)?;
+        impairment::check(shared, b, &back)?;
+        set_wire(shared, &resources, a, b, there).await?;
+        set_wire(shared, &resources, b, a, back).await?;
         for end in [a, b] {
             carrier::follow(shared, &resources, end, request.link_state).await?;
         }
@@ -89,12 +92,33 @@ fn senders(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Vec<String> {
     told.collect()
 }
 
-/// Sets where an interface's received frames go.
+/// Sets where an interface's received frames go, as they are.
 async fn set_mode(
     shared: &Arc<Shared>,
     resources: &Resources,
     from: SwIfIndex,
     mode: Mode,
+) -> Result<(), Failure> {
+    set_mode_and_impairment(shared, resources, from, (mode, Impairment::default())).await
+}
+
+/// Sends an interface's received frames out of another one.
+async fn set_wire(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    from: SwIfIndex,
+    to: SwIfIndex,
+    impairment: Impairment,
+) -> Result<(), Failure> {
+    let wire = (Mode::Xconnect(to), impairment);
+    set_mode_and_impairment(shared, resources, from, wire).await
+}
+
+async fn set_mode_and_impairment(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    from: SwIfIndex,
+    (mode, impairment): (Mode, Impairment),
 ) -> Result<(), Failure> {
     {
         let mut registry = shared.registry();
@@ -102,7 +126,9 @@ async fn set_mode(
             |peer| registry.get(peer).is_some_and(|peer: &Interface| peer.life != Life::Deleting);
         let peer_is_there = mode.peer().is_none_or(lives);
         match registry.get_mut(from) {
-            Some(interface) if peer_is_there => interface.mode = mode,
+            Some(interface) if peer_is_there => {
+                (interface.mode, interface.impairment) = (mode, impairment);
+            }
             _ => return Err(vanished()),
         }
     }
@@ -126,22 +152,22 @@ async fn apply(
     first: impl FnOnce(Action) -> Action,
 ) -> Result<(), Failure> {
     let mut first = Some(first);
-    let (queues, action) = {
+    impairment::make_pools(shared, resources, index).await?;
+    let queues: Vec<_> = {
         let registry = shared.registry();
         let interface = registry.get(index).ok_or_else(vanished)?;
         let peer = interface.mode.peer().and_then(|p| registry.get(p).map(|peer| peer.peer));
-        let queues: Vec<_> = interface.rx.iter().map(|q| (q.poller, q.key)).collect();
-        (queues, interface.action(peer))
+        let queues = interface.rx.iter().zip(0..);
+        queues.map(|(q, number)| (q.poller, q.key, interface.action(peer, number))).collect()
     };
-    for (poller, key) in queues {
-        let action = action.clone();
+    for (poller, key, action) in queues {
         let action = match first.take() {
             Some(first) => first(action),
             None => action,
         };
         resources.engine.set_action(poller, key, action).await?;
     }
-    Ok(())
+    impairment::free_pools(shared, resources, index).await
 }
 
 /// Takes an interface out of every cross-connect that leads to it.
@@ -166,7 +192,7 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
     let resources = shared.running()?;
     match &request.change {
         SetInterface::State { up } => set_state(shared, &resources, index, *up).await?,
-        SetInterface::L2Xconnect { peer } => {
+        SetInterface::L2Xconnect { peer, impairment } => {
             let to = shared.registry().find(peer)?;
             if to == index {
                 return Err(Failure::usage(
@@ -175,7 +201,8 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
                 ));
             }
             same_kind(shared, index, to)?;
-            set_mode(shared, &resources, index, Mode::Xconnect(to)).await?;
+            impairment::check(shared, index, impairment)?;
+            set_wire(shared, &resources, index, to, *impairment).await?;
             carrier::follow(shared, &resources, index, false).await?;
         }
         SetInterface::L3 {} => {

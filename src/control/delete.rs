@@ -196,7 +196,8 @@ async fn forget(shared: &Arc<Shared>, resources: &Resources, interface: Interfac
     let records: Vec<_> = interface.rx.iter().chain(&interface.tx).map(|q| q.record).collect();
     let (keys, peer) = (interface.queues(), interface.peer);
     let pools = interface.rx.iter().map(|queue| queue.poller).zip(&interface.pools);
-    let pools: Vec<_> = pools.map(|(owner, pool)| (owner, pool.slot())).collect();
+    let waiting = interface.rx.iter().map(|queue| queue.poller).zip(&interface.hold_pools);
+    let pools: Vec<_> = pools.chain(waiting).map(|(owner, pool)| (owner, pool.slot())).collect();
     // Its rings go with it, and each erases its record: only then is the number another's.
     let dropped = thread::finish("free", move || drop(interface)).await;
     for record in records {

@@ -8,14 +8,14 @@ use tokio::sync::Mutex;
 
 use super::life::Life;
 use super::port::Port;
-use crate::action::{Action, PeerKey, Responder, Station};
+use crate::action::{Action, Impaired, PeerKey, Responder, Station};
 use crate::api::{BackendKind, CreateRequest};
 use crate::counters::QueueSnapshot;
 use crate::device::{Backend, Pool, QueueMemory};
 use crate::diag::{Code, Failure};
 use crate::engine::QueueKey;
 use crate::units::Mtus;
-use crate::units::{IfName, InterfaceId, Kind, PollerIndex, RingSize, SwIfIndex, Tag};
+use crate::units::{IfName, Impairment, InterfaceId, Kind, PollerIndex, RingSize, SwIfIndex, Tag};
 
 /// A queue: its place, and the baselines of `clear`.
 #[derive(Debug, Clone)]
@@ -94,11 +94,15 @@ pub(super) struct Interface {
     pub(super) admin_up: bool,
     pub(super) addresses: Vec<IpNet>,
     pub(super) mode: Mode,
+    /// What the wire to its peer does to the frames that it receives.
+    pub(super) impairment: Impairment,
     /// Its carrier follows the link of its peer.
     pub(super) link_state: bool,
     /// Buffers of the receive queues: kept until the backend has stopped, whatever becomes of the
     /// pollers.
     pub(super) pools: Vec<Arc<Pool>>,
+    /// In which received frames wait on a wire with a delay or a rate, of each receive queue; else none.
+    pub(super) hold_pools: Vec<Arc<Pool>>,
     /// Held by every task that uses, stops or closes the port's files, so that no file in use is closed
     /// and the task that closes them is the last.
     pub(super) files: Arc<Mutex<()>>,
@@ -110,9 +114,13 @@ pub(super) struct Interface {
 }
 
 impl Interface {
-    /// The action that its settings mean; `peer` is the interface that it is cross-connected to.
-    pub(super) fn action(&self, peer: Option<PeerKey>) -> Action {
-        peer.map_or_else(|| local_action(&self.station, &self.addresses), Action::Xconnect)
+    /// The action that its settings mean, of receive queue `queue`; `peer` is the interface that it
+    /// is cross-connected to.
+    pub(super) fn action(&self, peer: Option<PeerKey>, queue: u64) -> Action {
+        match peer {
+            Some(peer) => wire_action(peer, &self.impairment, queue),
+            None => local_action(&self.station, &self.addresses),
+        }
     }
 
     /// The poller and key of every queue.
@@ -130,6 +138,23 @@ pub(super) fn vanished() -> Failure {
 pub(super) fn host_gone(name: &IfName) -> Failure {
     Failure::new(Code::NotFound, name.as_str(), "its host side is gone")
         .hint(format!("`delete {name}' and create it again"))
+}
+
+/// The action of one direction of a wire, for receive queue `queue` of its interface.
+fn wire_action(peer: PeerKey, impairment: &Impairment, queue: u64) -> Action {
+    if impairment.is_none() {
+        return Action::Xconnect(peer);
+    }
+    let mut settings = *impairment;
+    // Each queue has numbers of its own.
+    settings.seed = settings.seed.map(|seed| seed.wrapping_add(queue << 32));
+    Action::Impair(Box::new(Impaired::new(peer, settings, random())))
+}
+
+/// A number that differs from call to call.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
 }
 
 /// The action without a peer: respond if there are addresses, else sink.

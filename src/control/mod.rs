@@ -17,6 +17,7 @@ mod create;
 mod delete;
 mod executor;
 mod host_counters;
+mod impairment;
 mod interface;
 mod life;
 mod log;

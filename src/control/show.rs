@@ -139,6 +139,7 @@ pub(super) fn interface(
         admin_up: interface.admin_up,
         link_up: interface.life.is_living() && interface.port.has_link(),
         link_state: interface.link_state,
+        impairment: (!interface.impairment.is_none()).then_some(interface.impairment),
         action,
         addresses: interface.addresses.clone(),
         host_if_name: host.name.clone(),

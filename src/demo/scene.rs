@@ -15,6 +15,7 @@ use crate::api::{CreateRequest, Interface, InterfaceRef, Reply, Request, Submit,
 use crate::control::Control;
 use crate::diag::{Code, Failure};
 use crate::render;
+use crate::units::Impairment;
 use crate::units::Kind;
 
 /// How long the transfer sends.
@@ -54,7 +55,13 @@ impl Scene {
         });
         self.screen.line("wire", &ends.join("  <->  "))?;
         let [name_a, name_b] = [&a, &b].map(|tap| InterfaceRef::Name(tap.name.clone()));
-        let wire = XconnectRequest { a: name_a, b: name_b, off: false, link_state: false };
+        let wire = XconnectRequest {
+            a: name_a,
+            b: name_b,
+            off: false,
+            link_state: false,
+            impairment: Impairment::default(),
+        };
         self.submit(Request::Xconnect(wire)).await?;
 
         let pings = self.pings().await?;

@@ -80,7 +80,7 @@ impl RxQueue {
                 self.held.push(copy);
             }
             _ => {
-                self.lend(frame, custody)?;
+                self.lend(frame, custody).map_err(|_| DropReason::HoldFull)?;
                 self.held.push(*frame);
             }
         }

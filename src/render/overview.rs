@@ -9,7 +9,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 
 use super::escape;
 use super::pad::trimmed;
-use crate::api::{Action, Interface, Queue, State};
+use crate::api::{Interface, Queue, State};
 use crate::counters::Counter;
 
 pub(super) fn table(all: &[Interface], columns: Option<usize>) -> String {
@@ -32,7 +32,7 @@ fn wide(all: &[Interface]) -> String {
             host_side(interface),
             interface.backend.word().to_owned(),
             state(interface).to_owned(),
-            action(&interface.action),
+            action(interface),
         ]);
         rows(interface).for_each(|row| {
             table.add_row(queue_row(row));
@@ -53,7 +53,7 @@ fn narrow(all: &[Interface]) -> String {
         let (backend, state) = (interface.backend.word(), state(interface));
         lines.push(format!("{}  {state}  {backend}", interface.name));
         lines.push(format!("  {}", host_side(interface)));
-        lines.push(format!("  {}", action(&interface.action)));
+        lines.push(format!("  {}", action(interface)));
         lines.extend(rows(interface).map(line));
     }
     trimmed(lines)
@@ -99,6 +99,8 @@ fn host_side(interface: &Interface) -> String {
     }
 }
 
-fn action(action: &Action) -> String {
-    escape(&action.to_string()).into_owned()
+/// What happens to received frames; and whether by a wire that is not a plain one.
+fn action(interface: &Interface) -> String {
+    let faults = if interface.impairment.is_some() { ", impaired" } else { "" };
+    format!("{}{faults}", escape(&interface.action.to_string()))
 }

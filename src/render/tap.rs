@@ -41,6 +41,7 @@ pub(super) fn interface(i: &Interface) -> String {
     };
     out.line(format_args!("  state: {}{cure}", i.state.word()));
     out.line(format_args!("  action: {}", i.action));
+    out.some("  impairment: ", i.impairment);
     if i.link_state {
         out.line(format_args!("  link-state: on"));
     }

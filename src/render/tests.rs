@@ -68,6 +68,7 @@ fn tap0() -> Interface {
         admin_up: true,
         link_up: true,
         link_state: false,
+        impairment: None,
         action: Action::Respond,
         addresses: vec!["10.9.0.2/24".parse().unwrap()],
         host_if_name: "vt0".into(),
@@ -476,7 +477,7 @@ fn json_keys() {
         keys(tap).join(" "),
         "action addresses admin_up backend backend_features backend_features_raw backend_reason carrier \
          created_with csum_offload features features_raw gso host_addresses host_bridge host_if_name \
-         host_ifindex host_mac_addr host_ns host_tx_dropped id ip4_mtu ip6_mtu kind link_state link_up mac_addr mpls_mtu mtu name offloads packet_mtu promiscuous qlen \
+         host_ifindex host_mac_addr host_ns host_tx_dropped id impairment ip4_mtu ip6_mtu kind link_state link_up mac_addr mpls_mtu mtu name offloads packet_mtu promiscuous qlen \
          rx_queues secondary_mac_addrs speed_mbps state sw_if_index tag tap_fds tx_queues vhost_fds vhost_worker_mode"
     );
     assert_eq!(

@@ -67,7 +67,10 @@ pub(super) fn features(all: &[Interface]) -> String {
         .map(|i| {
             let input = match &i.action {
                 Action::Sink => "none configured".to_owned(),
-                action => action.to_string(),
+                action => match &i.impairment {
+                    Some(faults) => format!("{action} {faults}"),
+                    None => action.to_string(),
+                },
             };
             format!(
                 "Feature paths configured on {}...\n\ndevice-input:\n  {input}\n\n\

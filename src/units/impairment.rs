@@ -234,6 +234,11 @@ impl Impairment {
         *self == Self { limit: self.limit, seed: self.seed, ..Self::default() }
     }
 
+    /// Whether frames may have to wait.
+    pub const fn holds(&self) -> bool {
+        self.rate.is_some() || self.delay.ns() > 0
+    }
+
     /// Checks the values against each other.
     ///
     /// # Errors

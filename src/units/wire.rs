@@ -6,7 +6,8 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
 use super::{
-    BitRate, Delay, IfName, InterfaceId, MacAddr, Mtu, QueueCount, RingSize, Share, Tag, TxQueueLength,
+    BitRate, Delay, IfName, InterfaceId, MacAddr, Mtu, QueueCount, RingSize, Share, Tag,
+    TxQueueLength,
 };
 
 /// A string that is parsed.

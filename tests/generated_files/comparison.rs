@@ -79,7 +79,7 @@ pub const GROUPS: &[Group] = &[
         ("bridge domains", Yes, Yes, Lacks(LATER)),
         ("a mirror (span)", Yes, Yes, Lacks(LATER)),
         ("sub-interfaces, tag rewrite", Yes, Yes, Lacks(LATER)),
-        ("impaired wires (nsim)", Yes, Yes, Lacks(LATER)),
+        ("wires that delay, lose, reorder, duplicate, damage frames", Yes, Yes, Shown("tests/live/impair.rs::a_ping_over_a_delayed_wire_takes_twice_the_delay_and_the_ledger_balances_meanwhile")),
     ]},
     Group { name: "Answers and accounting", rows: &[
         ("ARP, ND, ping at an address of ours", Yes, Yes, Shown("tests/live/respond.rs::ipv4_echo_and_arp_are_answered_and_counted_both_ways_on_queue_0")),

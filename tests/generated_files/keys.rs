@@ -71,7 +71,7 @@ fn kind_of(kind: &str) -> String {
         "String" | "&'static str" | "Cow<'static, str>" | "IfName" | "Kind" | "BackendKind"
         | "State" | "Action" | "IpNet" | "MacAddr" | "Tag" | "QueueState" | "Direction"
         | "Level" => "string",
-        "CreateRequest" => "object",
+        "CreateRequest" | "Impairment" => "object",
         "QueueSnapshot" => "",
         other => panic!("how does JSON show a {other}?"),
     }

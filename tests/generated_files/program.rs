@@ -62,9 +62,8 @@ with `--dry-run' `create' prints its steps as `step' and `undo'. Keys are stable
 none goes and none changes its meaning. Errors stay text on standard error.";
 
 const NOT_YET: &str = "\
-`no_member', `reflection' and `bridge_refused' are of bridge domains, `hold_full' and `action_changed' \
-of frames that wait. No command of this version makes either, so these stay 0, as do the counters \
-`copies' and `held'.";
+`no_member', `reflection' and `bridge_refused' are of bridge domains. No command of this version makes \
+one, so these stay 0.";
 
 const LEDGER: &str = "\
 The numbers of a queue are of one moment, and they balance. rx: `packets' + `copies' = \

@@ -24,6 +24,7 @@ mod fate;
 mod hints;
 mod holder;
 mod host_drops;
+mod impair;
 mod matrix;
 mod offload;
 mod one_shot;

@@ -83,7 +83,7 @@ impl Impaired {
 
     /// Whether frames may wait on it.
     pub const fn holds(&self) -> bool {
-        self.line.is_some() || self.settings.delay.ns() > 0
+        self.settings.holds()
     }
 
     pub(super) fn visit<F: FrameBytes + ?Sized>(

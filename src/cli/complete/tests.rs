@@ -37,7 +37,22 @@ fn options_are_offered_in_the_spelling_that_was_begun() {
     check("create tap0 --host-m", &["--host-mac-addr", "--host-mtu-size"]);
     check("create tap id 0 netn", &["netns"]);
     check("show tap tap0 desc", &["descriptors"]);
-    check("xconnect tap0 tap1 ", &["off", "link-state"]);
+    check(
+        "xconnect tap0 tap1 ",
+        &[
+            "off",
+            "link-state",
+            "delay",
+            "jitter",
+            "loss",
+            "duplicate",
+            "reorder",
+            "corrupt",
+            "rate",
+            "limit",
+            "seed",
+        ],
+    );
     check("hold ", &["exec", "memory", "print-unit"]);
     check("delete --a", &["--all"]);
     assert!(offered("create tap0 -").contains(&"--host-ns".to_owned()));

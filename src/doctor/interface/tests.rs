@@ -78,6 +78,7 @@ fn tap0() -> Interface {
         admin_up: true,
         link_up: true,
         link_state: false,
+        impairment: None,
         action: Action::Respond,
         addresses: vec!["10.9.0.2/24".parse().unwrap()],
         host_if_name: "tap0".into(),
