@@ -186,6 +186,7 @@ fn requests() -> Vec<Request> {
         Request::Show(ShowRequest::SecondaryMacs(both())),
         Request::Show(ShowRequest::Hardware { interfaces: both(), detail: Detail::Verbose }),
         Request::Show(ShowRequest::Mode(both())),
+        Request::Show(ShowRequest::RunningConfig {}),
         Request::Show(ShowRequest::Runtime { verbose: true }),
         Request::Show(ShowRequest::Threads {}),
         Request::Show(ShowRequest::Logging {}),

@@ -54,6 +54,8 @@ pub enum ShowRequest {
     },
     /// `show mode [NAME…]`.
     Mode(Vec<InterfaceRef>),
+    /// `show running-config`, `save`.
+    RunningConfig {},
     /// `show runtime [verbose]`.
     Runtime {
         /// Also queues that moved nothing.
@@ -108,6 +110,8 @@ pub enum View {
     Hardware(Detail),
     /// `show mode`.
     Mode,
+    /// `show running-config`: the commands that make them.
+    RunningConfig,
 }
 
 /// Frames of one queue lost for one reason.
@@ -143,6 +147,7 @@ impl ShowRequest {
             | Self::Tap { interfaces: names, .. }
             | Self::Hardware { interfaces: names, .. } => names,
             Self::Errors { .. }
+            | Self::RunningConfig {}
             | Self::Runtime { .. }
             | Self::Threads {}
             | Self::Logging {}
@@ -163,6 +168,7 @@ impl ShowRequest {
             Self::SecondaryMacs(_) => View::SecondaryMacs,
             Self::Hardware { detail, .. } => View::Hardware(detail),
             Self::Mode(_) => View::Mode,
+            Self::RunningConfig {} => View::RunningConfig,
             Self::Errors { .. }
             | Self::Runtime { .. }
             | Self::Threads {}
@@ -223,6 +229,7 @@ mod tests {
             ShowRequest::Hardware { interfaces: none(), detail: Detail::Normal },
             ShowRequest::Hardware { interfaces: none(), detail: Detail::Verbose },
             ShowRequest::Mode(none()),
+            ShowRequest::RunningConfig {},
             ShowRequest::Runtime { verbose: true },
             ShowRequest::Runtime { verbose: false },
             ShowRequest::Threads {},

@@ -1,5 +1,6 @@
 //! The command tree, and a line of words as a command.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::StyledStr;
@@ -13,8 +14,8 @@ use super::reach::Reach;
 use super::watch::Again;
 use super::words::{self, Doubt, Refusal};
 use super::{
-    clear, completions, create, delete, doctor, exec, gso, hold, meta, monitor, set, show, usage,
-    vpp, xconnect,
+    clear, completions, create, delete, doctor, exec, gso, hold, meta, monitor, save, set, show,
+    usage, vpp, xconnect,
 };
 use crate::api::{Request, ShowRequest};
 use crate::diag::{Code, Failure};
@@ -69,6 +70,7 @@ enum Verbs {
     Set(set::Args),
     Clear(clear::Args),
     Exec(exec::Args),
+    Save(save::Args),
     Hold(hold::Args),
     Wait(WaitArgs),
     Demo(DemoArgs),
@@ -124,6 +126,8 @@ pub(super) struct Parsed {
 pub(super) enum Verb {
     Request(Request),
     Exec(exec::Args),
+    /// Write the commands that make what is there to a file.
+    Save(PathBuf),
     Hold(hold::Args),
     Wait(Duration),
     Demo,
@@ -199,6 +203,10 @@ pub(super) fn parse(line: &[String], place: Place) -> Result<Parsed, Unparsed> {
         Some(Verbs::Set(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Clear(args)) => Ok(Verb::Request(args.into())),
         Some(Verbs::Exec(args)) => Ok(Verb::Exec(args)),
+        Some(Verbs::Save(args)) => Ok(match args.file {
+            Some(file) => Verb::Save(file),
+            None => Verb::Request(Request::Show(ShowRequest::RunningConfig {})),
+        }),
         Some(Verbs::Hold(args)) => Ok(Verb::Hold(args)),
         Some(Verbs::Wait(args)) => Ok(Verb::Wait(args.seconds)),
         Some(Verbs::Demo(DemoArgs {})) => Ok(Verb::Demo),

@@ -31,6 +31,7 @@ mod place;
 mod printer;
 mod reach;
 mod remote;
+mod save;
 mod script;
 mod service;
 mod session;

@@ -15,7 +15,7 @@ use crate::units::{IfName, Kind};
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    override_usage = "taptool show [tap|tun|interface|hardware-interfaces|mode] [NAME...]\n       taptool show errors|runtime|threads|logging|version",
+    override_usage = "taptool show [tap|tun|interface|hardware-interfaces|mode] [NAME...]\n       taptool show errors|running-config|runtime|threads|logging|version",
     after_help = "Examples:\n  show\n  show tap tap0 descriptors\n  -j show tap tap0"
 )]
 pub(super) struct Args {
@@ -70,10 +70,16 @@ enum What {
     /// Whether interfaces are cross-connected (l2) or answer for addresses (l3).
     #[command(after_help = "Example: show mode")]
     Mode(Names),
+    /// The commands that make what is there, a line each: a script for `exec'.
+    ///
+    /// `save FILE' writes them to a file. With -j it is the objects of `show tap'.
+    #[command(after_help = "Example: show running-config")]
+    RunningConfig,
     /// How each poller spends its time, and the bursts of its queues.
     ///
     /// Calls are bursts, vectors their frames. verbose shows queues that moved nothing, too.
     #[command(
+        alias = "run",
         override_usage = "taptool show runtime [verbose]",
         after_help = "Example: show runtime"
     )]
@@ -256,6 +262,7 @@ impl TryFrom<Args> for ShowRequest {
             Some(What::Tun(args)) => of_kind(Kind::Tun, args),
             Some(What::Interface { what, names }) => of_interface(what, names)?,
             Some(What::HardwareInterfaces { words }) => hardware(words),
+            Some(What::RunningConfig) => ShowRequest::RunningConfig {},
             Some(What::Mode(all)) => ShowRequest::Mode(interfaces(all.names)),
             Some(What::Runtime(Extra { extra })) => {
                 ShowRequest::Runtime { verbose: extra.is_some() }

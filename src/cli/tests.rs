@@ -405,6 +405,7 @@ fn lines_of_the_other_verbs() {
         ("show hardware-interfaces t1 t2 brief", hardware(both(), Detail::Brief)),
         ("show hardware-interfaces brief t1 t2", hardware(both(), Detail::Brief)),
         ("show hardware-interfaces t1 verbose t2", hardware(both(), Detail::Verbose)),
+        ("show running-config", show(ShowRequest::RunningConfig {})),
         ("sh mode t1 t2", show(ShowRequest::Mode(both()))),
         ("show runtime", show(ShowRequest::Runtime { verbose: false })),
         ("sh run verbose", show(ShowRequest::Runtime { verbose: true })),

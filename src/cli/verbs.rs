@@ -10,10 +10,11 @@ use super::doctor;
 use super::globals::Globals;
 use super::grammar::{self, Parsed, Verb};
 use super::meta::{Macros, Word};
+use super::save;
 use super::script::{self, Input};
 use super::shown::Shown;
 use super::watch::Again;
-use crate::api::{ShowRequest, Submit};
+use crate::api::{Request, ShowRequest, Submit};
 use crate::diag::Failure;
 use crate::doctor::Holder;
 use crate::render;
@@ -87,6 +88,17 @@ impl<'a, S: Submit> Verbs<'a, S> {
                     located(&path, &failure)
                 }
             },
+            Verb::Save(file) => {
+                let request = Request::Show(ShowRequest::RunningConfig {});
+                let saved =
+                    self.control.submit(request).await.and_then(|outcome| {
+                        save::write(&file, &render::text(&outcome.reply, None))
+                    });
+                match saved {
+                    Ok(()) => (Shown::done(&globals), Next::Line),
+                    Err(failure) => located(&path, &failure),
+                }
+            }
             Verb::Wait(pause) => (Shown::done(&globals), Next::Pause(pause)),
             Verb::Doctor(name) => {
                 let found = doctor::examine(self.control, Holder::NotAsked, name).await;

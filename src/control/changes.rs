@@ -202,8 +202,14 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
             }
             same_kind(shared, index, to)?;
             impairment::check(shared, index, impairment)?;
+            // Of the wire that it is on already it goes on following the other end.
+            let follows = {
+                let registry = shared.registry();
+                let interface = registry.get(index).ok_or_else(vanished)?;
+                interface.link_state && interface.mode == Mode::Xconnect(to)
+            };
             set_wire(shared, &resources, index, to, *impairment).await?;
-            carrier::follow(shared, &resources, index, false).await?;
+            carrier::follow(shared, &resources, index, follows).await?;
         }
         SetInterface::L3 {} => {
             set_mode(shared, &resources, index, Mode::L3).await?;

@@ -14,6 +14,7 @@ mod pad;
 mod planned;
 mod process;
 mod rates;
+mod running_config;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ fn interfaces(all: &[Interface], view: View, columns: Option<usize>) -> String {
         View::SecondaryMacs => views::secondary_macs(all),
         View::Hardware(detail) => hardware::table(all, detail),
         View::Mode => views::mode(all),
+        View::RunningConfig => running_config::script(all),
     }
 }
 

@@ -86,7 +86,8 @@ pub const GROUPS: &[Group] = &[
         ("every frame accounted for", No, No, Shown("tests/live/wire.rs::the_ledger_balances_in_100_snapshots_of_a_transfer_and_ends_equal_to_the_kernels")),
         ("JSON, exit codes", No, No, Shown("tests/varlink.rs::a_foreign_client_finds_the_description_and_every_answer_conforms_to_it")),
         ("what would drop a frame (doctor)", No, No, Shown("tests/live/doctor.rs::each_thing_in_the_way_of_a_wire_is_named_with_the_command_that_mends_it")),
-        ("save and apply", No, No, Lacks(LATER)),
+        ("what is there saved as a script", No, No, Shown("tests/live/save.rs::what_was_saved_makes_the_same_again")),
+        ("a file applied with the fewest changes", No, No, Lacks(LATER)),
     ]},
     Group { name: "Layer 3", rows: &[
         ("routes, neighbours, loopback, BVI", Yes, Yes, Lacks(LATER)),

@@ -272,6 +272,7 @@ pub fn see_also(command: &str) -> Vec<String> {
         "xconnect" => &["taptool-set(8)", "taptool-show(8)"],
         "set" => &["taptool-create(8)", "taptool-gso(8)", "taptool-xconnect(8)"],
         "hold" => &["taptool-create(8)", "taptool-wait(8)", "systemd.service(5)"],
+        "save" => &["taptool-exec(8)", "taptool-show(8)"],
         "wait" => &["taptool-hold(8)"],
         "completions" => &["bash(1)", "zshcompsys(1)", "fish(1)"],
         _ => &[],

@@ -31,6 +31,7 @@ mod one_shot;
 mod queues;
 mod refuse;
 mod respond;
+mod save;
 mod settings;
 mod shell_ends;
 mod shell_hour;

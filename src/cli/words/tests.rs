@@ -86,7 +86,7 @@ fn command_paths_abbreviate_and_an_exact_word_wins() {
         refused("cr ta"),
         "create: ambiguous input `ta'\n  write `tap', or as a name: --if-name ta --host-if-name ta"
     );
-    assert_eq!(refused("s"), ": ambiguous input `s'\n  could be `show', `set'");
+    assert_eq!(refused("s"), ": ambiguous input `s'\n  could be `show', `set', `save'");
     assert_eq!(
         refused("c"),
         ": ambiguous input `c'\n  could be `create', `clear', `completions', `comment'"
