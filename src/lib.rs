@@ -121,8 +121,9 @@
 //! vhost-net gets a ring full of 2 KiB buffers, and spreads a frame over up to 33 of them. The
 //! userspace device gets 32 buffers of 68 KiB and fills each with a whole frame in one `read`. They
 //! are few, so that they stay in a core's cache (`show tap NAME descriptors` lists what is posted).
-//! Up to 96 more (of 2 KiB: 2048, or as many as the ring has entries) may lie in the rings of
-//! peers. Beyond that, frames are dropped as `peer_stalled`, so that one stuck peer does not starve
+//! Up to 96 more, 512 where there are several pollers (of 2 KiB: 2048, or as many as the ring has
+//! entries), may lie in the rings of peers. Beyond that, frames are dropped as `peer_stalled`, so that
+//! one stuck peer does not starve
 //! the others.
 //!
 //! ## What an action may do

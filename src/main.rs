@@ -63,6 +63,8 @@ impl World for Process {
         if let Some(size) = settings.memory {
             options.memory = size;
         }
+        (options.pollers, options.processors) = (settings.pollers, settings.processors);
+        options.check()?;
         #[cfg(feature = "test-hooks")]
         test_hooks(&mut options);
         Ok(Control::new(options))

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 mod impairment;
+mod list;
 mod names;
 mod numbers;
 mod prefix;
@@ -13,8 +14,9 @@ mod sizes;
 mod wire;
 
 pub use impairment::{BitRate, Delay, Impairment, Share};
+pub use list::NumberList;
 pub use names::{IfName, MacAddr, Tag};
-pub use numbers::{InterfaceId, PollerIndex, QueueCount, QueueIndex, SwIfIndex};
+pub use numbers::{InterfaceId, PollerCount, PollerIndex, QueueCount, QueueIndex, SwIfIndex};
 pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};
 pub use sizes::{MemorySize, Mtu, Mtus, RingSize, TxQueueLength};
 

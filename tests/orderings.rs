@@ -25,7 +25,7 @@ mod device {
     pub use taptool::device::{Frame, Pool, PoolSlot, QueueDevice};
 }
 mod units {
-    pub use taptool::units::{Mtus, PollerIndex};
+    pub use taptool::units::{Kind, Mtus, PollerIndex};
 }
 
 #[path = "orderings/counters.rs"]

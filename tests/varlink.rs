@@ -17,7 +17,7 @@ use taptool::api::{
     MtuOf, NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
 use taptool::holder::DESCRIPTION;
-use taptool::units::{Impairment, Kind, SwIfIndex};
+use taptool::units::{Impairment, Kind, PollerIndex, QueueIndex, SwIfIndex};
 use varlink::{Connection, MethodCall, OrgVarlinkServiceClient, OrgVarlinkServiceInterface};
 use varlink_parser::{IDL, VStruct, VStructOrEnum, VType, VTypeExt};
 
@@ -173,6 +173,8 @@ fn requests() -> Vec<Request> {
         set(SetInterface::AddSecondaryMac("02:fe:00:00:00:01".parse().unwrap())),
         set(SetInterface::DelSecondaryMac("02:fe:00:00:00:01".parse().unwrap())),
         set(SetInterface::Promiscuous { on: true }),
+        set(SetInterface::RxPlacement { queue: QueueIndex(1), poller: PollerIndex(2) }),
+        set(SetInterface::TxQueue { queue: QueueIndex(1), threads: vec![PollerIndex(2)] }),
         set(SetInterface::Mtu { of: MtuOf::Ip4, mtu: "1400".parse().ok() }),
         set(SetInterface::HostMtu("1400".parse().unwrap())),
         Request::Show(ShowRequest::Overview(both())),
@@ -181,6 +183,7 @@ fn requests() -> Vec<Request> {
         Request::Show(ShowRequest::Errors { verbose: true }),
         Request::Show(ShowRequest::Addresses(both())),
         Request::Show(ShowRequest::RxPlacement(both())),
+        Request::Show(ShowRequest::TxPlacement(both())),
         Request::Show(ShowRequest::Features(both())),
         Request::Show(ShowRequest::Tags(both())),
         Request::Show(ShowRequest::SecondaryMacs(both())),
@@ -325,6 +328,7 @@ fn a_foreign_client_finds_the_description_and_every_answer_conforms_to_it() {
         for (view, parameters, list, kind) in [
             ("addresses", json!([]), "interfaces", "Interface"),
             ("rx_placement", json!([]), "interfaces", "Interface"),
+            ("tx_placement", json!([]), "interfaces", "Interface"),
             ("features", json!([]), "interfaces", "Interface"),
             ("hardware", json!({ "detail": "verbose" }), "interfaces", "Interface"),
             ("mode", json!([{ "name": "tap0" }]), "interfaces", "Interface"),

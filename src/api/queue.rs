@@ -48,6 +48,8 @@ pub struct Queue {
     pub size: RingSize,
     /// The poller that owns it.
     pub poller: PollerIndex,
+    /// The pollers that send to a transmit queue.
+    pub threads: Vec<PollerIndex>,
     /// `running`, or `broken: ` and the rule that the device broke.
     pub state: QueueState,
     /// The counters.
@@ -88,6 +90,9 @@ impl Serialize for Queue {
         map.serialize_entry("id", &self.id)?;
         map.serialize_entry("size", &self.size)?;
         map.serialize_entry("poller", &self.poller)?;
+        if self.counters.direction() == Direction::Tx {
+            map.serialize_entry("threads", &self.threads)?;
+        }
         map.serialize_entry("state", &self.state)?;
         for row in shown(self.counters.direction()) {
             map.serialize_entry(row.name, &self.counters.get(row.counter))?;
@@ -118,6 +123,8 @@ struct Written {
     id: QueueIndex,
     size: RingSize,
     poller: PollerIndex,
+    #[serde(default)]
+    threads: Vec<PollerIndex>,
     state: QueueState,
     drops: BTreeMap<String, u64>,
     avail_flags: u16,
@@ -140,6 +147,7 @@ impl Written {
             id: self.id,
             size: self.size,
             poller: self.poller,
+            threads: self.threads,
             counters: QueueSnapshot::from_numbers(direction, counted, lost),
             state: self.state,
             avail_flags: self.avail_flags,

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{InterfaceRef, address, wire};
 use crate::diag::Failure;
-use crate::units::{HostOffload, IfName, Impairment, MacAddr, Mtu, Tag};
+use crate::units::{
+    HostOffload, IfName, Impairment, MacAddr, Mtu, NumberList, PollerIndex, QueueIndex, Tag,
+};
 
 /// A change of one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,20 @@ pub enum SetInterface {
         /// What the wire does to them.
         #[serde(default, deserialize_with = "wire::nullable")]
         impairment: Impairment,
+    },
+    /// `set interface rx-placement NAME queue N worker N`.
+    RxPlacement {
+        /// The receive queue.
+        queue: QueueIndex,
+        /// Its poller from now on.
+        poller: PollerIndex,
+    },
+    /// `set interface tx-queue NAME queue N threads LIST`.
+    TxQueue {
+        /// The transmit queue.
+        queue: QueueIndex,
+        /// The pollers that it is for, numbers below 1024.
+        threads: Vec<PollerIndex>,
     },
     /// `set interface l3 NAME`: back to `respond` or `sink`.
     L3 {},
@@ -120,6 +136,12 @@ impl SetRequest {
             }
             SetInterface::L2Xconnect { impairment, .. } => {
                 impairment.check().map_err(|why| Failure::usage("", why.0))
+            }
+            SetInterface::TxQueue { threads, .. } => {
+                let beyond = threads.iter().find(|poller| poller.0 >= NumberList::END);
+                beyond.map_or(Ok(()), |poller| {
+                    Err(Failure::usage(format!("threads {poller}"), "not a number below 1024"))
+                })
             }
             _ => Ok(()),
         }

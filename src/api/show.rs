@@ -37,6 +37,8 @@ pub enum ShowRequest {
     Addresses(Vec<InterfaceRef>),
     /// `show interface rx-placement [NAME…]`.
     RxPlacement(Vec<InterfaceRef>),
+    /// `show interface tx-placement [NAME…]`.
+    TxPlacement(Vec<InterfaceRef>),
     /// `show interface features [NAME…]`.
     Features(Vec<InterfaceRef>),
     /// `show interface tag [NAME…]`.
@@ -100,6 +102,8 @@ pub enum View {
     Addresses,
     /// `show interface rx-placement`.
     RxPlacement,
+    /// `show interface tx-placement`.
+    TxPlacement,
     /// `show interface features`.
     Features,
     /// `show interface tag`.
@@ -140,6 +144,7 @@ impl ShowRequest {
             | Self::Interface(names)
             | Self::Addresses(names)
             | Self::RxPlacement(names)
+            | Self::TxPlacement(names)
             | Self::Features(names)
             | Self::Tags(names)
             | Self::SecondaryMacs(names)
@@ -163,6 +168,7 @@ impl ShowRequest {
             Self::Interface(_) => View::Counters,
             Self::Addresses(_) => View::Addresses,
             Self::RxPlacement(_) => View::RxPlacement,
+            Self::TxPlacement(_) => View::TxPlacement,
             Self::Features(_) => View::Features,
             Self::Tags(_) => View::Tags,
             Self::SecondaryMacs(_) => View::SecondaryMacs,
@@ -222,6 +228,7 @@ mod tests {
             ShowRequest::Errors { verbose: false },
             ShowRequest::Addresses(none()),
             ShowRequest::RxPlacement(none()),
+            ShowRequest::TxPlacement(none()),
             ShowRequest::Features(none()),
             ShowRequest::Tags(none()),
             ShowRequest::SecondaryMacs(none()),

@@ -77,8 +77,9 @@ pub use world::{Settings, World};
 
 use crate::diag::{Code, Failure};
 use crate::doctor::Holder;
-use crate::holder::{self, Client, First};
+use crate::holder::{self, First};
 use crate::sys::signals;
+use crate::units::PollerCount;
 
 /// What else it asks of a process that people start.
 pub trait Front: World {
@@ -127,7 +128,9 @@ pub fn run<W: Front>(args: impl IntoIterator<Item = OsString>, world: &W) -> Exi
 fn command<W: Front>(mut parsed: Parsed, world: &W, color: bool) -> ExitCode {
     let (globals, reach, path) = (parsed.globals, parsed.reach.clone(), parsed.path.clone());
     let Globals { json, pretty, quiet, verbose, .. } = globals;
-    let mut settings = Settings { memory: None, json, pretty, quiet, verbose };
+    let pollers = reach.pollers.map_or(0, PollerCount::get);
+    let processors = reach.cpu.unwrap_or_default();
+    let mut settings = Settings { memory: None, pollers, processors, json, pretty, quiet, verbose };
     let print = |shown: &Shown| {
         let unpaged = shown.unpaged || globals.no_pager;
         print(&Shown { unpaged, ..shown.clone() }, color)
@@ -140,9 +143,12 @@ fn command<W: Front>(mut parsed: Parsed, world: &W, color: bool) -> ExitCode {
     };
     let printer = || Printer::start(io::stdout(), io::stderr(), color);
     let remote = |settings| match reach.private {
-        false => Ok(Remote { client: Client::new(reach.place()?), world, settings }),
+        false => Ok(Remote { client: reach.client()?, world, settings }),
         true => Err(Failure::usage("--private", "valid only with the shell and `hold'")),
     };
+    if let Err(failure) = reach.check() {
+        return refuse(&failure);
+    }
     // What only the command line has, and then what every line has.
     match parsed.verb {
         Verb::Nothing if io::stdin().is_terminal() => {

@@ -1,5 +1,6 @@
 //! `set tap …`, `set interface …`.
 
+mod queues;
 mod settings;
 mod tap;
 
@@ -10,6 +11,7 @@ use super::{names, vpp, xconnect};
 use crate::api::{Request, SetInterface};
 use crate::diag::Failure;
 use crate::units::{self, IfName};
+use queues::Queues;
 use settings::Settings;
 use tap::{Tap, set};
 
@@ -67,6 +69,8 @@ enum Interface {
     Ip(Ip),
     #[command(flatten)]
     Settings(Settings),
+    #[command(flatten)]
+    Queues(Queues),
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,6 +145,7 @@ impl TryFrom<Args> for Request {
                 (name, SetInterface::State { up })
             }
             Interface::Settings(settings) => settings.change()?,
+            Interface::Queues(queues) => queues.change()?,
             Interface::L3 { name } => (name, SetInterface::L3 {}),
             Interface::L2(L2::Xconnect { name, peer, faults }) => {
                 let (_, peer) = xconnect::ends(name.clone(), peer)?;

@@ -18,7 +18,7 @@ use super::session::{End, Screen, Session};
 use super::world::Settings;
 use crate::api::Submit;
 use crate::diag::{Code, Failure};
-use crate::holder::{Client, LogWriter, Place};
+use crate::holder::{LogWriter, Place};
 
 /// What a shell was started with.
 #[derive(Debug)]
@@ -68,8 +68,11 @@ impl Shell {
     }
 
     /// The client of the holder there.
-    pub fn remote<'a, W>(&'a self, place: Place, world: &'a W) -> Remote<'a, W> {
-        Remote { client: Client::new(place), world, settings: &self.settings }
+    ///
+    /// # Errors
+    /// As [`Shell::place`].
+    pub fn remote<'a, W>(&'a self, world: &'a W) -> Result<Remote<'a, W>, Failure> {
+        Ok(Remote { client: self.reach.client()?, world, settings: &self.settings })
     }
 
     /// The way to stdout and stderr.

@@ -45,7 +45,7 @@ enum What {
     /// State, MTU, packets, bytes and drops of interfaces, as VPP lays them out.
     #[command(
         args_conflicts_with_subcommands = true,
-        override_usage = "taptool show interface [addr|features|rx-placement|secondary-mac-address|tag] [NAME...]",
+        override_usage = "taptool show interface [addr|features|rx-placement|tx-placement|secondary-mac-address|tag] [NAME...]",
         after_help = "Examples:\n  show interface tap0\n  show interface addr"
     )]
     Interface {
@@ -143,6 +143,9 @@ enum OfInterface {
     /// Which poller receives for which queue.
     #[command(after_help = "Example: show interface rx-placement")]
     RxPlacement(Names),
+    /// Which transmit queues each poller sends to.
+    #[command(after_help = "Example: show interface tx-placement")]
+    TxPlacement(Names),
     /// What `set interface tag' has marked each with.
     #[command(after_help = "Example: show interface tag tap0")]
     Tag(Names),
@@ -196,6 +199,7 @@ fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowReq
             "addr" | "address" => Some(("addr", ShowRequest::Addresses)),
             "features" | "feat" => Some(("features", ShowRequest::Features)),
             "rx-placement" => Some(("rx-placement", ShowRequest::RxPlacement)),
+            "tx-placement" => Some(("tx-placement", ShowRequest::TxPlacement)),
             "tag" => Some(("tag", ShowRequest::Tags)),
             "secondary-mac-address" => Some(("secondary-mac-address", ShowRequest::SecondaryMacs)),
             _ => None,
@@ -206,6 +210,7 @@ fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowReq
         Some(OfInterface::Addr(Names { names })) => (word("addr"), names),
         Some(OfInterface::Features(Names { names })) => (word("features"), names),
         Some(OfInterface::RxPlacement(Names { names })) => (word("rx-placement"), names),
+        Some(OfInterface::TxPlacement(Names { names })) => (word("tx-placement"), names),
         Some(OfInterface::Tag(Names { names })) => (word("tag"), names),
         Some(OfInterface::SecondaryMacAddress(Names { names })) => {
             (word("secondary-mac-address"), names)
@@ -217,7 +222,7 @@ fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowReq
             (given, Some((also, _))) if asked.is_some_and(|(asked, _)| asked != also) => {
                 return Err(Failure::usage(
                     given,
-                    "one of addr, features, rx-placement, tag, secondary-mac-address at a time",
+                    "one of addr, features, rx-placement, tx-placement, tag, secondary-mac-address at a time",
                 ));
             }
             (_, Some(what)) => asked = Some(what),

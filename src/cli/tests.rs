@@ -10,7 +10,7 @@ use crate::api::{
     BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
     MtuOf, NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
-use crate::units::{IfName, Impairment, Kind, MacAddr, Mtu, SwIfIndex};
+use crate::units::{IfName, Impairment, Kind, MacAddr, Mtu, PollerIndex, QueueIndex, SwIfIndex};
 
 fn split(line: &str) -> Vec<String> {
     shlex::split(line).unwrap()
@@ -366,6 +366,28 @@ fn lines_of_the_other_verbs() {
         ("set interface mtu ip6 0 t1", set("t1", mtu(MtuOf::Ip6, 0))),
         ("set interface mtu mpls 1400 t1", set("t1", mtu(MtuOf::Mpls, 1400))),
         ("set tap host-mtu t1 9000", set("t1", SetInterface::HostMtu("9000".parse().unwrap()))),
+        (
+            "set interface rx-placement t1 queue 3 worker 2",
+            set("t1", SetInterface::RxPlacement { queue: QueueIndex(3), poller: PollerIndex(2) }),
+        ),
+        (
+            "set int rx-placement t1 main",
+            set("t1", SetInterface::RxPlacement { queue: QueueIndex(0), poller: PollerIndex(0) }),
+        ),
+        (
+            "set interface tx-queue t1 queue 1 threads 0,2-3",
+            set(
+                "t1",
+                SetInterface::TxQueue {
+                    queue: QueueIndex(1),
+                    threads: [0, 2, 3].map(PollerIndex).to_vec(),
+                },
+            ),
+        ),
+        (
+            "set interface tx-queue t1 queue 4 threads",
+            set("t1", SetInterface::TxQueue { queue: QueueIndex(4), threads: Vec::new() }),
+        ),
         ("set int prom on t1", set("t1", SetInterface::Promiscuous { on: true })),
         ("set interface promiscuous off t1", set("t1", SetInterface::Promiscuous { on: false })),
         ("show interface tag t1", show(ShowRequest::Tags(vec![name("t1")]))),
@@ -391,6 +413,7 @@ fn lines_of_the_other_verbs() {
         ("sh int addr", show(ShowRequest::Addresses(vec![]))),
         ("show interface address t1", show(ShowRequest::Addresses(vec![name("t1")]))),
         ("show interface rx-placement t1", show(ShowRequest::RxPlacement(vec![name("t1")]))),
+        ("show interface t1 tx-placement", show(ShowRequest::TxPlacement(vec![name("t1")]))),
         ("sh int feat t1", show(ShowRequest::Features(vec![name("t1")]))),
         ("show interface t1 addr", show(ShowRequest::Addresses(vec![name("t1")]))),
         ("show interface t1 address t2", show(ShowRequest::Addresses(both()))),
@@ -564,7 +587,7 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ("set interface state tap0 flat", "set interface state: flat: not one of up, down"),
         (
             "show interface addr tap0 feat",
-            "show interface addr: feat: one of addr, features, rx-placement, tag, secondary-mac-address at a time",
+            "show interface addr: feat: one of addr, features, rx-placement, tx-placement, tag, secondary-mac-address at a time",
         ),
         (
             "show interface tap0 vtr",

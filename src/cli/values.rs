@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::SPEED;
-use crate::units::{Invalid, digits};
+use crate::units::{Invalid, PollerIndex, QueueIndex, digits};
 
 /// Lines that were typed and are kept.
 pub const HISTORY_MAX: usize = 1000;
@@ -21,6 +21,16 @@ pub(super) fn lines(text: &str) -> Result<usize, Invalid> {
         Some(n) if (1..=HISTORY_MAX).contains(&n) => Ok(n),
         _ => Err(Invalid(format!("not a number of lines between 1 and {HISTORY_MAX}"))),
     }
+}
+
+/// Number of a queue.
+pub(super) fn queue(text: &str) -> Result<QueueIndex, Invalid> {
+    digits(text).map(QueueIndex).map_or_else(|| invalid("not a number between 0 and 65535"), Ok)
+}
+
+/// Number of a poller.
+pub(super) fn poller(text: &str) -> Result<PollerIndex, Invalid> {
+    digits(text).map(PollerIndex).map_or_else(|| invalid("not a number between 0 and 65535"), Ok)
 }
 
 /// `sw_if_index` of an interface.

@@ -72,7 +72,7 @@ impl<'a, S: Submit> Verbs<'a, S> {
         let one = self.reader == Reader::CommandLine;
         if !one && reach.is_given() {
             return refused(
-                "--socket, --private",
+                "--socket, --private, --pollers, --cpu",
                 "valid only on the command line, not in a script",
             );
         }

@@ -88,7 +88,6 @@ const LINUX_BRIDGE: &str =
     "`create ... host-bridge BRIDGE' makes the host side a port of a Linux bridge";
 const VLAN: &str = "VLANs are the host side's: `ip link add link HOST-NAME ... type vlan id N'";
 const ADAPTIVE: &str = "every queue is adaptive: its poller spins while frames come, then sleeps";
-const ONE_POLLER: &str = "there is one poller, and it owns every queue";
 const NO_ROUTES: &str = "our side only answers; routes and neighbours are the host side's: `ip -n NS route', `ip -n NS neigh'";
 const LOOPBACK: &str = "only taps are made here: `set interface ip address IF A/L' gives one an address of ours, and \
                         `ip addr add A/L dev lo' gives the host one of its own";
@@ -209,6 +208,23 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "",
     ),
     does("show interface rx-placement [IF]...", &["show interface rx-placement"], ""),
+    does("show interface tx-placement [IF]...", &["show interface tx-placement"], ""),
+    does(
+        "set interface rx-placement IF [queue N] {worker N | main}",
+        &[
+            "set interface rx-placement tap0 queue 0 main",
+            "set interface rx-placement tap1 worker 0",
+        ],
+        "moved under traffic, no frame is lost and no flow is reordered; worker 0 is the first poller, and main is the same",
+    ),
+    does(
+        "set interface tx-queue IF queue N [threads LIST]",
+        &[
+            "set interface tx-queue tap0 queue 0 threads",
+            "set interface tx-queue tap0 queue 0 threads 0",
+        ],
+        "a poller that no queue is for sends to the queues of others",
+    ),
     does(
         "show interface features|feat [IF]...",
         &["show interface features", "show interface feat tap0", "show interface tap0 features"],
@@ -363,24 +379,6 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         ADAPTIVE,
     ),
     lacks("show interface default rx-mode", "show interface default", "rx-mode", ADAPTIVE),
-    lacks(
-        "set interface rx-placement IF ...",
-        "set interface rx-placement",
-        "tap0 worker 0",
-        ONE_POLLER,
-    ),
-    lacks(
-        "set interface tx-queue IF ...",
-        "set interface tx-queue",
-        "tap0 queue 0 threads 0",
-        ONE_POLLER,
-    ),
-    lacks(
-        "show interface tx-placement",
-        "show interface tx-placement",
-        "",
-        "`show tap' says which poller each queue has",
-    ),
     lacks("set interface feature gso IF ...", "set interface feature", "gso tap0 enable", GSO),
     lacks("set ip neighbor ...", "set ip", "neighbor tap0 10.9.0.1 02:fe:0:0:0:1", NO_ROUTES),
     lacks("show ip neighbors, show ip fib", "show ip", "neighbors", NO_ROUTES),

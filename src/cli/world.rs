@@ -4,7 +4,7 @@ use std::future::Future;
 
 use crate::diag::Failure;
 use crate::holder::Owner;
-use crate::units::MemorySize;
+use crate::units::{MemorySize, NumberList};
 
 /// What the command line asks of the process it runs in.
 pub trait World {
@@ -25,6 +25,10 @@ pub trait World {
 pub struct Settings {
     /// Memory for all rings and buffers; none: the default.
     pub memory: Option<MemorySize>,
+    /// Pollers; 0: one for each of `processors`, at least one.
+    pub pollers: u16,
+    /// Where they run, one on each; empty: wherever the scheduler has them.
+    pub processors: NumberList,
     /// Print JSON.
     pub json: bool,
     /// Print JSON on several lines; implies `json`.

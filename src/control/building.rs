@@ -193,7 +193,14 @@ impl<'a> Building<'a> {
         // Opening a backend that lacks a required bit has failed.
         self.features = negotiate(offered).unwrap_or(0);
         let event_idx = has_event_idx(self.features);
-        self.queues.make(&self.shared, &self.resources, of, (backend, event_idx), sizes)
+        let consistent = self.plan.asked.consistent_qp;
+        self.queues.make(
+            &self.shared,
+            &self.resources,
+            of,
+            (backend, event_idx),
+            (sizes, consistent),
+        )
     }
 
     async fn start_backend(&mut self) -> Result<(), Failure> {

@@ -8,12 +8,12 @@ use tokio::sync::Mutex;
 
 use super::interface::{Interface, Mode, announcing, host_gone, vanished};
 use super::life::Life;
-use super::{Resources, Shared, carrier, impairment, offload, reset, settings};
+use super::{Resources, Shared, carrier, impairment, offload, placement, reset, settings};
 use crate::action::Action;
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
 use crate::host;
-use crate::units::{HostOffload, IfName, Impairment, SwIfIndex};
+use crate::units::{HostOffload, IfName, Impairment, NumberList, SwIfIndex};
 
 fn name_of(shared: &Shared, index: SwIfIndex) -> Result<IfName, Failure> {
     shared.registry().get(index).map(|i| i.name.clone()).ok_or_else(vanished)
@@ -210,6 +210,13 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
             };
             set_wire(shared, &resources, index, to, *impairment).await?;
             carrier::follow(shared, &resources, index, follows).await?;
+        }
+        SetInterface::RxPlacement { queue, poller } => {
+            placement::place_rx(shared, &resources, index, *queue, *poller).await?;
+        }
+        SetInterface::TxQueue { queue, threads } => {
+            let users = threads.iter().fold(NumberList::default(), |all, p| all.with(p.0));
+            placement::assign_tx(shared, &resources, index, *queue, users).await?;
         }
         SetInterface::L3 {} => {
             set_mode(shared, &resources, index, Mode::L3).await?;

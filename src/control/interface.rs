@@ -15,13 +15,17 @@ use crate::device::{Backend, Pool, QueueMemory};
 use crate::diag::{Code, Failure};
 use crate::engine::QueueKey;
 use crate::units::Mtus;
-use crate::units::{IfName, Impairment, InterfaceId, Kind, PollerIndex, RingSize, SwIfIndex, Tag};
+use crate::units::{
+    IfName, Impairment, InterfaceId, Kind, NumberList, PollerIndex, RingSize, SwIfIndex, Tag,
+};
 
 /// A queue: its place, and the baselines of `clear`.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
     pub(super) key: QueueKey,
     pub(super) poller: PollerIndex,
+    /// The pollers that a transmit queue is for.
+    pub(super) users: NumberList,
     pub(super) memory: Arc<QueueMemory>,
     /// The number of its record.
     pub(super) record: usize,

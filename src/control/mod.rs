@@ -22,6 +22,7 @@ mod interface;
 mod life;
 mod log;
 mod offload;
+mod placement;
 mod plan;
 mod port;
 mod process;
@@ -48,7 +49,7 @@ use crate::device::{BufferClass, Memory};
 use crate::diag::Failure;
 use crate::engine::{self, Engine};
 use crate::host::{StagingNamespace, Watch};
-use crate::units::MemorySize;
+use crate::units::{MemorySize, NumberList};
 
 use host_counters::HostCounters;
 use interface::Interface;
@@ -60,8 +61,10 @@ use thread::StepThread;
 pub struct Options {
     /// Size of the shared memory file.
     pub memory: MemorySize,
-    /// Poller threads; 0 is one.
+    /// Poller threads; 0 is one for each of `processors`, at least one.
     pub pollers: u16,
+    /// Where they run, one on each; empty: wherever the scheduler has them.
+    pub processors: NumberList,
     /// Size of buffers whatever the backend: how 64 KiB frames are put through small ones in tests.
     #[doc(hidden)]
     pub buffers: Option<BufferClass>,
@@ -74,9 +77,17 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether pollers can be where they are to be.
+    ///
+    /// # Errors
+    /// There is no such processor, or it is not for this process.
+    pub fn check(&self) -> Result<(), Failure> {
+        engine::check_processors(&self.processors)
+    }
+
     /// How many pollers there will be.
     fn pollers(&self) -> u16 {
-        self.pollers.max(1)
+        if self.pollers > 0 { self.pollers } else { self.processors.count().max(1) }
     }
 }
 
@@ -111,7 +122,7 @@ impl Shared {
             thread::run("start", move || {
                 let staging = Arc::new(StagingNamespace::new()?);
                 let memory = Arc::new(Memory::new(options.memory)?);
-                let (engine, events) = Engine::start(options.pollers())?;
+                let (engine, events) = Engine::start_on(options.pollers(), &options.processors)?;
                 let events = Mutex::new(Some(events));
                 let host_counters = HostCounters::start(&staging)?;
                 Ok(Arc::new(Resources { engine, memory, staging, host_counters, events }))

@@ -10,14 +10,16 @@ use crate::api::BackendKind;
 use crate::counters::{Direction, QueueSnapshot};
 use crate::device::{BufferClass, Pool, PoolSlot, QueueDevices, QueueId, QueueMemory};
 use crate::diag::Failure;
-use crate::engine::{Engine, QueueKey, RxParts, StopReason, TxParts};
+use crate::engine::{Engine, QueueKey, RxParts, StopReason, TxParts, TxPlace};
 use crate::units::Mtus;
-use crate::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
+use crate::units::{Kind, NumberList, PollerIndex, QueueIndex, RingSize, SwIfIndex};
 
 /// Buffers posted, and buffers that may be lent, on a large-buffer queue. Few, so that they stay in
 /// cache.
 const LARGE_CREDIT: u16 = 32;
 const LARGE_LENDABLE: u32 = 96;
+/// The same where frames may be on their way to another poller, which has other work too.
+const LARGE_LENDABLE_AFAR: u32 = 512;
 /// Small buffers that may be lent: 62 maximal frames of 33, on their way through a peer's worker.
 const SMALL_LENDABLE: u32 = 2048;
 
@@ -65,18 +67,26 @@ impl Queues {
         resources: &Resources,
         of: &Reservation,
         (backend, event_idx): (BackendKind, bool),
-        sizes: Sizes,
+        (sizes, consistent): (Sizes, bool),
     ) -> Result<(), Failure> {
         let class = shared.options.buffers.unwrap_or(match backend {
             BackendKind::VhostNet => BufferClass::Small,
             BackendKind::Userspace => BufferClass::Large,
         });
         self.peer = Some(resources.engine.reserve_peer());
+        let pollers = resources.engine.pollers();
+        // Receive queues go round over the pollers, whichever interface they are of.
+        let first = shared.registry().next_poller(sizes.rx.0, pollers);
         for (direction, (count, size)) in [(Direction::Rx, sizes.rx), (Direction::Tx, sizes.tx)] {
-            for index in (0..count).map(QueueIndex) {
-                let id = QueueId { direction, index };
-                let made = make(shared, resources, of.sw_if_index, id, (size, event_idx), class)?;
-                self.made.push(made);
+            let first = match direction {
+                Direction::Tx if !consistent => 0,
+                Direction::Rx | Direction::Tx => first,
+            };
+            for number in 0..count {
+                let id = QueueId { direction, index: QueueIndex(number) };
+                let poller = PollerIndex(first.wrapping_add(number) % pollers);
+                let of = (of.sw_if_index, poller);
+                self.made.push(make(shared, resources, of, id, (size, event_idx), class)?);
             }
         }
         Ok(())
@@ -138,9 +148,9 @@ impl Queues {
                 mtus: Mtus::default(),
             };
             engine.add_tx(poller, key, parts).await?;
-            to.push((poller, key));
+            to.push(TxPlace { queue: key, poller, users: made.queue.users });
         }
-        engine.set_peer(peer, to).await?;
+        engine.set_peer(peer, kind, to).await?;
         for made in &mut self.made {
             let Some((pool, credit)) = &made.buffers else { continue };
             let (pool, credit) = (Arc::clone(pool), *credit);
@@ -258,7 +268,7 @@ impl Numbers {
 fn make(
     shared: &Shared,
     resources: &Resources,
-    interface: SwIfIndex,
+    (interface, poller): (SwIfIndex, PollerIndex),
     id: QueueId,
     (size, event_idx): (RingSize, bool),
     class: BufferClass,
@@ -285,7 +295,11 @@ fn make(
     let zero = QueueSnapshot::zero(id.direction);
     let queue = Queue {
         key: engine.reserve_queue(),
-        poller: PollerIndex(id.index.0 % engine.pollers()),
+        poller,
+        users: match id.direction {
+            Direction::Rx => NumberList::default(),
+            Direction::Tx => NumberList::of(poller.0),
+        },
         memory,
         record,
         size,
@@ -306,6 +320,7 @@ fn buffers(
     let (credit, lendable) = match class {
         // The whole ring is posted: one maximal frame takes 33 of at least 64.
         BufferClass::Small => (size.get(), u32::from(size.get()).max(SMALL_LENDABLE)),
+        BufferClass::Large if resources.engine.pollers() > 1 => (LARGE_CREDIT, LARGE_LENDABLE_AFAR),
         BufferClass::Large => (LARGE_CREDIT, LARGE_LENDABLE),
     };
     let slot = resources.engine.reserve_pool()?;

@@ -20,6 +20,8 @@ pub(super) struct Registry {
     ids: BTreeSet<(bool, InterfaceId)>,
     records: BTreeSet<usize>,
     last_index: u32,
+    /// The poller of the next receive queue.
+    next_poller: u16,
     /// What happened.
     pub(super) log: Log,
     /// That `backend auto` fell back was told.
@@ -109,6 +111,14 @@ impl Registry {
     pub(super) fn release(&mut self, reservation: &Reservation) {
         self.names.remove(&reservation.name);
         self.ids.remove(&(reservation.kind == Kind::Tun, reservation.id));
+    }
+
+    /// The poller of the first of so many receive queues; they go round over the pollers.
+    pub(super) fn next_poller(&mut self, queues: u16, pollers: u16) -> u16 {
+        let pollers = pollers.max(1);
+        let first = self.next_poller % pollers;
+        self.next_poller = (first + queues % pollers) % pollers;
+        first
     }
 
     /// A free record of the private memory.

@@ -14,7 +14,7 @@ use crate::api::{
 use crate::counters::{Direction, QueueSnapshot};
 use crate::device::{Descriptor, feature_names};
 use crate::diag::Failure;
-use crate::units::{HostOffload, Kind, QueueIndex};
+use crate::units::{HostOffload, Kind, PollerIndex, QueueIndex};
 
 pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<Reply, Failure> {
     if let ShowRequest::Threads {} = request {
@@ -186,6 +186,7 @@ fn queue(id: QueueIndex, queue: &Queue, descriptors: bool) -> api::Queue {
         id,
         size: queue.size,
         poller: queue.poller,
+        threads: queue.users.iter().map(PollerIndex).collect(),
         state: queue
             .broken()
             .map_or(QueueState::Running, |reason| QueueState::Broken(reason.sentence().into())),

@@ -119,7 +119,9 @@ impl Step {
                 let (via, onlink) = (gateway.address, gateway.onlink());
                 (format!("add a default route via {via} dev {device}{onlink}{there}"), None)
             }
-            Self::Place => ("give the queues to poller 0".into(), Some("take them back".into())),
+            Self::Place => {
+                ("give the queues to their pollers".into(), Some("take them back".into()))
+            }
             Self::Announce => {
                 let mac =
                     plan.asked.mac_addr.map_or_else(String::new, |mac| format!(" with MAC {mac}"));

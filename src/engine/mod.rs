@@ -17,6 +17,7 @@ mod domains;
 mod held;
 mod keys;
 mod peers;
+mod placement;
 mod poller;
 mod queue;
 mod rx;
@@ -38,7 +39,7 @@ use crate::action::{Action, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
 use crate::units::Mtus;
-use crate::units::{PollerIndex, SwIfIndex};
+use crate::units::{Kind, NumberList, PollerIndex, SwIfIndex};
 
 use capture::Capture;
 use keys::Reserved;
@@ -46,6 +47,8 @@ use peers::{Handoff, Mesh};
 use poller::{Command, Inbox, Poller, StatisticsCells};
 
 pub use crate::counters::BrokenReason;
+pub use peers::TxPlace;
+pub use placement::check_processors;
 pub use poller::{Macs, PollerStatistics};
 pub use queue::StopReason;
 pub use rx::{RxParts, RxQueue};
@@ -129,12 +132,25 @@ fn taken() -> Failure {
 }
 
 impl Engine {
-    /// Starts `pollers` threads, at least one.
+    /// Starts `pollers` threads, at least one, on whatever processors the scheduler chooses.
     ///
     /// # Errors
     /// When the kernel refuses a thread or a file.
     pub fn start(pollers: u16) -> Result<(Self, UnboundedReceiver<Event>), Failure> {
+        Self::start_on(pollers, &NumberList::default())
+    }
+
+    /// As [`Engine::start`], each thread on a processor of its own, in the order of their numbers, as
+    /// far as `processors` go. Call it on a thread of its own: it visits those processors.
+    ///
+    /// # Errors
+    /// Also when there is no such processor, or it is not for this process.
+    pub fn start_on(
+        pollers: u16,
+        processors: &NumberList,
+    ) -> Result<(Self, UnboundedReceiver<Event>), Failure> {
         let n = pollers.max(1);
+        let mut processors = processors.iter();
         let failed = |what: &'static str| move |e| Failure::sys(what, "poller", e);
         let inboxes: Result<Vec<_>, _> = (0..n).map(|_| Inbox::new()).collect();
         let handoffs = (0..usize::from(n) * usize::from(n)).map(|_| Handoff::new()).collect();
@@ -148,6 +164,8 @@ impl Engine {
         for i in 0..n {
             let poller = Poller::new(PollerIndex(i), Arc::clone(&mesh), events.clone())
                 .map_err(failed("epoll"))?;
+            // A new thread has the processors of the one that starts it.
+            let _visit = processors.next().map(placement::Visit::begin).transpose()?;
             let thread = std::thread::Builder::new()
                 .name(thread_name(PollerIndex(i)))
                 .spawn(move || poller.run())
@@ -185,18 +203,19 @@ impl Engine {
         self.mesh.inboxes.get(usize::from(poller.0)).ok_or_else(gone)
     }
 
-    /// Makes an interface known to all pollers as the peer `key`. Each sends to one of its transmit
-    /// queues: its own if it has one.
+    /// Makes an interface known to all pollers as the peer `key`. Each sends to the transmit queues
+    /// that are for it; the pollers for which none is are spread over all.
     ///
     /// # Errors
     /// When a poller has ended.
     pub async fn set_peer(
         &self,
         key: PeerKey,
-        queues: Vec<(PollerIndex, QueueKey)>,
+        kind: Kind,
+        queues: Vec<TxPlace>,
     ) -> Result<(), Failure> {
         let queues: Arc<[_]> = queues.into();
-        self.ask_all(|| Command::SetPeer(key, Arc::clone(&queues))).await
+        self.ask_all(|| Command::SetPeer(key, kind, Arc::clone(&queues))).await
     }
 
     /// Makes all pollers forget a peer: no frame is offered to its queues afterwards, but for those

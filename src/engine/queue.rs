@@ -59,6 +59,8 @@ pub(super) struct Common {
     pub(super) panicked: bool,
     /// Where frames are copied to; none while there is no reader.
     pub(super) capture: Option<Box<Capture>>,
+    /// It is about to get another poller, and is not visited.
+    pub(super) parked: bool,
     /// On the ready list.
     pub(super) ready: bool,
     /// Loop time of the last visit that moved something, ns.
@@ -90,6 +92,7 @@ impl Common {
             device_error: false,
             panicked: false,
             capture: None,
+            parked: false,
             ready: false,
             active_ns: 0,
             _memory: memory,

@@ -240,7 +240,7 @@ fn buffer_of(token: u64) -> Option<u32> {
 impl Core {
     /// Receives a burst; `true` if anything moved.
     pub(super) fn visit_rx(&mut self, tx: &mut Slots<TxQueue>, queue: &mut RxQueue) -> bool {
-        if queue.common.stopped.is_some() {
+        if queue.common.stopped.is_some() || queue.common.parked {
             return false;
         }
         let served = queue.common.device.serve();

@@ -173,7 +173,7 @@ impl Core {
     /// Calls an action whose time has come.
     pub(super) fn expire(&mut self, tx: &mut Slots<TxQueue>, queue: &mut RxQueue) {
         queue.wake_ns = None;
-        if queue.common.stopped.is_some() {
+        if queue.common.stopped.is_some() || queue.common.parked {
             return;
         }
         self.call(queue, |action, context, _| action.expire(context));

@@ -48,6 +48,8 @@ const ANOTHER: &str = "name another socket with --socket or TAPTOOL_SOCKET";
 pub struct Client {
     place: Place,
     connection: Mutex<Option<Connection>>,
+    /// Options for a holder that it starts: they are of no use to one that is there.
+    options: std::sync::Mutex<Vec<String>>,
 }
 
 /// Why there is no connection.
@@ -67,7 +69,17 @@ impl From<Failure> for Missed {
 impl Client {
     /// A client of the holder at `place`.
     pub fn new(place: Place) -> Self {
-        Self { place, connection: Mutex::new(None) }
+        Self { place, connection: Mutex::new(None), options: std::sync::Mutex::default() }
+    }
+
+    /// The same, that starts a holder with these options, and has no use for one that is there.
+    #[must_use]
+    pub fn starting_with(self, options: Vec<String>) -> Self {
+        Self { options: std::sync::Mutex::new(options), ..self }
+    }
+
+    fn options(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.options.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Whether root may have a holder that this user cannot ask.
@@ -173,6 +185,13 @@ impl Client {
     /// none.
     async fn connect(&self, starts: Option<&mut u32>) -> Result<Option<Connection>, Missed> {
         let socket = match (self.find(|| self.place.connect()).await?, starts) {
+            (Found::Listener(_), _) if !self.options().is_empty() => {
+                let options = self.options().join(" ");
+                let why = "a holder is there, and its pollers were chosen when it started";
+                return Err(Failure::new(Code::Exists, options, why)
+                    .hint("`taptool show threads' lists them")
+                    .into());
+            }
             (Found::Listener(socket), _) => {
                 return match self.greet(socket).await {
                     Err(Missed::Failed(refused)) if refused.code == Code::NotPermitted => {
@@ -189,7 +208,10 @@ impl Client {
             (_, None) => return Ok(None),
             (_, Some(starts)) if *starts < STARTS_MAX => {
                 *starts += 1;
-                start::background(&self.place)?
+                {
+                    let options = std::mem::take(&mut *self.options());
+                    start::background(&self.place, &options)?
+                }
             }
             (_, Some(_)) => {
                 let failure = self.silent("each holder that is started ends at once");

@@ -32,7 +32,7 @@ use crate::sys::{process, socket};
 ///
 /// # Errors
 /// Exit code 6, when this program cannot be run again.
-pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
+pub(super) fn background(place: &Place, options: &[String]) -> Result<OwnedFd, Failure> {
     let refused = |doing: &str, e: &std::io::Error| {
         Failure::io(doing, "start of a holder", e).code(Code::NoAnswer)
     };
@@ -45,6 +45,7 @@ pub(super) fn background(place: &Place) -> Result<OwnedFd, Failure> {
     let mut holder = Command::new(&program)
         .args(["hold", "--background", "--socket"])
         .arg(place.path())
+        .args(options)
         .current_dir("/")
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null())

@@ -4,6 +4,7 @@ use super::pad::{centred, trimmed};
 use super::tap;
 use crate::api::{Detail, Interface, Queue};
 use crate::counters::Counter;
+use crate::units::NumberList;
 
 pub(super) fn table(all: &[Interface], detail: Detail) -> String {
     if all.is_empty() {
@@ -30,8 +31,14 @@ fn block(i: &Interface, detail: Detail) -> Vec<String> {
     }
     lines.push("  TX Queues:".into());
     lines.push("    queue shared thread(s)".into());
-    // A queue of ours belongs to one poller; the others hand their frames over.
-    lines.extend(i.tx_queues.iter().map(|q| format!("    {:<6}{:<7}{}", q.id, "no", q.poller)));
+    // A queue belongs to one poller; others that it is for hand their frames over.
+    let threads = |q: &Queue| {
+        let numbers = q.threads.iter().fold(NumberList::default(), |all, p| all.with(p.0));
+        numbers.to_string()
+    };
+    let shared = |q: &Queue| if q.threads.len() > 1 { "yes" } else { "no" };
+    let tx = i.tx_queues.iter();
+    lines.extend(tx.map(|q| format!("    {:<6}{:<7}{}", q.id, shared(q), threads(q))));
     lines.extend(i.mac_addr.map(|mac| format!("  Ethernet address {mac}")));
     lines.push("  VIRTIO interface".into());
     lines.push(format!("     instance {}", i.id));

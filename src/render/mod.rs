@@ -49,6 +49,7 @@ fn interfaces(all: &[Interface], view: View, columns: Option<usize>) -> String {
         View::Counters => interface::table(all),
         View::Addresses => views::addresses(all),
         View::RxPlacement => views::rx_placement(all),
+        View::TxPlacement => views::tx_placement(all),
         View::Features => views::features(all),
         View::Tags => views::tags(all),
         View::SecondaryMacs => views::secondary_macs(all),

@@ -34,6 +34,7 @@ fn queue(direction: Direction, counted: &[(Counter, u64)], lost: &[DropReason]) 
         id: QueueIndex(0),
         size: RingSize::default(),
         poller: PollerIndex(0),
+        threads: vec![PollerIndex(0)],
         state: QueueState::Running,
         counters: QueueSnapshot::read(direction, &cells),
         avail_flags: 1,
@@ -310,6 +311,7 @@ fn small_tables_of_interfaces_have_the_layout_of_vpp() {
     broken.action = Action::Xconnect(IfName::new("tap0").unwrap());
     broken.addresses = Vec::new();
     broken.rx_queues[0].poller = PollerIndex(1);
+    broken.tx_queues[0].threads = vec![PollerIndex(0), PollerIndex(1)];
     let both = || vec![tap0(), broken.clone()];
     assert_eq!(
         text(&Reply::Interfaces(both(), View::Addresses)),
@@ -320,6 +322,12 @@ fn small_tables_of_interfaces_have_the_layout_of_vpp() {
         text(&Reply::Interfaces(both(), View::RxPlacement)),
         "Thread 0 (poller-0):\n node tap-input:\n    tap0 queue 0 (adaptive)\n\
          Thread 1 (poller-1):\n node tap-input:\n    tap1 queue 0 (adaptive)\n"
+    );
+    let reply = Reply::Interfaces(both(), View::TxPlacement);
+    assert_eq!(
+        text(&reply),
+        "Thread 0 (poller-0):\n node tap-tx:\n    tap0 queue 0\n    tap1 queue 0 (shared)\n\
+         Thread 1 (poller-1):\n node tap-tx:\n    tap1 queue 0 (shared)\n"
     );
     let features = text(&Reply::Interfaces(both(), View::Features));
     assert!(features.contains("on tap0...\n\ndevice-input:\n  respond\n"), "{features}");
@@ -488,7 +496,7 @@ fn json_keys() {
     assert_eq!(
         keys(&tap["tx_queues"][0]).join(" "),
         "avail_flags avail_idx bursts bytes callfd calls desc_in_use drops enqueued id in_flight \
-         kickfd kicks last_used_idx offered originated packets poller size state used_flags \
+         kickfd kicks last_used_idx offered originated packets poller size state threads used_flags \
          used_idx"
     );
     assert_eq!(tap["rx_queues"][0]["drops"]["malformed"], 1);

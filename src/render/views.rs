@@ -1,4 +1,4 @@
-//! VPP's small tables of interfaces: `show interface addr|rx-placement|features`, `show mode`.
+//! VPP's small tables of interfaces: `show interface addr|rx-placement|tx-placement|features`, `show mode`.
 
 use std::collections::BTreeMap;
 
@@ -58,6 +58,24 @@ pub(super) fn rx_placement(all: &[Interface]) -> String {
         .map(|(poller, rows)| {
             format!("Thread {poller} (poller-{poller}):\n node tap-input:\n{rows}")
         })
+        .collect()
+}
+
+/// `show interface tx-placement`: the queues that each poller sends to.
+pub(super) fn tx_placement(all: &[Interface]) -> String {
+    let mut threads: BTreeMap<PollerIndex, String> = BTreeMap::new();
+    for i in all {
+        for queue in &i.tx_queues {
+            let shared = if queue.threads.len() > 1 { " (shared)" } else { "" };
+            for poller in &queue.threads {
+                *threads.entry(*poller).or_default() +=
+                    &format!("    {} queue {}{shared}\n", i.name, queue.id);
+            }
+        }
+    }
+    threads
+        .into_iter()
+        .map(|(poller, rows)| format!("Thread {poller} (poller-{poller}):\n node tap-tx:\n{rows}"))
         .collect()
 }
 

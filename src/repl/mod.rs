@@ -70,7 +70,7 @@ async fn start<W: World>(world: &W, shell: &Shell, parent: ParentProcess) -> Res
         None
     } else {
         let place = shell.place()?;
-        let remote = shell.remote(place.clone(), world);
+        let remote = shell.remote(world)?;
         if remote.answers().await? {
             return client::run(shell, &remote, &place, signals).await;
         }

@@ -122,6 +122,36 @@ impl fmt::Display for QueueCount {
     }
 }
 
+/// How many pollers a process is to have: 1…32. Each pair of them has a ring between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollerCount(u16);
+
+impl PollerCount {
+    /// The most.
+    pub const MAX: u16 = 32;
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl FromStr for PollerCount {
+    type Err = Invalid;
+    fn from_str(s: &str) -> Result<Self, Invalid> {
+        match digits(s) {
+            Some(n) if (1..=Self::MAX).contains(&n) => Ok(Self(n)),
+            _ => invalid("not a number of pollers between 1 and 32"),
+        }
+    }
+}
+
+impl fmt::Display for PollerCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Number of a poller thread, from 0 up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -40,18 +40,23 @@ pub struct Ended {
 impl Hold {
     /// A holder that reads lines from the test.
     pub fn start(here: &World) -> Self {
-        Self::start_with(here, &[])
+        Self::start_with(here, &[], &[])
+    }
+
+    /// As [`Hold::start`], with more options.
+    pub fn start_as(here: &World, options: &[&str]) -> Self {
+        Self::start_with(here, &[], options)
     }
 
     /// As [`Hold::start`], with buffers of 2 KiB on every device; where [`has_hooks`] says so.
     ///
     /// [`has_hooks`]: super::has_hooks
     pub fn start_with_small_buffers(here: &World) -> Self {
-        Self::start_with(here, &[("TAPTOOL_TEST_BUFFERS", "2048")])
+        Self::start_with(here, &[("TAPTOOL_TEST_BUFFERS", "2048")], &[])
     }
 
-    /// As [`Hold::start`], with these environment variables.
-    fn start_with(here: &World, env: &[(&str, &str)]) -> Self {
+    /// As [`Hold::start`], with these environment variables and options.
+    fn start_with(here: &World, env: &[(&str, &str)], options: &[&str]) -> Self {
         // Every process that stems from it carries this, whatever else it does to itself.
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let n = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -60,6 +65,7 @@ impl Hold {
         let mut child = Command::new(taptool())
             .args(["hold", "-j", "--exec", "-", "--socket"])
             .arg(here.dir().join(format!("hold-{n}.sock")))
+            .args(options)
             .env(key, value)
             .envs(env.iter().copied())
             .stdin(Stdio::piped())

@@ -58,7 +58,7 @@ pub const GROUPS: &[Group] = &[
     ]},
     Group { name: "Queues", rows: &[
         ("several queues each way", No, Yes, Shown("tests/live/queues.rs::each_queue_of_a_four_queue_tap_carries_its_share_of_eight_flows")),
-        ("placement on pollers, processors", No, Yes, Lacks(LATER)),
+        ("placement on pollers, processors", No, Yes, Shown("tests/live/queues.rs::queues_that_change_their_poller_under_traffic_lose_nothing_and_reorder_no_flow")),
         ("polling, interrupt, adaptive", Yes, Yes, Lacks(LATER)),
     ]},
     Group { name: "Offloads", rows: &[

@@ -249,3 +249,166 @@ fn a_create_whose_queues_do_not_fit_into_the_memory_is_undone_and_says_what_to_c
         world.state().assert_same_as(&before, "after the create");
     });
 }
+
+/// What a poller has forwarded and received as the poller of a queue.
+fn poller_of(tap: &Value, queue: usize) -> u64 {
+    number(&tap["rx_queues"][queue], "poller")
+}
+
+#[test]
+fn a_wire_between_taps_of_two_pollers_loses_nothing_and_keeps_every_flow_in_order() {
+    live(|world| {
+        let mut hold = Hold::start_as(world, &["--pollers", "2"]);
+        pair(world, &mut hold, ["num-rx-queues 2", ""]);
+        // Receive queues go round over the pollers; there is a transmit queue for each.
+        let taps = hold.run("show tap");
+        assert_eq!(
+            [poller_of(&taps[0], 0), poller_of(&taps[0], 1), poller_of(&taps[1], 0)],
+            [0, 1, 0]
+        );
+        for tap in &taps {
+            let tx = tap["tx_queues"].as_array().unwrap();
+            let threads: Vec<_> = tx.iter().map(|q| (&q["poller"], &q["threads"])).collect();
+            assert_eq!(threads, [(&json!(0), &json!([0])), (&json!(1), &json!([1]))]);
+        }
+        exchange(world, &ports(40, 2), 8, true);
+        assert!(packets(&hold.tap("wa"), "tx_queues").iter().sum::<u64>() > 0);
+        // All that poller 1 sends to `wb' goes by the queue of poller 0.
+        hold.run("set interface rx-placement wa queue 0 worker 1");
+        hold.run("set interface tx-queue wb queue 1 threads");
+        hold.run("set interface tx-queue wb queue 0 threads 0-1");
+        let before = packets(&hold.tap("wb"), "tx_queues");
+        exchange(world, &ports(40, 2), 8, true);
+        let after = packets(&hold.tap("wb"), "tx_queues");
+        assert_eq!(after[1], before[1]);
+        assert!(after[0] >= before[0] + 40 * (1 + 7 * u64::from(BURST)));
+        assert_accounted(world, &mut hold);
+        let shown = hold.tap("wb");
+        assert_eq!(shown["tx_queues"][0]["threads"], json!([0, 1]));
+        assert_eq!(shown["tx_queues"][1]["threads"], json!([]));
+    });
+}
+
+#[test]
+fn queues_that_change_their_poller_under_traffic_lose_nothing_and_reorder_no_flow() {
+    live(|world| {
+        let mut hold = Hold::start_as(world, &["--pollers", "2"]);
+        pair(world, &mut hold, ["num-rx-queues 2 gso", "gso"]);
+        let flows = ports(20, 2);
+        thread::scope(|scope| {
+            // The world belongs to this thread, and so do its sockets.
+            let world = &world;
+            let mover = {
+                let (stop, stopped) = std::sync::mpsc::channel::<()>();
+                let hold = &mut hold;
+                let thread = scope.spawn(move || {
+                    let mut moves = 0;
+                    while stopped.try_recv().is_err() {
+                        for (queue, name) in [(0, "wa"), (1, "wa"), (0, "wb")] {
+                            let worker = (moves + queue) % 2;
+                            hold.run(&format!(
+                                "set interface rx-placement {name} queue {queue} worker {worker}"
+                            ));
+                        }
+                        moves += 1;
+                    }
+                    moves
+                });
+                (stop, thread)
+            };
+            exchange(world, &flows, 60, true);
+            mover.0.send(()).unwrap();
+            assert!(mover.1.join().unwrap() > 3);
+        });
+        let taps = hold.run("show tap");
+        assert!(taps.iter().all(|tap| tap["rx_queues"][0]["drops"] == json!({})), "{taps:#?}");
+        assert_accounted(world, &mut hold);
+        // Deleted, all buffers return, wherever they were.
+        hold.run("delete --all");
+        assert!(hold.run("show logging").iter().all(|row| row["level"] != "error"));
+    });
+}
+
+#[test]
+fn pollers_run_on_the_processors_that_cpu_names_and_nothing_else_does() {
+    live(|world| {
+        world.quiet_netns("a");
+        let allowed = |pid: u32, task: &str| {
+            let status =
+                std::fs::read_to_string(format!("/proc/{pid}/task/{task}/status")).unwrap();
+            let line = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:"));
+            line.unwrap().trim().to_owned()
+        };
+        let here = allowed(std::process::id(), &std::process::id().to_string());
+        let first: u32 = here.split(['-', ',']).next().unwrap().parse().unwrap();
+        let mut hold = Hold::start_as(world, &["--cpu", &first.to_string()]);
+        hold.run("create t0 host-ns a");
+        for thread in hold.run("show threads") {
+            let task = thread["lwp"].to_string();
+            if thread["type"] == "poller" {
+                assert_eq!(allowed(hold.pid(), &task), first.to_string());
+            } else if thread["type"] == "control" {
+                assert_eq!(allowed(hold.pid(), &task), here);
+            }
+        }
+        hold.close();
+        // A processor that is not there, and too few of them.
+        for (options, code, said) in [
+            ("--cpu 1023", 1, "processor 1023: sched_setaffinity: "),
+            ("--cpu 0 --pollers 2", 2, "cpu 0: 1 processors for 2 pollers"),
+            ("--pollers 33", 2, "pollers 33: not a number of pollers between 1 and 32"),
+            ("--cpu 0-32", 2, "cpu 0-32: 33 pollers, and 32 are the most"),
+        ] {
+            let (ended, _, stderr) = world.run(&format!("{options} hold"));
+            assert_eq!(ended, code, "{options}: {stderr}");
+            assert!(stderr.contains(said), "{options}: {stderr}");
+        }
+        // The command that starts a holder says how; one that is there goes on as it is.
+        world.done("-q --pollers 2 create t1 host-ns a");
+        let pollers = world.objects("show threads");
+        assert_eq!(pollers.iter().filter(|row| row["type"] == "poller").count(), 2);
+        let (code, _, stderr) = world.run("--pollers 3 create t2 host-ns a");
+        assert_eq!(code, 4, "{stderr}");
+        assert!(stderr.contains("--pollers 3: a holder is there"), "{stderr}");
+        world.done("delete --all");
+        world.nothing_left();
+    });
+}
+
+#[test]
+fn a_queue_or_poller_that_is_not_there_is_refused_as_vpp_does() {
+    live(|world| {
+        world.quiet_netns("a");
+        world.done("-q create tap0 host-ns a");
+        for (line, code, said) in [
+            ("set interface rx-placement", 2, "please specify valid interface name"),
+            ("set interface rx-placement tap0", 2, "please specify valid worker thread or main"),
+            (
+                "set interface rx-placement tap0 worker 1",
+                2,
+                "please specify valid worker thread or main",
+            ),
+            (
+                "set interface rx-placement tap0 queue 1 main",
+                3,
+                "unknown queue 1 on interface tap0",
+            ),
+            (
+                "set interface tx-queue tap0 queue 1 threads 0",
+                3,
+                "unknown queue 1 on interface tap0",
+            ),
+            (
+                "set interface tx-queue tap0 queue 0 threads 0-1",
+                2,
+                "threads 0-1: please specify valid thread(s) - last thread index 0",
+            ),
+        ] {
+            let (ended, _, stderr) = world.run(line);
+            assert_eq!(ended, code, "{line}: {stderr}");
+            assert!(stderr.contains(said), "{line}: {stderr}");
+        }
+        world.done("delete tap0");
+        world.nothing_left();
+    });
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use taptool::cli::{Here, VPP_COMMANDS};
 
 use crate::common::{World, live, on_vhost_net, one_shot};
@@ -128,6 +128,18 @@ fn effect(world: &World, line: &str, out: &str) {
         "show interface rx-placement" => {
             has(&["Thread 0 (poller-0):\n", "    tap1 queue 0 (adaptive)\n"])
         }
+        "show interface tx-placement" => {
+            has(&["Thread 0 (poller-0):\n node tap-tx:\n", "    tap1 queue 0\n"]);
+        }
+        "set interface rx-placement tap0 queue 0" | "set interface rx-placement tap1 worker 0" => {
+            silent();
+            assert_eq!(tap("tap0")["rx_queues"][0]["poller"], 0);
+        }
+        "set interface tx-queue tap0 queue 0" => {
+            silent();
+            let threads = if line.ends_with('0') { json!([0]) } else { json!([]) };
+            assert_eq!(tap("tap0")["tx_queues"][0]["threads"], threads);
+        }
         "show interface features" => has(&["on tap0...", "on tap2..."]),
         "show interface tap0 verbose" => assert_eq!(out, run(world, "show interface tap0")),
         "show interface feat tap0" | "show interface tap0 features" => {
@@ -139,7 +151,7 @@ fn effect(world: &World, line: &str, out: &str) {
         "sh hard tap0 verbose" | "show hardware-interfaces detail tap0" => {
             has(&["qsz 512", "VIRTIO interface"])
         }
-        "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 6, "{out}"),
+        "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 7, "{out}"),
         "set interface name tap2 uplink" => assert_eq!(tap("uplink")["id"], 2),
         "set int name uplink tap2" => assert_eq!(tap("tap2")["name"], "tap2"),
         "set interface tag tap0 blue" => assert_eq!(tap("tap0")["tag"], "blue"),

@@ -11,6 +11,8 @@ mod poller;
 #[path = "../../src/engine/poller/statistics.rs"]
 mod statistics;
 
+pub use taptool::engine::TxPlace;
+
 /// The engine's own can be made by no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueKey {

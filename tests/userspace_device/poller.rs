@@ -13,7 +13,7 @@ use taptool::counters::{Direction, QueueSnapshot, check_at_rest};
 use taptool::device::{
     Backend, BufferClass, Memory, Pool, PortFiles, QueueId, QueueMemory, Userspace, known_features,
 };
-use taptool::engine::{Engine, QueueKey, RxParts, TxParts};
+use taptool::engine::{Engine, QueueKey, RxParts, TxParts, TxPlace};
 use taptool::units::Mtus;
 use taptool::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
 
@@ -90,7 +90,7 @@ impl Rig {
         };
         self.runtime.block_on(async {
             self.engine.add_tx(poller, tx, tx_parts).await.unwrap();
-            self.engine.set_peer(peer, vec![(poller, tx)]).await.unwrap();
+            self.engine.set_peer(peer, Kind::Tap, vec![TxPlace::own(poller, tx)]).await.unwrap();
             self.engine.add_rx(poller, rx, rx_parts, peer, Action::Sink).await.unwrap();
         });
         Interface { host, queues, pool, poller, rx, peer }

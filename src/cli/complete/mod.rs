@@ -51,6 +51,7 @@ fn candidates(root: &Command, words: &[String], current: &str) -> Vec<Completion
     names::set_reach(Reach {
         socket: line.value("socket").map(PathBuf::from),
         private: line.given().any(|arg| arg.get_long() == Some("private")),
+        ..Reach::default()
     });
     let takes_away = line.given().any(|arg| arg.get_long() == Some("del"));
     names::set_losing(line.positional(0).filter(|_| takes_away).map(str::to_owned));

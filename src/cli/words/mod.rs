@@ -256,6 +256,11 @@ impl<'a> Walk<'a> {
                 self.argv.push(format!("--{word}"));
                 return Ok(());
             }
+            let optional = arg.get_num_args().is_some_and(|values| values.min_values() == 0);
+            if optional && rest.as_slice().is_empty() {
+                self.argv.push(format!("--{word}"));
+                return Ok(());
+            }
             let value = rest.next().ok_or_else(|| lacks_value(arg, word))?;
             self.argv.push(format!("--{word}={value}"));
             return Ok(());

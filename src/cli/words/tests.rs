@@ -251,10 +251,6 @@ fn the_beginning_of_what_is_lacked_is_refused_where_no_name_may_stand() {
         let said = refused(line);
         assert!(said.starts_with(&format!("{path}: not supported in this version\n")), "{said}");
     }
-    assert_eq!(
-        refused("set int rx"),
-        "set interface: ambiguous input `rx'\n  not in this version: `rx-mode', `rx-placement'"
-    );
     // An interface may have that name.
     for (line, path) in [
         ("show bridge", "show bridge-domain"),

@@ -19,7 +19,7 @@ use crate::counters::DropReason;
 use crate::device::{Frame, Pool, PoolSlot};
 use crate::frame::NetHdr;
 use crate::frame::flow::{FLOW_BYTES, flow};
-use crate::units::PollerIndex;
+use crate::units::{Kind, NumberList, PollerIndex};
 
 use super::poller::{Core, Inbox, Slots, StatisticsCells};
 use super::tx::TxQueue;
@@ -58,24 +58,47 @@ pub(super) struct Peer {
     /// The transmit queue that this poller sends to, and the poller that has it.
     queue: QueueKey,
     poller: PollerIndex,
-    /// Where it has several of its own, all of them.
-    several: Box<[QueueKey]>,
+    kind: Kind,
+    /// Where several are for it, all of them.
+    several: Box<[(PollerIndex, QueueKey)]>,
+}
+
+/// A transmit queue of a peer.
+#[derive(Debug, Clone, Copy)]
+pub struct TxPlace {
+    /// The queue.
+    pub queue: QueueKey,
+    /// The poller that owns it.
+    pub poller: PollerIndex,
+    /// The pollers that it is for. Others than its owner hand their frames over.
+    pub users: NumberList,
+}
+
+impl TxPlace {
+    /// A queue for the poller that owns it.
+    pub fn own(poller: PollerIndex, queue: QueueKey) -> Self {
+        Self { queue, poller, users: NumberList::of(poller.0) }
+    }
 }
 
 impl Peer {
-    /// The peer for the poller `to`, which sends to its own queues if there are some; else the
-    /// pollers are spread over the queues. None where there is no queue.
+    /// The peer for the poller `to`, which sends to the queues that are for it; where there are none
+    /// such, the pollers are spread over all queues. None where there is no queue.
     pub(super) fn of(
         key: PeerKey,
-        queues: &[(PollerIndex, QueueKey)],
+        kind: Kind,
+        queues: &[TxPlace],
         to: PollerIndex,
     ) -> Option<Self> {
-        let own: Box<[QueueKey]> =
-            queues.iter().filter(|(poller, _)| *poller == to).map(|(_, queue)| *queue).collect();
-        let spread = || queues.get(usize::from(to.0).checked_rem(queues.len())?).copied();
-        let (poller, queue) = own.first().map(|queue| (to, *queue)).or_else(spread)?;
+        let own = queues.iter().filter(|queue| queue.users.contains(to.0));
+        let own: Box<[_]> = own.map(|place| (place.poller, place.queue)).collect();
+        let spread = || queues.get(usize::from(to.0).checked_rem(queues.len())?);
+        let (poller, queue) = match own.first() {
+            Some(first) => *first,
+            None => spread().map(|place| (place.poller, place.queue))?,
+        };
         let several = if own.len() > 1 { own } else { Box::default() };
-        Some(Self { key, queue, poller, several })
+        Some(Self { key, queue, poller, kind, several })
     }
 }
 
@@ -101,9 +124,9 @@ impl Core {
         let Some(peer) = peer.filter(|peer| peer.key == to) else {
             return Err(DropReason::PeerGone);
         };
-        let Peer { mut queue, poller, ref several, .. } = *peer;
-        if !several.is_empty() {
-            queue = self.queue_of_flow(tx, several, &frame).unwrap_or(queue);
+        let Peer { mut queue, mut poller, .. } = *peer;
+        if !peer.several.is_empty() {
+            (poller, queue) = self.place_of_flow(peer, &frame).unwrap_or((poller, queue));
         }
         if poller == self.id {
             return self.offer(tx, queue, frame, originated);
@@ -116,17 +139,12 @@ impl Core {
         Ok(())
     }
 
-    /// The queue, one of several of this poller, that frames of this flow are sent to.
-    fn queue_of_flow(
-        &self,
-        tx: &mut Slots<TxQueue>,
-        several: &[QueueKey],
-        frame: &Frame,
-    ) -> Option<QueueKey> {
-        let kind = tx.get(*several.first()?)?.common.kind;
+    /// The queue, one of several for this poller, that frames of this flow are sent to.
+    fn place_of_flow(&self, peer: &Peer, frame: &Frame) -> Option<(PollerIndex, QueueKey)> {
+        let several = &peer.several;
         let mut head = [0; FLOW_BYTES];
         let copied = self.pool(frame.pool)?.copy_from(frame, NetHdr::BYTES, &mut head);
-        let flow = flow(kind, head.get(..copied)?);
+        let flow = flow(peer.kind, head.get(..copied)?);
         several.get((flow as usize).checked_rem(several.len())?).copied()
     }
 

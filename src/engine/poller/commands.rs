@@ -1,16 +1,22 @@
 //! Commands from control to a poller, carried out between two loops.
 
+use std::sync::Arc;
+
 use nix::errno::Errno;
 use nix::sys::epoll::Epoll;
+use tokio::sync::oneshot;
 
 use super::core::Touched;
 use super::inbox::Command;
 use super::slots::put;
 use super::{Core, Poller};
 use crate::counters::{BrokenReason, DropReason};
+use crate::device::Pool;
 use crate::engine::peers::{Lender, Peer, SLOTS};
 use crate::engine::queue::{Common, StopReason};
+use crate::engine::rx::RxQueue;
 use crate::engine::{QueueKey, event_key};
+use crate::units::PollerIndex;
 
 impl Poller {
     pub(super) fn obey(&mut self) {
@@ -18,6 +24,10 @@ impl Poller {
         let given = self.core.mesh.inbox(self.core.id).take();
         self.commands.extend(given);
         while let Some((command, done)) = self.commands.pop_front() {
+            if let Some(to) = self.moved_to(&command) {
+                self.core.mesh.inbox(to).send(command, done);
+                continue;
+            }
             self.carry_out(command);
             self.core.touched = Touched::default();
             if let Some(done) = done {
@@ -29,25 +39,34 @@ impl Poller {
 
     fn carry_out(&mut self, command: Command) {
         match command {
-            Command::AddPool(pool, owner) => {
-                let slot = usize::from(pool.slot().0);
-                let core = &mut self.core;
-                core.forget_lender(slot);
-                if owner != core.id {
-                    core.foreign += pool.lendable() as usize;
-                    let more = core.foreign.saturating_sub(core.pending_returns.len());
-                    core.pending_returns.reserve(more);
-                }
-                put(&mut core.pools, slot, Lender { pool, owner, retired: false });
-            }
+            Command::AddPool(pool, owner) => self.core.add_pool(pool, owner),
             Command::AddRx(mut queue, answer) => {
                 self.make_room();
-                let watched = watch(&self.epoll, &mut queue.common);
-                queue.refill();
+                // A moved one may be stopped: its files are watched when it starts again.
+                let stopped = queue.common.stopped.is_some();
+                let watched = if stopped { Ok(()) } else { watch(&self.epoll, &mut queue.common) };
+                if !stopped {
+                    queue.refill();
+                }
                 queue.common.publish_counters();
                 self.core.make_ready(&mut queue.common);
+                self.moved.retain(|(key, _)| key.slot != queue.common.key.slot);
+                if std::mem::take(&mut queue.common.parked) {
+                    // Its time may have come meanwhile.
+                    self.core.call_soon(&mut queue);
+                }
                 self.rx.put(queue);
                 let _ = answer.send(watched);
+            }
+            Command::Park(key) => {
+                if let Some(queue) = self.rx.get(key) {
+                    queue.common.parked = true;
+                }
+            }
+            Command::MoveRx(key, to, answer) => {
+                if let Some(queue) = self.rx.take(key) {
+                    self.hand_over(queue, to, answer);
+                }
             }
             Command::AddTx(mut queue, answer) => {
                 self.make_room();
@@ -57,8 +76,8 @@ impl Poller {
                 self.tx.put(queue);
                 let _ = answer.send(watched);
             }
-            Command::SetPeer(key, queues) => {
-                if let Some(peer) = Peer::of(key, &queues, self.core.id) {
+            Command::SetPeer(key, kind, queues) => {
+                if let Some(peer) = Peer::of(key, kind, &queues, self.core.id) {
                     put(&mut self.core.peers, key.slot as usize, peer);
                 }
             }
@@ -172,6 +191,33 @@ impl Poller {
         }
     }
 
+    /// The poller that has the queue of a command now, where it was handed over.
+    fn moved_to(&mut self, command: &Command) -> Option<PollerIndex> {
+        let key = command.queue().filter(|_| !self.moved.is_empty())?;
+        self.moved.iter().find(|(moved, _)| *moved == key).map(|(_, to)| *to)
+    }
+
+    /// Gives a queue and its buffers to another poller.
+    fn hand_over(
+        &mut self,
+        mut queue: Box<RxQueue>,
+        to: PollerIndex,
+        answer: oneshot::Sender<Result<(), Errno>>,
+    ) {
+        self.queues -= 1;
+        queue.common.device.unregister(&self.epoll);
+        // Its ring has one writer.
+        queue.common.capture = None;
+        queue.common.ready = false;
+        self.moved.push((queue.common.key, to));
+        for pool in [Some(&queue.pool), queue.hold_pool.as_ref()].into_iter().flatten() {
+            self.core.add_pool(Arc::clone(pool), to);
+            self.core.mesh.inbox(to).send(Command::AddPool(Arc::clone(pool), to), None);
+        }
+        let inbox = self.core.mesh.inbox(to);
+        inbox.send(Command::AddRx(queue, answer), None);
+    }
+
     fn stop(&mut self, key: QueueKey, reason: StopReason) {
         if let Some((common, _)) = self.common(key) {
             let stale = !common.device_error;
@@ -187,6 +233,18 @@ impl Poller {
 }
 
 impl Core {
+    /// Makes a pool known, and whose it is.
+    fn add_pool(&mut self, pool: Arc<Pool>, owner: PollerIndex) {
+        let slot = usize::from(pool.slot().0);
+        self.forget_lender(slot);
+        if owner != self.id {
+            self.foreign += pool.lendable() as usize;
+            let more = self.foreign.saturating_sub(self.pending_returns.len());
+            self.pending_returns.reserve(more);
+        }
+        put(&mut self.pools, slot, Lender { pool, owner, retired: false });
+    }
+
     /// Watches the files of a queue that control knows, and tells control where they cannot be.
     pub(super) fn watch_again(&self, epoll: &Epoll, common: &mut Common) -> Result<(), Errno> {
         watch(epoll, common).inspect_err(|_| self.tell_broken(common, BrokenReason::Unwatched))

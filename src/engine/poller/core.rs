@@ -115,7 +115,7 @@ impl Core {
     /// Whether a queue stays on the ready list; if not, it was armed.
     pub(super) fn keep(&self, epoll: &Epoll, common: &mut Common, may_leave_at_once: bool) -> bool {
         let idle = self.now_ns.saturating_sub(common.active_ns) >= SPIN_NS;
-        if common.stopped.is_some() || may_leave_at_once {
+        if common.stopped.is_some() || common.parked || may_leave_at_once {
             common.ready = false;
             return false;
         }

@@ -10,15 +10,16 @@ use tokio::sync::oneshot;
 use crate::action::bridge::{Entry, Member, Settings};
 use crate::action::{Action, DomainKey, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
-use crate::engine::QueueKey;
 use crate::engine::bell::Bell;
 use crate::engine::capture::Capture;
+use crate::engine::{QueueKey, TxPlace};
+
 use crate::engine::queue::StopReason;
 use crate::engine::rx::RxQueue;
 use crate::engine::tx::TxQueue;
 use crate::sync::{AtomicBool, Mutex};
 use crate::units::Mtus;
-use crate::units::PollerIndex;
+use crate::units::{Kind, PollerIndex};
 
 /// The MACs that a poller knows in a bridge domain, and its clock, ns.
 pub type Macs = (u64, Vec<([u8; 6], Entry)>);
@@ -29,10 +30,14 @@ pub(in crate::engine) enum Command {
     AddPool(Arc<Pool>, PollerIndex),
     AddRx(Box<RxQueue>, oneshot::Sender<Result<(), Errno>>),
     AddTx(Box<TxQueue>, oneshot::Sender<Result<(), Errno>>),
-    SetPeer(PeerKey, Arc<[(PollerIndex, QueueKey)]>),
+    SetPeer(PeerKey, Kind, Arc<[TxPlace]>),
     RemovePeer(PeerKey),
     TakeRx(QueueKey, oneshot::Sender<Option<Box<RxQueue>>>),
     TakeTx(QueueKey, oneshot::Sender<Option<Box<TxQueue>>>),
+    /// Visits a receive queue no more, until it is moved.
+    Park(QueueKey),
+    /// Hands a receive queue and its pool to another poller.
+    MoveRx(QueueKey, PollerIndex, oneshot::Sender<Result<(), Errno>>),
     /// The owner of the pool forgets it as soon as nothing of it is lent.
     RetirePool(PoolSlot),
     ForgetPool(PoolSlot),
@@ -54,6 +59,29 @@ pub(in crate::engine) enum Command {
     /// Does nothing: it is answered when all commands before it are done.
     CatchUp,
     Shutdown,
+}
+
+impl Command {
+    /// The queue that it is about.
+    pub(super) const fn queue(&self) -> Option<QueueKey> {
+        match self {
+            Self::TakeRx(key, _)
+            | Self::TakeTx(key, _)
+            | Self::Park(key)
+            | Self::MoveRx(key, ..)
+            | Self::SetAction(key, _)
+            | Self::SetHoldPool(key, _)
+            | Self::SetAdmin(key, _)
+            | Self::SetMtus(key, _)
+            | Self::SetCapture(key, _)
+            | Self::SetLink(key, _)
+            | Self::Stop(key, _)
+            | Self::Resume(key)
+            | Self::Empty(key, _)
+            | Self::Revive(key, ..) => Some(*key),
+            _ => None,
+        }
+    }
 }
 
 /// A command, and the channel that hears when it is done.

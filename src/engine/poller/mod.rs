@@ -73,6 +73,8 @@ pub(super) struct Poller {
     queues: usize,
     /// Commands taken from the inbox and not yet carried out.
     commands: VecDeque<Given>,
+    /// Queues that were handed over, and to whom.
+    moved: Vec<(QueueKey, PollerIndex)>,
     stopping: bool,
     /// Panics, one after the other, that no queue was touched by.
     panics: u32,
@@ -97,6 +99,7 @@ impl Poller {
             tx: Slots::new(),
             queues: 0,
             commands: VecDeque::new(),
+            moved: Vec::new(),
             stopping: false,
             panics: 0,
         })

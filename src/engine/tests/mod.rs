@@ -8,6 +8,7 @@ mod half;
 mod hostile;
 mod hostile_random;
 mod impair;
+mod moved;
 mod panics;
 mod reset;
 mod retire;

@@ -11,7 +11,7 @@ use super::doubles::{Port, Style, Wire};
 use crate::action::{Action, PeerKey};
 use crate::counters::{Counter, Direction, Imbalance, QueueSnapshot, check_at_rest};
 use crate::device::{BufferClass, Memory, Pool, QueueId, QueueMemory};
-use crate::engine::{Engine, Event, QueueKey, RxParts, TxParts};
+use crate::engine::{Engine, Event, QueueKey, RxParts, TxParts, TxPlace};
 use crate::units::Mtus;
 use crate::units::{Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
 
@@ -188,7 +188,7 @@ impl Rig {
             mtus: Mtus::default(),
         };
         self.ask(|engine| engine.add_tx(poller, tx, tx_parts));
-        self.ask(|engine| engine.set_peer(peer, vec![(poller, tx)]));
+        self.ask(|engine| engine.set_peer(peer, Kind::Tap, vec![TxPlace::own(poller, tx)]));
         let rx_parts = RxParts {
             interface: index,
             kind: Kind::Tap,

@@ -4,6 +4,8 @@ use super::frames::{Random, check_content, frame, number};
 use super::rig::{Rig, Shape};
 use crate::action::{Action, Responder, Station};
 use crate::counters::{Counter, DropReason};
+use crate::engine::TxPlace;
+use crate::units::Kind;
 
 /// Frames in each direction.
 const FRAMES: u64 = 4_000;
@@ -125,10 +127,12 @@ fn a_poller_sends_to_the_queue_of_its_peer_that_it_owns_itself() {
     let (a, b) = (rig.add(0, Shape::LARGE), rig.add(1, Shape::LARGE));
     // Two interfaces of the rig stand for one of two queues.
     let (c, d) = (rig.add(0, Shape::LARGE), rig.add(1, Shape::LARGE));
-    let both: Vec<_> =
-        [c, d].iter().map(|i| (rig.interfaces[*i].poller, rig.interfaces[*i].tx)).collect();
+    let both: Vec<_> = [c, d]
+        .iter()
+        .map(|i| TxPlace::own(rig.interfaces[*i].poller, rig.interfaces[*i].tx))
+        .collect();
     let peer = rig.engine.reserve_peer();
-    rig.ask(|engine| engine.set_peer(peer, both.clone()));
+    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, both.clone()));
     for from in [a, b] {
         rig.set_action(from, Action::Xconnect(peer));
     }
@@ -137,14 +141,16 @@ fn a_poller_sends_to_the_queue_of_its_peer_that_it_owns_itself() {
     rig.settle();
     assert_eq!((rig.interfaces[c].out(), rig.interfaces[d].out()), (10, 20));
     // With a queue on one poller only, all take that one.
-    rig.ask(|engine| engine.set_peer(peer, both[1..].to_vec()));
+    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, both[1..].to_vec()));
     rig.interfaces[a].wire.inject((0..10).map(|i| frame(i, 100)));
     rig.settle();
     assert_eq!((rig.interfaces[c].out(), rig.interfaces[d].out()), (10, 30));
     // With two of its own, a poller spreads the flows over them, and keeps each in one.
-    let own: Vec<_> =
-        [a, c].iter().map(|i| (rig.interfaces[*i].poller, rig.interfaces[*i].tx)).collect();
-    rig.ask(|engine| engine.set_peer(peer, own));
+    let own: Vec<_> = [a, c]
+        .iter()
+        .map(|i| TxPlace::own(rig.interfaces[*i].poller, rig.interfaces[*i].tx))
+        .collect();
+    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, own));
     let flow = |i: u64| {
         let mut frame = frame(i, 100);
         frame[23] = (i % 8).try_into().unwrap();

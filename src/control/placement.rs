@@ -1,0 +1,98 @@
+//! Which poller visits a receive queue, and which transmit queues a poller sends to.
+
+use std::sync::Arc;
+
+use super::interface::{Interface, vanished};
+use super::life::Life;
+use super::{Resources, Shared};
+use crate::diag::{Code, Failure};
+use crate::engine::TxPlace;
+use crate::units::{NumberList, PollerIndex, QueueIndex, SwIfIndex};
+
+impl Interface {
+    /// Its transmit queues, for the pollers.
+    fn tx_places(&self) -> Vec<TxPlace> {
+        let place = |q: &super::interface::Queue| TxPlace {
+            queue: q.key,
+            poller: q.poller,
+            users: q.users,
+        };
+        self.tx.iter().map(place).collect()
+    }
+}
+
+/// Moves a receive queue to another poller. Frames wait meanwhile; none is lost.
+///
+/// # Errors
+/// Exit code 2: there is no such poller; 3: no such queue.
+pub(super) async fn place_rx(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+    queue: QueueIndex,
+    to: PollerIndex,
+) -> Result<(), Failure> {
+    if to.0 >= resources.engine.pollers() {
+        return Err(Failure::usage("", "please specify valid worker thread or main"));
+    }
+    let at = usize::from(queue.0);
+    let files = shared.registry().get(index).map(|i| Arc::clone(&i.files)).ok_or_else(vanished)?;
+    // Nobody stops, starts or deletes it meanwhile.
+    let _held = files.lock().await;
+    let (from, key, pools) = {
+        let registry = shared.registry();
+        let interface = registry.get(index).filter(|i| i.life != Life::Deleting);
+        let interface = interface.ok_or_else(vanished)?;
+        match (interface.rx.get(at), interface.pools.get(at)) {
+            (Some(queue), Some(pool)) => {
+                let waiting = interface.hold_pools.get(at).cloned();
+                let pools: Vec<_> = std::iter::once(Arc::clone(pool)).chain(waiting).collect();
+                (queue.poller, queue.key, pools)
+            }
+            _ => return Err(unknown_queue(queue, interface)),
+        }
+    };
+    if from == to {
+        return Ok(());
+    }
+    let moved = resources.engine.move_rx(from, key, &pools, to).await;
+    if let Some(queue) = shared.registry().get_mut(index).and_then(|i| i.rx.get_mut(at)) {
+        queue.poller = to;
+    }
+    moved
+}
+
+/// Says which pollers send to a transmit queue. It stays with the poller that owns it; others hand
+/// their frames over.
+///
+/// # Errors
+/// Exit code 2: there is no such poller; 3: no such queue.
+pub(super) async fn assign_tx(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+    queue: QueueIndex,
+    users: NumberList,
+) -> Result<(), Failure> {
+    let last = resources.engine.pollers().saturating_sub(1);
+    if users.iter().any(|poller| poller > last) {
+        let why = format!("please specify valid thread(s) - last thread index {last}");
+        return Err(Failure::usage(format!("threads {users}"), why));
+    }
+    let (peer, kind, places) = {
+        let mut registry = shared.registry();
+        let interface = registry.get_mut(index).filter(|i| i.life != Life::Deleting);
+        let interface = interface.ok_or_else(vanished)?;
+        match interface.tx.get_mut(usize::from(queue.0)) {
+            Some(queue) => queue.users = users,
+            None => return Err(unknown_queue(queue, interface)),
+        }
+        (interface.peer, interface.kind, interface.tx_places())
+    };
+    resources.engine.set_peer(peer, kind, places).await
+}
+
+fn unknown_queue(queue: QueueIndex, interface: &Interface) -> Failure {
+    let name = interface.name.as_str();
+    Failure::new(Code::NotFound, "", format!("unknown queue {queue} on interface {name}"))
+}
