@@ -16,7 +16,10 @@ mod wire;
 pub use impairment::{BitRate, Delay, Impairment, Share};
 pub use list::NumberList;
 pub use names::{IfName, MacAddr, Tag};
-pub use numbers::{InterfaceId, PollerCount, PollerIndex, QueueCount, QueueIndex, SwIfIndex};
+pub use numbers::{
+    BridgeDomainId, InterfaceId, MACS_MAX, PollerCount, PollerIndex, QueueCount, QueueIndex,
+    SwIfIndex,
+};
 pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};
 pub use sizes::{MemorySize, Mtu, Mtus, RingSize, TxQueueLength};
 

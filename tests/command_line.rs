@@ -71,13 +71,8 @@ fn without_a_holder_there_are_no_interfaces() {
         ("show plugins", (3, "show: `plugins' is neither a table nor an interface\n")),
         ("show buffers", (3, "show: `buffers' is neither a table nor an interface\n")),
         ("leak-check show", (2, "unknown input `leak-check'\n  `--help' lists the commands\n")),
-        (
-            "sh bridge",
-            (
-                2,
-                "show bridge-domain: not supported in this version\n  `bridge link' shows a Linux bridge's ports\n",
-            ),
-        ),
+        ("show bridge-domain 7", (3, "show bridge-domain: No such bridge domain 7\n")),
+        ("l2fib del 02:fe:00:00:00:01 7", (3, "l2fib del: No such bridge domain 7\n")),
     ] {
         let (code, out, err) = run(line);
         assert_eq!((out.as_str(), (code, err.as_str())), ("", said), "{line}");

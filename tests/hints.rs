@@ -36,6 +36,7 @@ const LINE: &str = "src/cli/words/tests.rs::what_is_nothing_is_refused_with_its_
 
 const ABBREVIATED: &str = "src/cli/words/tests.rs::command_paths_abbreviate_and_an_exact_word_wins";
 
+const BRIDGE: &str = "tests/live/bridge.rs::members_are_deleted_and_their_domain_taken_away_under_traffic_and_no_frame_is_unaccounted";
 const CREATE: &str =
     "tests/live/hints.rs::what_a_create_misses_is_there_once_its_hint_was_followed";
 const TUN: &str = "tests/live/hints.rs::without_dev_net_tun_the_last_command_of_the_hint_makes_it";
@@ -57,6 +58,10 @@ const SOCKET: &str =
 const HINTS: &[(&str, &str, usize, &[Fate])] = &[
     ("api/create/lacked.rs", "check", 1, &[Followed("tests/live/hints.rs::a_word_that_is_to_be_left_out_is_all_that_was_in_the_way")]),
     // A namespace; a process; rights, once for root and once for others.
+    ("cli/bridge.rs", "try_from", 1, &[Not("behind which member the MAC is, only the reader knows")]),
+    ("control/domains.rs", "bridge", 1, &[Not("what is to change, only the reader knows")]),
+    ("control/domains.rs", "l2fib", 1, &[Words(BRIDGE, "set interface l2 bridge t2 1")]),
+    ("control/domains.rs", "remove", 1, &[Words(BRIDGE, "delete bridge-domain 1")]),
     ("cli/create.rs", "open", 4, &[Followed(CREATE), Not(OTHERS)]),
     ("cli/create/account.rs", "user", 1, &[Words("src/cli/tests.rs::wrong_values_are_refused_with_the_option_and_the_reason", "getent passwd")]),
     ("cli/create/account.rs", "group", 1, &[Words("src/cli/tests.rs::wrong_values_are_refused_with_the_option_and_the_reason", "getent group")]),

@@ -31,6 +31,8 @@ use Fate::{Choose, Fault, Hint, Looks, Machine, Run};
 const RESPONDER: Fate =
     Run("each_thing_in_the_way_of_a_responder_is_named_with_the_command_that_mends_it");
 const WIRE: Fate = Run("each_thing_in_the_way_of_a_wire_is_named_with_the_command_that_mends_it");
+const BRIDGE: Fate =
+    Run("a_member_of_a_bridge_domain_that_reaches_nobody_is_named_with_the_command_that_mends_it");
 const CREATED: Fate =
     Run("what_create_asked_for_and_somebody_took_away_is_named_with_the_command_that_puts_it_back");
 const PORT: Fate = Run("an_address_left_on_a_bridge_port_and_a_bridge_that_is_down_are_both_named");
@@ -41,6 +43,7 @@ const REMEDIES: &[(&str, &str, usize, Fate)] = &[
     ("interface/action.rs", "sink", 1, Choose),
     ("interface/action.rs", "xconnect", 2, WIRE),
     ("interface/action.rs", "peer_state", 1, WIRE),
+    ("interface/action.rs", "bridge", 2, BRIDGE),
     ("interface/action.rs", "respond", 1, Choose),
     ("interface/action.rs", "on_a_port", 1, PORT),
     ("interface/action.rs", "reach", 4, RESPONDER),

@@ -13,11 +13,12 @@ use std::collections::BTreeSet;
 use common::live;
 use serde_json::{Value, json};
 use taptool::api::{
-    BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
-    MtuOf, NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
+    BackendChoice, BridgeChange, BridgeRequest, BridgeSettings, ClearRequest, CreateRequest,
+    DeleteRequest, Detail, GsoRequest, InterfaceRef, L2FibKind, L2FibRequest, MtuOf, NamespaceSpec,
+    Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
 use taptool::holder::DESCRIPTION;
-use taptool::units::{Impairment, Kind, PollerIndex, QueueIndex, SwIfIndex};
+use taptool::units::{HostOffload, Impairment, Kind, PollerIndex, QueueIndex, SwIfIndex};
 use varlink::{Connection, MethodCall, OrgVarlinkServiceClient, OrgVarlinkServiceInterface};
 use varlink_parser::{IDL, VStruct, VStructOrEnum, VType, VTypeExt};
 
@@ -146,6 +147,9 @@ fn requests() -> Vec<Request> {
     let both = || vec![by_name("tap0"), InterfaceRef::Index(SwIfIndex(3))];
     let set = |change| Request::Set(SetRequest { interface: by_name("tap0"), change });
     let net = || "10.9.0.2/24".parse().unwrap();
+    let mac = || "02:fe:00:00:00:01".parse().unwrap();
+    let domain = || "7".parse().unwrap();
+    let bridge = |change| Request::Bridge(BridgeRequest::Set { bd_id: domain(), change });
     vec![
         Request::Create(Box::new(create)),
         Request::Delete(DeleteRequest::Named(both())),
@@ -160,7 +164,9 @@ fn requests() -> Vec<Request> {
         }),
         set(SetInterface::State { up: true }),
         set(SetInterface::L2Xconnect { peer: by_name("b"), impairment: impairment() }),
+        set(SetInterface::L2Bridge { bd_id: domain(), shg: 2 }),
         set(SetInterface::L3 {}),
+        set(SetInterface::Offload { host: HostOffload::Csum }),
         set(SetInterface::HostCarrier { up: false }),
         set(SetInterface::HostSpeed { mbps: 1000 }),
         set(SetInterface::AddAddress(net())),
@@ -194,6 +200,34 @@ fn requests() -> Vec<Request> {
         Request::Show(ShowRequest::Threads {}),
         Request::Show(ShowRequest::Logging {}),
         Request::Show(ShowRequest::Version { verbose: true }),
+        Request::Show(ShowRequest::BridgeDomains { bd_id: Some(domain()), detail: true }),
+        Request::Show(ShowRequest::L2Fib {
+            bd_id: Some(domain()),
+            kind: L2FibKind::Learn,
+            verbose: true,
+        }),
+        Request::Bridge(BridgeRequest::Create(BridgeSettings {
+            tag: "blue".parse().ok(),
+            mac_age: 5,
+            ..BridgeSettings::new(domain())
+        })),
+        Request::Bridge(BridgeRequest::Delete { bd_id: domain(), members: true }),
+        bridge(BridgeChange::Learn(true)),
+        bridge(BridgeChange::Forward(true)),
+        bridge(BridgeChange::UuFlood(true)),
+        bridge(BridgeChange::Flood(true)),
+        bridge(BridgeChange::MacAge(5)),
+        Request::L2Fib(L2FibRequest::Add {
+            mac: mac(),
+            bd_id: domain(),
+            interface: Some(by_name("tap0")),
+            static_mac: true,
+        }),
+        Request::L2Fib(L2FibRequest::Del { mac: mac(), bd_id: domain() }),
+        Request::L2Fib(L2FibRequest::FlushDomain(domain())),
+        Request::L2Fib(L2FibRequest::FlushInterface(by_name("tap0"))),
+        Request::L2Fib(L2FibRequest::FlushAll {}),
+        Request::L2Fib(L2FibRequest::Clear {}),
         Request::Clear(ClearRequest::Interfaces(both())),
         Request::Clear(ClearRequest::Errors {}),
     ]

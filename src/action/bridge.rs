@@ -6,16 +6,22 @@
 //! one for a group, or for a MAC that is not known, to all but the one that it came from. Members
 //! of one split-horizon group do not reach each other (group 0 is none).
 //!
-//! A poller learns from the frames that it receives itself. A table that is full learns nothing
-//! new, and its frames are flooded; what is too old makes room first.
+//! Besides what it learns, a domain knows what a command has told it: an entry that does not age, one
+//! that no frame moves to another member either (static), and a filter, which loses the frames from
+//! and to a MAC. A source is checked against them only where the domain learns, as in VPP.
+//!
+//! Each poller learns from the frames that it receives itself, and tells the others of a MAC that is
+//! new to it or has moved, and of one that is still there each quarter of the ageing time. A poller
+//! that was not told yet, or whose neighbour had too much to tell, floods until it is. A table that is
+//! full learns nothing new, and its frames are flooded; what is too old makes room first.
 
 use std::collections::HashMap;
 
-use super::{Context, DomainKey, FrameBytes, PeerKey, Verdict};
+use super::{Context, DomainKey, FrameBytes, Output, PeerKey, Verdict};
 use crate::counters::DropReason;
 
-/// Most MACs that a domain knows.
-pub const MACS_MAX: usize = 1 << 16;
+pub use crate::units::MACS_MAX;
+
 /// Pause between two looks for entries that are too old, ns.
 const SWEEP_NS: u64 = 1_000_000_000;
 
@@ -59,13 +65,39 @@ impl Default for Settings {
     }
 }
 
+/// How a domain came to know a MAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// From a frame; it ages.
+    Learned,
+    /// From a command, until a frame comes from it behind another member.
+    Added,
+    /// From a command, whatever frames say.
+    Static,
+}
+
 /// What a domain knows of a MAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// The member behind which it is.
-    pub peer: PeerKey,
+    /// The member behind which it is; none where frames from and to it are lost.
+    pub peer: Option<PeerKey>,
+    /// How that is known.
+    pub origin: Origin,
     /// The poller's clock at its last frame, ns.
     pub seen_ns: u64,
+    /// When the other pollers were told, by the same clock.
+    pub told_ns: u64,
+}
+
+impl Entry {
+    /// What a command says of a MAC: the member behind which it is, or none for a filter.
+    pub const fn given(peer: Option<PeerKey>, origin: Origin) -> Self {
+        Self { peer, origin, seen_ns: 0, told_ns: 0 }
+    }
+
+    const fn learned(peer: PeerKey, now_ns: u64) -> Self {
+        Self { peer: Some(peer), origin: Origin::Learned, seen_ns: now_ns, told_ns: now_ns }
+    }
 }
 
 /// A bridge domain, as one poller knows it.
@@ -83,12 +115,30 @@ impl Domain {
         self.settings = settings;
         self.members.clear();
         self.members.extend_from_slice(members);
-        self.macs.retain(|_, entry| members.iter().any(|member| member.peer == entry.peer));
+        let stays = |peer| members.iter().any(|member| member.peer == peer);
+        self.macs.retain(|_, entry| entry.peer.is_none_or(stays));
     }
 
-    /// Forgets all MACs, or those behind one member.
+    /// Forgets what it has learned, of all MACs or of those behind one member.
     pub fn flush(&mut self, behind: Option<PeerKey>) {
-        self.macs.retain(|_, entry| behind.is_some_and(|peer| entry.peer != peer));
+        let other = |entry: &Entry| behind.is_some_and(|peer| entry.peer != Some(peer));
+        self.macs.retain(|_, entry| entry.origin != Origin::Learned || other(entry));
+    }
+
+    /// Knows of a MAC what a command says; with none, nothing any more.
+    pub fn give(&mut self, mac: [u8; 6], entry: Option<Entry>) {
+        match entry {
+            Some(entry) => drop(self.macs.insert(mac, entry)),
+            None => drop(self.macs.remove(&mac)),
+        }
+    }
+
+    /// Another poller has learned where a MAC is.
+    pub fn hear(&mut self, mac: [u8; 6], peer: PeerKey, now_ns: u64) {
+        if self.settings.learn && self.has(peer) {
+            // A filter or a static entry of ours stays.
+            let _ = self.learn(mac, peer, now_ns);
+        }
     }
 
     /// The MACs that are known at `now_ns`, in no order.
@@ -101,28 +151,48 @@ impl Domain {
         self.members.iter().any(|member| member.peer == peer)
     }
 
-    const fn is_old(&self, entry: &Entry, now_ns: u64) -> bool {
-        self.settings.age_ns != 0 && now_ns.saturating_sub(entry.seen_ns) >= self.settings.age_ns
+    fn is_old(&self, entry: &Entry, now_ns: u64) -> bool {
+        self.settings.age_ns != 0
+            && entry.origin == Origin::Learned
+            && now_ns.saturating_sub(entry.seen_ns) >= self.settings.age_ns
     }
 
-    /// The member behind which a MAC is.
-    fn find(&self, mac: [u8; 6], now_ns: u64) -> Option<PeerKey> {
-        self.macs.get(&mac).filter(|entry| !self.is_old(entry, now_ns)).map(|entry| entry.peer)
+    /// What is known of a MAC.
+    fn find(&self, mac: [u8; 6], now_ns: u64) -> Option<&Entry> {
+        self.macs.get(&mac).filter(|entry| !self.is_old(entry, now_ns))
     }
 
-    fn learn(&mut self, mac: [u8; 6], peer: PeerKey, now_ns: u64) {
+    /// Learns where a source is; whether the other pollers should know.
+    fn learn(&mut self, mac: [u8; 6], peer: PeerKey, now_ns: u64) -> Result<bool, DropReason> {
         // A group is no source, and zero is no address.
         if mac[0] & 1 != 0 || mac == [0; 6] {
-            return;
+            return Ok(false);
         }
+        let remind_ns = self.settings.age_ns / 4;
         if let Some(entry) = self.macs.get_mut(&mac) {
-            *entry = Entry { peer, seen_ns: now_ns };
-            return;
+            return match (entry.peer, entry.origin) {
+                (None, _) => Err(DropReason::MacFiltered),
+                (Some(known), Origin::Learned) if known == peer => {
+                    entry.seen_ns = now_ns;
+                    let remind = remind_ns > 0 && now_ns.saturating_sub(entry.told_ns) >= remind_ns;
+                    if remind {
+                        entry.told_ns = now_ns;
+                    }
+                    Ok(remind)
+                }
+                (Some(known), _) if known == peer => Ok(false),
+                (_, Origin::Static) => Err(DropReason::MacMoved),
+                _ => {
+                    *entry = Entry::learned(peer, now_ns);
+                    Ok(true)
+                }
+            };
         }
         if self.macs.len() >= MACS_MAX && !self.make_room(now_ns) {
-            return;
+            return Ok(false);
         }
-        self.macs.insert(mac, Entry { peer, seen_ns: now_ns });
+        self.macs.insert(mac, Entry::learned(peer, now_ns));
+        Ok(true)
     }
 
     /// Forgets what is too old, at most once a second; whether there is room.
@@ -131,7 +201,9 @@ impl Domain {
         if self.settings.age_ns != 0 && now_ns.saturating_sub(self.swept_ns) >= SWEEP_NS {
             self.swept_ns = now_ns;
             let age_ns = self.settings.age_ns;
-            self.macs.retain(|_, entry| now_ns.saturating_sub(entry.seen_ns) < age_ns);
+            self.macs.retain(|_, entry| {
+                entry.origin != Origin::Learned || now_ns.saturating_sub(entry.seen_ns) < age_ns
+            });
         }
         self.macs.len() < MACS_MAX
     }
@@ -159,12 +231,30 @@ impl Bridge {
         let Some(domain) = domain.filter(|domain| domain.has(own)) else {
             return Verdict::Drop(DropReason::NoMember);
         };
-        if domain.settings.learn {
-            domain.learn(from, own, now_ns);
+        let news = match domain.settings.learn.then(|| domain.learn(from, own, now_ns)) {
+            Some(Err(reason)) => return Verdict::Drop(reason),
+            Some(Ok(news)) => news,
+            None => false,
+        };
+        let verdict = self.decide(domain, context.output, (own, now_ns), to);
+        if news {
+            context.tables.tell(self.domain, from, own);
         }
+        verdict
+    }
+
+    /// Where a frame for a MAC goes that came from this member at this time.
+    fn decide(
+        self,
+        domain: &Domain,
+        output: &mut Output,
+        (own, now_ns): (PeerKey, u64),
+        to: [u8; 6],
+    ) -> Verdict {
         let group_address = to[0] & 1 != 0;
         let known = if group_address { None } else { domain.find(to, now_ns) };
-        if let Some(peer) = known {
+        if let Some(entry) = known {
+            let Some(peer) = entry.peer else { return Verdict::Drop(DropReason::MacFiltered) };
             let reached = domain.reachable(own, self.group).any(|member| member.peer == peer);
             return match (reached, domain.settings.forward) {
                 (true, true) => Verdict::Forward(peer),
@@ -179,7 +269,7 @@ impl Bridge {
         }
         let mut any = false;
         for member in domain.reachable(own, self.group) {
-            context.output.flood_to(member.peer);
+            output.flood_to(member.peer);
             any = true;
         }
         if any { Verdict::Flood } else { Verdict::Drop(DropReason::NoMember) }

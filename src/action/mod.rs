@@ -25,7 +25,7 @@ pub use bridge::Bridge;
 pub use impair::Impaired;
 pub use output::{EDIT_BYTES_MAX, HeldKey, ORIGINATED_MAX, Originated, Output};
 pub use respond::{Responder, Station};
-pub use tables::{DomainKey, Tables};
+pub use tables::{DomainKey, News, Tables};
 pub use xconnect::PeerKey;
 
 use crate::counters::DropReason;

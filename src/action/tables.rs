@@ -2,9 +2,14 @@
 //!
 //! # Theory of operation
 //! Each poller has its own tables, so that no frame waits for a lock. Control changes them by
-//! command, on all pollers; an action changes what it learns from frames.
+//! command, on all pollers; an action changes what it learns from frames. What the other pollers
+//! should know of that waits here until the poller has done with its queues.
 
+use super::PeerKey;
 use super::bridge::Domain;
+
+/// Most news that wait for the other pollers; what comes beyond them is not told.
+const NEWS_MAX: usize = 64;
 
 /// Names a bridge domain to the pollers. A slot is used again with another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,13 +20,50 @@ pub struct DomainKey {
     pub generation: u32,
 }
 
+/// A MAC that was learned: where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News {
+    /// In this bridge domain.
+    pub domain: DomainKey,
+    /// The MAC.
+    pub mac: [u8; 6],
+    /// Behind this member.
+    pub peer: PeerKey,
+}
+
 /// The tables of one poller.
 #[derive(Debug, Default)]
 pub struct Tables {
     domains: Vec<Option<(DomainKey, Domain)>>,
+    /// For the other pollers.
+    news: Vec<News>,
+    /// There are other pollers.
+    told: bool,
 }
 
 impl Tables {
+    /// Those of a poller which has others beside it, or has none.
+    pub fn new(others: bool) -> Self {
+        Self { told: others, ..Self::default() }
+    }
+
+    /// Lets the other pollers know where a MAC is.
+    pub fn tell(&mut self, domain: DomainKey, mac: [u8; 6], peer: PeerKey) {
+        if self.told && self.news.len() < NEWS_MAX {
+            self.news.push(News { domain, mac, peer });
+        }
+    }
+
+    /// What the other pollers should know.
+    pub fn news(&self) -> &[News] {
+        &self.news
+    }
+
+    /// They know it.
+    pub fn forget_news(&mut self) {
+        self.news.clear();
+    }
+
     /// The bridge domain of this key.
     pub fn domain(&mut self, key: DomainKey) -> Option<&mut Domain> {
         match self.domains.get_mut(key.slot as usize)? {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::CreateRequest;
 use super::queue::{self, Queue};
 use crate::units::{
-    BackendKind, IfName, Impairment, InterfaceId, Invalid, Kind, MacAddr, Mtu, SwIfIndex, Tag,
+    BackendKind, BridgeDomainId, IfName, Impairment, InterfaceId, Invalid, Kind, MacAddr, Mtu,
+    SwIfIndex, Tag, digits,
 };
 
 /// The state of an interface.
@@ -50,6 +51,8 @@ pub enum Action {
     Respond,
     /// They go out of a peer.
     Xconnect(IfName),
+    /// They go to the members of a bridge domain, but for those of the same split-horizon group.
+    Bridge(BridgeDomainId, u8),
 }
 
 impl std::fmt::Display for Action {
@@ -58,6 +61,8 @@ impl std::fmt::Display for Action {
             Self::Sink => f.write_str("sink"),
             Self::Respond => f.write_str("respond"),
             Self::Xconnect(peer) => write!(f, "xconnect {peer}"),
+            Self::Bridge(bd_id, 0) => write!(f, "bridge {bd_id}"),
+            Self::Bridge(bd_id, shg) => write!(f, "bridge {bd_id} shg {shg}"),
         }
     }
 }
@@ -65,6 +70,11 @@ impl std::fmt::Display for Action {
 impl FromStr for Action {
     type Err = Invalid;
     fn from_str(s: &str) -> Result<Self, Invalid> {
+        if let Some(domain) = s.strip_prefix("bridge ") {
+            let (bd_id, shg) = domain.split_once(" shg ").unwrap_or((domain, "0"));
+            let shg = digits(shg).ok_or_else(|| Invalid("not a split-horizon group".into()))?;
+            return Ok(Self::Bridge(bd_id.parse()?, shg));
+        }
         match (s, s.strip_prefix("xconnect ")) {
             ("sink", _) => Ok(Self::Sink),
             ("respond", _) => Ok(Self::Respond),
@@ -128,7 +138,8 @@ pub struct Interface {
     /// `seed`), those that were given; null for a plain wire, and where there is none.
     #[serde(default)]
     pub impairment: Option<Impairment>,
-    /// What happens to received frames: `sink`, `respond` or `xconnect PEER`.
+    /// What happens to received frames: `sink`, `respond`, `xconnect PEER`, or `bridge BD-ID` with
+    /// ` shg GROUP` where it is in a split-horizon group.
     pub action: Action,
     /// Our side's addresses, kept while another action is set.
     pub addresses: Vec<IpNet>,

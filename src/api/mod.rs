@@ -7,6 +7,7 @@
 
 mod address;
 mod answers;
+mod bridge;
 mod clear;
 mod create;
 mod delete;
@@ -23,6 +24,10 @@ mod wire;
 mod xconnect;
 
 pub use answers::Answers;
+pub use bridge::{
+    BridgeChange, BridgeDomain, BridgeMember, BridgeRequest, BridgeSettings, L2FibEntry, L2FibKind,
+    L2FibRequest, no_such_domain,
+};
 pub use clear::ClearRequest;
 pub use create::{BackendChoice, CreateRequest, PlannedStep, lacked};
 pub use delete::{DeleteRequest, Deleted};
@@ -45,7 +50,7 @@ use serde_json::Value;
 
 use crate::diag::{Code, Failure};
 pub use crate::units::BackendKind;
-use crate::units::{IfName, SwIfIndex};
+use crate::units::{BridgeDomainId, IfName, SwIfIndex};
 
 /// How a command names an interface of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +115,12 @@ pub enum Request {
     /// `show …`.
     #[serde(rename = "io.taptool.Show")]
     Show(ShowRequest),
+    /// `create bridge-domain`, `set bridge-domain`.
+    #[serde(rename = "io.taptool.Bridge")]
+    Bridge(BridgeRequest),
+    /// `l2fib …`.
+    #[serde(rename = "io.taptool.L2Fib")]
+    L2Fib(L2FibRequest),
     /// `clear …`.
     #[serde(rename = "io.taptool.Clear")]
     Clear(ClearRequest),
@@ -132,9 +143,13 @@ impl Request {
         }
     }
 
-    /// Whether it can make an interface. Only such a request starts a holder.
+    /// Whether it can make an interface or a bridge domain. Only such a request starts a holder.
     pub fn creates(&self) -> bool {
-        matches!(self, Self::Create(create) if !create.dry_run)
+        match self {
+            Self::Create(create) => !create.dry_run,
+            Self::Bridge(bridge) => matches!(bridge, BridgeRequest::Create(_)),
+            _ => false,
+        }
     }
 
     /// Whether it has several answers, so that [`Submit::stream`] is the way to ask.
@@ -178,6 +193,11 @@ impl Request {
                 let changed: Vec<Named> = list(wire, "interfaces")?;
                 Ok(Reply::Changed(changed.into_iter().map(|named| named.name).collect()))
             }),
+            Self::Bridge(request) => {
+                let said = matches!(request, BridgeRequest::Create(_));
+                Box::new(move |wire| bridges(wire, said))
+            }
+            Self::L2Fib(_) => Box::new(|wire| bridges(wire, false)),
             Self::Show(show) => show.reader(),
             Self::Monitor(_) => Box::new(|wire| list(wire, "events").map(Reply::Logging)),
         }
@@ -193,6 +213,17 @@ fn list<T: serde::de::DeserializeOwned>(
     key: &'static str,
 ) -> serde_json::Result<Vec<T>> {
     wire.get_mut(key).map_or_else(|| Ok(Vec::new()), |list| serde_json::from_value(list.take()))
+}
+
+fn bridges(wire: Value, said: bool) -> serde_json::Result<Reply> {
+    let changed: Vec<Numbered> = list(wire, "bridge_domains")?;
+    Ok(Reply::BridgesChanged(changed.into_iter().map(|one| one.bd_id).collect(), said))
+}
+
+/// A bridge domain by its number alone.
+#[derive(Debug, Serialize, Deserialize)]
+struct Numbered {
+    bd_id: BridgeDomainId,
 }
 
 /// An interface by its name alone.
@@ -214,6 +245,12 @@ pub enum Reply {
     Changed(Vec<IfName>),
     /// Interfaces, and how they were asked to be laid out.
     Interfaces(Vec<Interface>, View),
+    /// Numbers of the bridge domains that changed; whether to say so, as of a new one.
+    BridgesChanged(Vec<BridgeDomainId>, bool),
+    /// `show bridge-domain`; whether with members.
+    BridgeDomains(Vec<BridgeDomain>, bool),
+    /// `show l2fib`; whether each MAC.
+    L2Fib(Vec<L2FibEntry>, bool),
     /// `show errors`: a row per interface, direction, queue and reason that lost frames; whether
     /// queues are kept apart.
     Errors(Vec<ErrorRow>, bool),
@@ -242,6 +279,11 @@ impl Reply {
                 of(&names.iter().map(named).collect::<Vec<_>>())
             }
             Self::Interfaces(all, _) => of(all),
+            Self::BridgesChanged(ids, _) => {
+                of(&ids.iter().map(|&bd_id| Numbered { bd_id }).collect::<Vec<_>>())
+            }
+            Self::BridgeDomains(all, _) => of(all),
+            Self::L2Fib(all, _) => of(all),
             Self::Errors(rows, _) => of(rows),
             Self::Runtime(pollers, _) => of(pollers),
             Self::Threads(threads) => of(threads),
@@ -258,6 +300,9 @@ impl Reply {
             Self::Planned(_)
             | Self::Deleted(_)
             | Self::Changed(_)
+            | Self::BridgesChanged(..)
+            | Self::BridgeDomains(..)
+            | Self::L2Fib(..)
             | Self::Errors(..)
             | Self::Runtime(..)
             | Self::Threads(_)
@@ -273,6 +318,8 @@ impl Reply {
                 "interfaces"
             }
             Self::Planned(_) => "steps",
+            Self::BridgesChanged(..) | Self::BridgeDomains(..) => "bridge_domains",
+            Self::L2Fib(..) => "l2fib",
             Self::Errors(..) => "errors",
             Self::Runtime(..) => "pollers",
             Self::Threads(_) => "threads",

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Interface, Named, Outcome, Reply};
+use super::{Interface, Named, Numbered, Outcome, Reply};
 
 /// Descriptors of an interface whose text takes no time worth a thread.
 const DESCRIPTORS_SHORT: usize = 4096;
@@ -67,6 +67,11 @@ impl Reply {
             Self::Deleted(gone) => each(gone),
             Self::Changed(names) => each(names.into_iter().map(|name| Named { name }).collect()),
             Self::Interfaces(all, _) => interfaces(all),
+            Self::BridgesChanged(ids, _) => {
+                each(ids.into_iter().map(|bd_id| Numbered { bd_id }).collect())
+            }
+            Self::BridgeDomains(all, _) => each(all),
+            Self::L2Fib(all, _) => each(all),
             Self::Errors(rows, _) => each(rows),
             Self::Runtime(pollers, _) => each(pollers),
             Self::Threads(threads) => each(threads),

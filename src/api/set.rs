@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{InterfaceRef, address, wire};
 use crate::diag::Failure;
 use crate::units::{
-    HostOffload, IfName, Impairment, MacAddr, Mtu, NumberList, PollerIndex, QueueIndex, Tag,
+    BridgeDomainId, HostOffload, IfName, Impairment, MacAddr, Mtu, NumberList, PollerIndex,
+    QueueIndex, Tag,
 };
 
 /// A change of one interface.
@@ -49,6 +50,15 @@ pub enum SetInterface {
         queue: QueueIndex,
         /// The pollers that it is for, numbers below 1024.
         threads: Vec<PollerIndex>,
+    },
+    /// `set interface l2 bridge NAME BD [SHG]`: into a bridge domain, which is made where there is
+    /// none.
+    L2Bridge {
+        /// The domain.
+        bd_id: BridgeDomainId,
+        /// Its split-horizon group there; 0 is none.
+        #[serde(default, deserialize_with = "wire::nullable")]
+        shg: u8,
     },
     /// `set interface l3 NAME`: back to `respond` or `sink`.
     L3 {},

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InterfaceRef, Reader, Reply, Version, list, wire};
+use super::{InterfaceRef, L2FibKind, Reader, Reply, Version, list, wire};
 use crate::counters::Direction;
-use crate::units::{IfName, Kind, QueueIndex};
+use crate::units::{BridgeDomainId, IfName, Kind, QueueIndex};
 
 /// What to show. Naming an interface that does not exist fails; naming none shows all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,28 @@ pub enum ShowRequest {
     Mode(Vec<InterfaceRef>),
     /// `show running-config`, `save`.
     RunningConfig {},
+    /// `show bridge-domain [N] [detail]`.
+    BridgeDomains {
+        /// Only this one.
+        #[serde(default)]
+        bd_id: Option<BridgeDomainId>,
+        /// Also its members.
+        #[serde(default, deserialize_with = "wire::nullable")]
+        detail: bool,
+    },
+    /// `show l2fib …`.
+    #[serde(rename = "l2fib")]
+    L2Fib {
+        /// Only of this domain.
+        #[serde(default)]
+        bd_id: Option<BridgeDomainId>,
+        /// Only these.
+        #[serde(default, deserialize_with = "wire::nullable")]
+        kind: L2FibKind,
+        /// Each MAC; as text there is otherwise only their number.
+        #[serde(default, deserialize_with = "wire::nullable")]
+        verbose: bool,
+    },
     /// `show runtime [verbose]`.
     Runtime {
         /// Also queues that moved nothing.
@@ -153,6 +175,8 @@ impl ShowRequest {
             | Self::Hardware { interfaces: names, .. } => names,
             Self::Errors { .. }
             | Self::RunningConfig {}
+            | Self::BridgeDomains { .. }
+            | Self::L2Fib { .. }
             | Self::Runtime { .. }
             | Self::Threads {}
             | Self::Logging {}
@@ -176,6 +200,8 @@ impl ShowRequest {
             Self::Mode(_) => View::Mode,
             Self::RunningConfig {} => View::RunningConfig,
             Self::Errors { .. }
+            | Self::BridgeDomains { .. }
+            | Self::L2Fib { .. }
             | Self::Runtime { .. }
             | Self::Threads {}
             | Self::Logging {}
@@ -190,6 +216,8 @@ impl ShowRequest {
         }
         match *self {
             Self::Errors { verbose } => Reply::Errors(Vec::new(), verbose),
+            Self::BridgeDomains { detail, .. } => Reply::BridgeDomains(Vec::new(), detail),
+            Self::L2Fib { verbose, .. } => Reply::L2Fib(Vec::new(), verbose),
             Self::Runtime { verbose } => Reply::Runtime(Vec::new(), verbose),
             Self::Threads {} => Reply::Threads(Vec::new()),
             Self::Version { verbose } => Reply::Version(vec![Version::own()], verbose),
@@ -206,6 +234,8 @@ impl ShowRequest {
             Ok(match empty {
                 Reply::Interfaces(_, view) => Reply::Interfaces(list(wire, key)?, view),
                 Reply::Errors(_, verbose) => Reply::Errors(list(wire, key)?, verbose),
+                Reply::BridgeDomains(_, detail) => Reply::BridgeDomains(list(wire, key)?, detail),
+                Reply::L2Fib(_, verbose) => Reply::L2Fib(list(wire, key)?, verbose),
                 Reply::Runtime(_, verbose) => Reply::Runtime(list(wire, key)?, verbose),
                 Reply::Threads(_) => Reply::Threads(list(wire, key)?),
                 Reply::Version(_, verbose) => Reply::Version(list(wire, key)?, verbose),
@@ -237,6 +267,10 @@ mod tests {
             ShowRequest::Hardware { interfaces: none(), detail: Detail::Verbose },
             ShowRequest::Mode(none()),
             ShowRequest::RunningConfig {},
+            ShowRequest::BridgeDomains { bd_id: "7".parse().ok(), detail: true },
+            ShowRequest::BridgeDomains { bd_id: None, detail: false },
+            ShowRequest::L2Fib { bd_id: None, kind: L2FibKind::Learn, verbose: true },
+            ShowRequest::L2Fib { bd_id: "7".parse().ok(), kind: L2FibKind::All, verbose: false },
             ShowRequest::Runtime { verbose: true },
             ShowRequest::Runtime { verbose: false },
             ShowRequest::Threads {},

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::names;
-use crate::api::{ClearRequest, InterfaceRef, Request, SetInterface, SetRequest};
+use crate::api::{ClearRequest, InterfaceRef, L2FibRequest, Request, SetInterface, SetRequest};
 use crate::units::IfName;
 
 /// Count from zero again; counting itself is not disturbed.
@@ -33,6 +33,9 @@ enum What {
         #[arg(value_name = "NAME", add = names::interfaces())]
         names: Vec<IfName>,
     },
+    /// What bridge domains know of MACs, what commands have added too.
+    #[command(after_help = "Example: clear l2fib")]
+    L2fib,
     /// The rows of `show errors'.
     #[command(after_help = "Example: clear errors")]
     Errors,
@@ -56,6 +59,7 @@ impl From<Args> for Request {
                 ClearRequest::Interfaces(names.into_iter().map(InterfaceRef::Name).collect())
             }
             What::Errors => ClearRequest::Errors {},
+            What::L2fib => return Self::L2Fib(L2FibRequest::Clear {}),
             What::Interface { what: Some(OfInterface::Tag { name }), .. } => {
                 let interface = InterfaceRef::Name(name);
                 return Self::Set(SetRequest { interface, change: SetInterface::ClearTag {} });

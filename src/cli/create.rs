@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 
-use super::names;
+use super::{bridge, names};
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
 use crate::sys::userns;
@@ -51,6 +51,15 @@ enum KindArgs {
         after_help = "Example: create tun tun0 --netns foo --ip4 10.9.0.1/24 --respond 10.9.0.2/24"
     )]
     Tun(Options),
+    /// A bridge domain: its members' frames go to the member behind which their destination is.
+    ///
+    /// `set interface l2 bridge' makes an interface a member. A frame for broadcast, multicast or a
+    /// MAC that was not learned yet goes to all members but the one that it came from.
+    #[command(
+        override_usage = "taptool create bridge-domain BD-ID [OPTIONS]",
+        after_help = "Examples:\n  create bridge-domain 1\n  create bridge-domain 2 mac-age 5 bd-tag lab\n  create bridge-domain 2 del"
+    )]
+    BridgeDomain(bridge::Create),
 }
 
 // A comment and no doc: clap would print it as the command's own.
@@ -230,6 +239,7 @@ impl TryFrom<Args> for Request {
     type Error = Failure;
     fn try_from(args: Args) -> Result<Self, Failure> {
         let (kind, o) = match args.kind {
+            Some(KindArgs::BridgeDomain(domain)) => return domain.request(),
             None => (Kind::Tap, args.options),
             Some(KindArgs::Tap(options)) => (Kind::Tap, options),
             Some(KindArgs::Tun(options)) => (Kind::Tun, options),

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{names, values};
+use super::{bridge, names, values};
 use crate::api::{DeleteRequest, InterfaceRef, Request};
 use crate::diag::Failure;
 use crate::units::{IfName, SwIfIndex};
@@ -43,6 +43,9 @@ enum KindArgs {
         after_help = "Example: delete tun tun0"
     )]
     Tun(Which),
+    /// Delete a bridge domain; its members answer for their addresses again, or sink.
+    #[command(after_help = "Example: delete bridge-domain 1")]
+    BridgeDomain(bridge::Delete),
 }
 
 // A comment and no doc: clap would print it as the command's own.
@@ -62,7 +65,7 @@ struct Which {
         conflicts_with = "names"
     )]
     sw_if_index: Option<u32>,
-    /// All interfaces; that there are none is no error.
+    /// All interfaces and bridge domains; that there are none is no error.
     #[arg(long, conflicts_with_all = ["names", "sw_if_index"])]
     all: bool,
 }
@@ -73,6 +76,7 @@ impl TryFrom<Args> for Request {
         let which = match args.kind {
             None => args.which,
             Some(KindArgs::Tap(which) | KindArgs::Tun(which)) => which,
+            Some(KindArgs::BridgeDomain(domain)) => return Ok(domain.into()),
         };
         if which.all {
             return Ok(Self::Delete(DeleteRequest::All {}));

@@ -14,8 +14,8 @@ use super::reach::Reach;
 use super::watch::Again;
 use super::words::{self, Doubt, Refusal};
 use super::{
-    clear, completions, create, delete, doctor, exec, gso, hold, meta, monitor, save, set, show,
-    usage, vpp, xconnect,
+    bridge, clear, completions, create, delete, doctor, exec, gso, hold, meta, monitor, save, set,
+    show, usage, vpp, xconnect,
 };
 use crate::api::{Request, ShowRequest};
 use crate::diag::{Code, Failure};
@@ -69,6 +69,8 @@ enum Verbs {
     Xconnect(xconnect::Args),
     Set(set::Args),
     Clear(clear::Args),
+    L2fib(bridge::L2Fib),
+    Test(bridge::Test),
     Exec(exec::Args),
     Save(save::Args),
     Hold(hold::Args),
@@ -201,6 +203,8 @@ pub(super) fn parse(line: &[String], place: Place) -> Result<Parsed, Unparsed> {
         Some(Verbs::Gso(args)) => Ok(Verb::Request(args.into())),
         Some(Verbs::Xconnect(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Set(args)) => args.try_into().map(Verb::Request),
+        Some(Verbs::L2fib(args)) => args.try_into().map(Verb::Request),
+        Some(Verbs::Test(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Clear(args)) => Ok(Verb::Request(args.into())),
         Some(Verbs::Exec(args)) => Ok(Verb::Exec(args)),
         Some(Verbs::Save(args)) => Ok(match args.file {

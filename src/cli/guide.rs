@@ -270,6 +270,7 @@ mod tests {
             name: format!("tap{n}"),
             sw_if_index: (n + 1).to_string(),
             addresses: addresses.iter().map(ToString::to_string).collect(),
+            domain: None,
         };
         let seen = vec![seen(0, &["10.9.0.2/24", "fd00::2/64"]), seen(1, &[])];
         Guide::new(Arc::new(Mutex::new(seen)))

@@ -7,6 +7,7 @@
 //!
 //! [`api::Request`]: crate::api::Request
 
+mod bridge;
 mod bug;
 mod clear;
 mod complete;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::reach::Reach;
 use super::world::block_on;
-use crate::api::{Interface, Outcome, Reply, Request, ShowRequest};
+use crate::api::{Action, Interface, Outcome, Reply, Request, ShowRequest};
 use crate::holder::Client;
 
 /// Where `ip netns` keeps its names.
@@ -46,6 +46,8 @@ pub struct Seen {
     pub sw_if_index: String,
     /// Our side's addresses.
     pub addresses: Vec<String>,
+    /// The bridge domain that it is a member of.
+    pub domain: Option<String>,
 }
 
 impl From<&Interface> for Seen {
@@ -54,6 +56,10 @@ impl From<&Interface> for Seen {
             name: interface.name.to_string(),
             sw_if_index: interface.sw_if_index.0.to_string(),
             addresses: interface.addresses.iter().map(ToString::to_string).collect(),
+            domain: match interface.action {
+                Action::Bridge(bd_id, _) => Some(bd_id.to_string()),
+                _ => None,
+            },
         }
     }
 }
@@ -79,17 +85,21 @@ fn seen() -> Vec<Seen> {
     if let Some(known) = KNOWN.with_borrow(Clone::clone) {
         return known;
     }
+    match ask(ShowRequest::Overview(Vec::new())) {
+        Some(Reply::Interfaces(interfaces, _)) => interfaces.iter().map(Seen::from).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What the holder on the control socket answers; none where none does.
+fn ask(show: ShowRequest) -> Option<Reply> {
     let reach = REACH.with_borrow(Clone::clone);
     let place = if reach.private { None } else { reach.place().ok() };
-    let Some(place) = place else { return Vec::new() };
-    let client = Client::new(place);
-    let all = Request::Show(ShowRequest::Overview(Vec::new()));
-    let answer = block_on(async { Ok(timeout(PATIENCE, client.submit(all)).await) });
-    match answer {
-        Ok(Ok(Ok(Ok(Outcome { reply: Reply::Interfaces(interfaces, _), .. })))) => {
-            interfaces.iter().map(Seen::from).collect()
-        }
-        _ => Vec::new(),
+    let client = Client::new(place?);
+    let all = Request::Show(show);
+    match block_on(async { Ok(timeout(PATIENCE, client.submit(all)).await) }) {
+        Ok(Ok(Ok(Ok(Outcome { reply, .. })))) => Some(reply),
+        _ => None,
     }
 }
 
@@ -103,6 +113,38 @@ pub(super) fn interfaces() -> ArgValueCandidates {
 /// Values that show how such ones are written.
 pub(super) fn examples(values: &'static [&'static str]) -> ArgValueCandidates {
     ArgValueCandidates::new(|| values.iter().map(CompletionCandidate::new).collect())
+}
+
+/// The bridge domains of the holder, with their members; where the shell knows the interfaces, those
+/// that have members.
+fn seen_domains() -> Vec<(String, String)> {
+    let mut found = std::collections::BTreeMap::<String, Vec<String>>::new();
+    if let Some(known) = KNOWN.with_borrow(Clone::clone) {
+        for Seen { name, domain, .. } in known {
+            if let Some(domain) = domain {
+                found.entry(domain).or_default().push(name);
+            }
+        }
+    } else if let Some(Reply::BridgeDomains(all, _)) =
+        ask(ShowRequest::BridgeDomains { bd_id: None, detail: true })
+    {
+        for domain in all {
+            let members = domain.members.into_iter().map(|member| member.name.to_string());
+            found.insert(domain.bd_id.to_string(), members.collect());
+        }
+    }
+    found.into_iter().map(|(domain, members)| (domain, members.join(", "))).collect()
+}
+
+/// For arguments that number a bridge domain.
+pub(super) fn domains() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let candidate = |(domain, members): (String, String)| {
+            let help = (!members.is_empty()).then(|| members.into());
+            CompletionCandidate::new(domain).help(help)
+        };
+        seen_domains().into_iter().map(candidate).collect()
+    })
 }
 
 /// For arguments that number an interface.

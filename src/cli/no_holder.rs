@@ -1,6 +1,9 @@
 //! The answers when no process holds interfaces: there are none.
 
-use crate::api::{ClearRequest, DeleteRequest, InterfaceRef, Outcome, Reply, Request};
+use crate::api::{
+    BridgeRequest, ClearRequest, DeleteRequest, InterfaceRef, L2FibRequest, Outcome, Reply,
+    Request, ShowRequest, no_such_domain,
+};
 use crate::diag::{Code, Failure};
 
 /// The note about interfaces that root may hold.
@@ -25,11 +28,28 @@ fn reply(request: &Request) -> Result<Reply, Failure> {
         Request::Gso(gso) => return Err(gso.interface.missing()),
         Request::Xconnect(wire) => return Err(wire.a.missing()),
         Request::Set(set) => return Err(set.interface.missing()),
-        Request::Show(show) if show.names().is_empty() => show.empty(),
-        Request::Show(show) => return Err(missing(show.names())),
         Request::Clear(ClearRequest::Interfaces(names)) if !names.is_empty() => {
             return Err(missing(names));
         }
+        Request::Bridge(BridgeRequest::Create(_)) => {
+            return Err(Failure::new(Code::NoAnswer, "", "no holder"));
+        }
+        Request::Bridge(BridgeRequest::Delete { bd_id, .. } | BridgeRequest::Set { bd_id, .. })
+        | Request::Show(
+            ShowRequest::BridgeDomains { bd_id: Some(bd_id), .. }
+            | ShowRequest::L2Fib { bd_id: Some(bd_id), .. },
+        ) => return Err(no_such_domain(*bd_id)),
+        Request::L2Fib(fib) => match fib {
+            L2FibRequest::Add { bd_id, .. }
+            | L2FibRequest::Del { bd_id, .. }
+            | L2FibRequest::FlushDomain(bd_id) => return Err(no_such_domain(*bd_id)),
+            L2FibRequest::FlushInterface(name) => return Err(name.missing()),
+            L2FibRequest::FlushAll {} | L2FibRequest::Clear {} => {
+                Reply::BridgesChanged(Vec::new(), false)
+            }
+        },
+        Request::Show(show) if show.names().is_empty() => show.empty(),
+        Request::Show(show) => return Err(missing(show.names())),
         Request::Clear(_) => Reply::Changed(Vec::new()),
         Request::Monitor(_) => Reply::Logging(Vec::new()),
     })

@@ -48,7 +48,7 @@ impl<W: World> Submit for Remote<'_, W> {
             Err(request) => request,
         };
         // What a dry run says without a holder is what a new one would do.
-        if let Request::Create(_) = request {
+        if request.creates() || matches!(request, Request::Create(_)) {
             return self.world.start(self.settings).await?.submit(request).await;
         }
         no_holder::answer(&request, self.client.root_may_hold())

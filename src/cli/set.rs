@@ -7,10 +7,10 @@ mod tap;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::faults::Faults;
-use super::{names, vpp, xconnect};
+use super::{bridge, names, vpp, xconnect};
 use crate::api::{Request, SetInterface};
 use crate::diag::Failure;
-use crate::units::{self, IfName};
+use crate::units::{self, BridgeDomainId, IfName};
 use queues::Queues;
 use settings::Settings;
 use tap::{Tap, set};
@@ -34,6 +34,9 @@ enum What {
     /// State, addresses, action, name and MACs.
     #[command(subcommand)]
     Interface(Interface),
+    /// What a bridge domain does with frames.
+    #[command(subcommand)]
+    BridgeDomain(bridge::Set),
     /// Offloads, and the MTU, carrier and speed of the host side.
     #[command(subcommand)]
     Tap(Tap),
@@ -57,7 +60,7 @@ enum Interface {
     /// Layer-2 actions.
     #[command(subcommand)]
     L2(L2),
-    /// Back from `l2 xconnect': answer for the addresses again, or sink.
+    /// Back from `l2 xconnect' or `l2 bridge': answer for the addresses again, or sink.
     #[command(after_help = "Example: set interface l3 tap0")]
     L3 {
         /// The interface.
@@ -91,6 +94,37 @@ enum L2 {
         #[command(flatten)]
         faults: Faults,
     },
+    /// Make NAME a member of a bridge domain; one that is missing is made.
+    ///
+    /// `set interface l3' takes it out.
+    #[command(
+        override_usage = "taptool set interface l2 bridge NAME BD-ID [SHG]",
+        after_help = "Examples:\n  set interface l2 bridge tap0 1\n  set interface l2 bridge tap1 1 shg 2"
+    )]
+    Bridge {
+        /// The interface.
+        #[arg(value_name = "NAME", add = names::interfaces())]
+        name: IfName,
+        /// The domain.
+        #[arg(value_name = "BD-ID", add = names::domains())]
+        bd_id: BridgeDomainId,
+        /// Its split-horizon group, 0-255: members of one group do not reach each other [default: 0,
+        /// none].
+        #[arg(value_name = "SHG")]
+        group: Option<u8>,
+        /// The same.
+        #[arg(long, value_name = "SHG", conflicts_with = "group", hide = true)]
+        shg: Option<u8>,
+        #[arg(long, hide = true)]
+        bvi: bool,
+        #[arg(long, hide = true)]
+        uu_fwd: bool,
+    },
+}
+
+/// The split-horizon group, in VPP's spelling or by its word.
+fn group(shg: Option<u8>, bare: Option<u8>) -> u8 {
+    shg.or(bare).unwrap_or(0)
 }
 
 #[derive(Debug, Subcommand)]
@@ -131,6 +165,7 @@ impl TryFrom<Args> for Request {
     type Error = Failure;
     fn try_from(args: Args) -> Result<Self, Failure> {
         let interface = match args.what {
+            What::BridgeDomain(set) => return Ok(set.into()),
             What::Tap(tap) => return tap.request(),
             What::Interface(interface) => interface,
         };
@@ -150,6 +185,15 @@ impl TryFrom<Args> for Request {
             Interface::L2(L2::Xconnect { name, peer, faults }) => {
                 let (_, peer) = xconnect::ends(name.clone(), peer)?;
                 (name, SetInterface::L2Xconnect { peer, impairment: faults.into() })
+            }
+            Interface::L2(L2::Bridge { bvi: true, .. }) => {
+                return Err(vpp::not_supported("bvi", "bvi"));
+            }
+            Interface::L2(L2::Bridge { uu_fwd: true, .. }) => {
+                return Err(vpp::not_supported("uu-fwd", "uu-fwd"));
+            }
+            Interface::L2(L2::Bridge { name, bd_id, group: bare, shg, .. }) => {
+                (name, SetInterface::L2Bridge { bd_id, shg: group(shg, bare) })
             }
             Interface::Ip(Ip::Address { del, name, address }) => (name, change(del, &address)?),
         };

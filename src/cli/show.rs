@@ -3,7 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 
 use super::watch::Again;
-use super::{names, vpp};
+use super::{bridge, names, vpp};
 use crate::api::{Detail, InterfaceRef, ShowRequest};
 use crate::diag::Failure;
 use crate::units::{IfName, Kind};
@@ -75,6 +75,20 @@ enum What {
     /// `save FILE' writes them to a file. With -j it is the objects of `show tap'.
     #[command(after_help = "Example: show running-config")]
     RunningConfig,
+    /// Bridge domains: what each is set to do; with detail, its members.
+    #[command(
+        override_usage = "taptool show bridge-domain [BD-ID] [detail]",
+        after_help = "Examples:\n  show bridge-domain\n  show bridge-domain 1 detail"
+    )]
+    BridgeDomain(bridge::Show),
+    /// What bridge domains know of MACs.
+    ///
+    /// Alone it says how many they know. The tables of all pollers are shown as one.
+    #[command(
+        override_usage = "taptool show l2fib [all|verbose] [learn|add] [bd_id BD-ID]",
+        after_help = "Examples:\n  show l2fib\n  show l2fib all\n  show l2fib bd_id 1 learn"
+    )]
+    L2fib(bridge::ShowL2Fib),
     /// How each poller spends its time, and the bursts of its queues.
     ///
     /// Calls are bursts, vectors their frames. verbose shows queues that moved nothing, too.
@@ -269,6 +283,8 @@ impl TryFrom<Args> for ShowRequest {
             Some(What::HardwareInterfaces { words }) => hardware(words),
             Some(What::RunningConfig) => ShowRequest::RunningConfig {},
             Some(What::Mode(all)) => ShowRequest::Mode(interfaces(all.names)),
+            Some(What::BridgeDomain(args)) => args.into(),
+            Some(What::L2fib(args)) => args.into(),
             Some(What::Runtime(Extra { extra })) => {
                 ShowRequest::Runtime { verbose: extra.is_some() }
             }

@@ -15,6 +15,20 @@ fn invalid<T>(why: &str) -> Result<T, Invalid> {
     Err(Invalid(why.to_owned()))
 }
 
+/// Any number; used where this version takes only one of them.
+pub(super) fn count(text: &str) -> Result<u64, Invalid> {
+    digits(text).map_or_else(|| invalid("not a number"), Ok)
+}
+
+/// `0` or `1`.
+pub(super) fn bit(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => invalid("not 0 or 1"),
+    }
+}
+
 /// How many of the lines that were typed.
 pub(super) fn lines(text: &str) -> Result<usize, Invalid> {
     match digits(text) {

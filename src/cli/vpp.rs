@@ -84,13 +84,12 @@ const fn refuses(grammar: &'static str, line: &'static str, instead: &'static st
 }
 
 const SEE_FRAMES: &str = "`tcpdump -i HOST-NAME' in the host side's namespace sees the same frames";
-const LINUX_BRIDGE: &str =
-    "`create ... host-bridge BRIDGE' makes the host side a port of a Linux bridge";
 const VLAN: &str = "VLANs are the host side's: `ip link add link HOST-NAME ... type vlan id N'";
 const ADAPTIVE: &str = "every queue is adaptive: its poller spins while frames come, then sleeps";
 const NO_ROUTES: &str = "our side only answers; routes and neighbours are the host side's: `ip -n NS route', `ip -n NS neigh'";
 const LOOPBACK: &str = "only taps are made here: `set interface ip address IF A/L' gives one an address of ours, and \
                         `ip addr add A/L dev lo' gives the host one of its own";
+const ARP_TERM: &str = "leave it out: ARP is bridged like any other frame, and the hosts answer it";
 const GSO: &str = "`gso NAME on|off' switches checksum and segmentation offload together";
 
 /// Every command, those about interfaces first, in an order in which the lines of all can be run one
@@ -187,6 +186,86 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     ),
     does("show mode [IF]...", &["show mode"], ""),
     does("set interface l3 IF", &["set interface l3 tap0", "set interface l3 tap1"], ""),
+    does(
+        "create bridge-domain N [learn|forward|uu-flood|flood 0|1] [arp-term 0] [mac-age N] [bd-tag S] [del]",
+        &[
+            "create bridge-domain 1 learn 1 forward 1 uu-flood 1 flood 1 arp-term 0",
+            "create bridge-domain 2 mac-age 60 bd-tag lab",
+            "create bridge-domain 2 del",
+        ],
+        "one that exists is refused, and not changed; its index is its number",
+    ),
+    refuses("create bridge-domain N arp-term", "create bridge-domain 3 arp-term 1", ARP_TERM),
+    does(
+        "set interface l2 bridge IF N [SHG]",
+        &["set interface l2 bridge tap0 1", "set int l2 bridge tap1 1 2", "show mode tap1"],
+        "a tun is refused; `delete bridge-domain N' takes all members out",
+    ),
+    refuses(
+        "set interface l2 bridge IF N bvi",
+        "set interface l2 bridge tap0 1 bvi",
+        "only a loopback can be a domain's own address, and only taps are made here: give the host \
+         sides addresses",
+    ),
+    refuses(
+        "set interface l2 bridge IF N uu-fwd",
+        "set interface l2 bridge tap0 1 uu-fwd",
+        "unknown MACs are flooded, or dropped with `set bridge-domain uu-flood N disable'",
+    ),
+    does(
+        "show bridge-domain [N] [detail|int]",
+        &["show bridge-domain", "show bridge-domain 1 detail", "sh bridge 1 int"],
+        "`detail' works without a number too",
+    ),
+    does(
+        "set bridge-domain learn|forward|uu-flood|flood N [disable]",
+        &[
+            "set bridge-domain learn 1 disable",
+            "set bridge-domain learn 1",
+            "set bridge-domain forward 1",
+            "set bridge-domain uu-flood 1 disable",
+            "set bridge-domain flood 1",
+        ],
+        "",
+    ),
+    does("set bridge-domain mac-age N MINUTES", &["set bridge-domain mac-age 1 5"], ""),
+    lacks("set bridge-domain arp term|entry N ...", "set bridge-domain arp", "term 1", ARP_TERM),
+    does(
+        "l2fib add MAC N {IF [static] | filter}, l2fib del MAC N",
+        &[
+            "l2fib add 02:fe:00:00:00:21 1 tap0 static",
+            "l2fib add 02:fe:00:00:00:22 1 filter",
+            "l2fib del 02:fe:00:00:00:21 1",
+        ],
+        "the interface must be a member",
+    ),
+    does(
+        "show l2fib [all|verbose] [learn|add] [bd_id N]",
+        &[
+            "show l2fib",
+            "show l2fib all",
+            "show l2fib verbose",
+            "show l2fib bd_id 1 add",
+            "show l2fib learn",
+        ],
+        "the tables of all pollers are shown as one",
+    ),
+    does(
+        "l2fib flush-mac all|interface IF|bridge-domain N, clear l2fib",
+        &[
+            "l2fib flush-mac all",
+            "l2fib flush-mac interface tap0",
+            "l2fib flush-mac bridge-domain 1",
+            "clear l2fib",
+            "delete bridge-domain 1",
+        ],
+        "`delete bridge-domain N' takes its members out, too",
+    ),
+    does(
+        "test l2patch rx A tx B [del]",
+        &["test l2patch rx tap0 tx tap1", "test l2patch rx tap0 tx tap1 del"],
+        "the same as `set interface l2 xconnect' and `set interface l3'",
+    ),
     does(
         "set interface ip address [del] IF A/L|all",
         &[
@@ -337,20 +416,6 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "`?' at any point of a line says what can come next",
     ),
     does("quit, q, exit", &["quit", "q", "exit"], "says which interfaces would vanish, and asks"),
-    lacks("create bridge-domain N ...", "create bridge-domain", "7", LINUX_BRIDGE),
-    lacks("set interface l2 bridge IF BD", "set interface l2 bridge", "tap0 7", LINUX_BRIDGE),
-    lacks(
-        "show bridge-domain [N]",
-        "show bridge-domain",
-        "7 detail",
-        "`bridge link' shows a Linux bridge's ports",
-    ),
-    lacks(
-        "show l2fib",
-        "show l2fib",
-        "verbose",
-        "`bridge fdb' shows what a Linux bridge has learned",
-    ),
     lacks(
         "set interface l2 tag-rewrite IF ...",
         "set interface l2 tag-rewrite",
@@ -364,12 +429,6 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         VLAN,
     ),
     lacks("show interface vtr", "show interface vtr", "tap0", VLAN),
-    lacks(
-        "test l2patch rx A tx B [del]",
-        "test",
-        "l2patch rx tap0 tx tap1",
-        "`set interface l2 xconnect A B' is the same wire",
-    ),
     lacks("set interface span IF ...", "set interface span", "tap0 destination tap1", SEE_FRAMES),
     lacks("set interface rx-mode IF ...", "set interface rx-mode", "tap0 polling", ADAPTIVE),
     lacks(

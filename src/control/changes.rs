@@ -6,10 +6,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio::sync::Mutex;
 
+use super::actions::{apply, apply_action};
 use super::interface::{Interface, Mode, announcing, host_gone, vanished};
 use super::life::Life;
-use super::{Resources, Shared, carrier, impairment, offload, placement, reset, settings};
-use crate::action::Action;
+use super::{Resources, Shared, carrier, domains, impairment, offload, placement, reset, settings};
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
 use crate::host;
@@ -120,57 +120,37 @@ async fn set_mode_and_impairment(
     from: SwIfIndex,
     (mode, impairment): (Mode, Impairment),
 ) -> Result<(), Failure> {
-    {
+    let _one_at_a_time = shared.domains.lock().await;
+    let before = {
         let mut registry = shared.registry();
         let lives =
             |peer| registry.get(peer).is_some_and(|peer: &Interface| peer.life != Life::Deleting);
         let peer_is_there = mode.peer().is_none_or(lives);
+        if let Mode::Bridge { domain, .. } = mode {
+            domains::ensure(&mut registry, domain);
+        }
         match registry.get_mut(from) {
             Some(interface) if peer_is_there => {
-                (interface.mode, interface.impairment) = (mode, impairment);
+                interface.impairment = impairment;
+                std::mem::replace(&mut interface.mode, mode)
             }
             _ => return Err(vanished()),
         }
-    }
-    apply_action(shared, resources, from).await
-}
-
-/// Sends the pollers the action that follows from an interface's settings.
-async fn apply_action(
-    shared: &Arc<Shared>,
-    resources: &Resources,
-    index: SwIfIndex,
-) -> Result<(), Failure> {
-    apply(shared, resources, index, |action| action).await
-}
-
-/// As [`apply_action`]; the first queue's action is `first` of it.
-async fn apply(
-    shared: &Arc<Shared>,
-    resources: &Resources,
-    index: SwIfIndex,
-    first: impl FnOnce(Action) -> Action,
-) -> Result<(), Failure> {
-    let mut first = Some(first);
-    impairment::make_pools(shared, resources, index).await?;
-    let queues: Vec<_> = {
-        let registry = shared.registry();
-        let interface = registry.get(index).ok_or_else(vanished)?;
-        let peer = interface.mode.peer().and_then(|p| registry.get(p).map(|peer| peer.peer));
-        let queues = interface.rx.iter().zip(0..);
-        queues.map(|(q, number)| (q.poller, q.key, interface.action(peer, number))).collect()
     };
-    for (poller, key, action) in queues {
-        let action = match first.take() {
-            Some(first) => first(action),
-            None => action,
-        };
-        resources.engine.set_action(poller, key, action).await?;
+    if let Mode::Bridge { domain, .. } = mode {
+        domains::push(shared, resources, domain).await?;
     }
-    impairment::free_pools(shared, resources, index).await
+    apply_action(shared, resources, from).await?;
+    match (before, mode) {
+        (Mode::Bridge { domain: left, .. }, Mode::Bridge { domain, .. }) if left == domain => {}
+        (Mode::Bridge { domain: left, .. }, _) => domains::push(shared, resources, left).await?,
+        _ => {}
+    }
+    Ok(())
 }
 
-/// Takes an interface out of every cross-connect that leads to it.
+/// Takes an interface that is being deleted out of every cross-connect that leads to it, and out of
+/// its bridge domain.
 pub(super) async fn disconnect(
     shared: &Arc<Shared>,
     resources: &Resources,
@@ -183,6 +163,11 @@ pub(super) async fn disconnect(
     for from in pointing {
         set_mode(shared, resources, from, Mode::L3).await?;
         carrier::settle(shared, resources, from).await?;
+    }
+    let mode = shared.registry().get(index).map(|i| i.mode);
+    if let Some(Mode::Bridge { domain, .. }) = mode {
+        let _one_at_a_time = shared.domains.lock().await;
+        domains::push(shared, resources, domain).await?;
     }
     Ok(())
 }
@@ -228,6 +213,12 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
         }
         SetInterface::HostSpeed { mbps } => {
             set_speed(shared, index, *mbps).await?;
+        }
+        SetInterface::L2Bridge { bd_id, shg } => {
+            domains::may_join(&shared.registry(), index)?;
+            let mode = Mode::Bridge { domain: *bd_id, group: *shg };
+            set_mode(shared, &resources, index, mode).await?;
+            carrier::follow(shared, &resources, index, false).await?;
         }
         SetInterface::AddAddress(address) => {
             change_addresses(shared, index, |all, name| add(all, *address, name))?;
@@ -351,6 +342,9 @@ async fn set_state(
         resources.engine.set_admin(poller, key, up).await?;
     }
     carrier::hand_on(shared, resources, index).await;
+    if !up {
+        domains::flush_behind(shared, resources, index).await?;
+    }
     Ok(())
 }
 

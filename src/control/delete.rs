@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::interface::Interface;
 use super::life::Life;
-use super::{Resources, Shared, carrier, changes, thread};
+use super::{Resources, Shared, carrier, changes, domains, thread};
 use crate::action::PeerKey;
 use crate::api::{DeleteRequest, Deleted, Level, Reply};
 use crate::counters::DropReason;
@@ -45,7 +45,11 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
             }
         }
     };
+    let everything = matches!(request, DeleteRequest::All {});
     if indices.is_empty() {
+        if everything {
+            domains::remove_all(shared).await?;
+        }
         return Ok(Reply::Deleted(Vec::new()));
     }
     let resources = shared.running()?;
@@ -82,6 +86,9 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
                 not_undone: vec![Failure::bug("", "the delete panicked").to_string()],
             }));
         }
+    }
+    if everything {
+        domains::remove_all(shared).await?;
     }
     Ok(Reply::Deleted(gone))
 }

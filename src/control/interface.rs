@@ -16,7 +16,8 @@ use crate::diag::{Code, Failure};
 use crate::engine::QueueKey;
 use crate::units::Mtus;
 use crate::units::{
-    IfName, Impairment, InterfaceId, Kind, NumberList, PollerIndex, RingSize, SwIfIndex, Tag,
+    BridgeDomainId, IfName, Impairment, InterfaceId, Kind, NumberList, PollerIndex, RingSize,
+    SwIfIndex, Tag,
 };
 
 /// A queue: its place, and the baselines of `clear`.
@@ -59,6 +60,13 @@ pub(super) enum Mode {
     L3,
     /// Out of this interface.
     Xconnect(SwIfIndex),
+    /// To the other members of a bridge domain.
+    Bridge {
+        /// The domain.
+        domain: BridgeDomainId,
+        /// The split-horizon group there; 0 is none.
+        group: u8,
+    },
 }
 
 impl Mode {
@@ -66,7 +74,7 @@ impl Mode {
     pub(super) const fn peer(self) -> Option<SwIfIndex> {
         match self {
             Self::Xconnect(peer) => Some(peer),
-            Self::L3 => None,
+            Self::L3 | Self::Bridge { .. } => None,
         }
     }
 }
@@ -118,15 +126,6 @@ pub(super) struct Interface {
 }
 
 impl Interface {
-    /// The action that its settings mean, of receive queue `queue`; `peer` is the interface that it
-    /// is cross-connected to.
-    pub(super) fn action(&self, peer: Option<PeerKey>, queue: u64) -> Action {
-        match peer {
-            Some(peer) => wire_action(peer, &self.impairment, queue),
-            None => local_action(&self.station, &self.addresses),
-        }
-    }
-
     /// The poller and key of every queue.
     pub(super) fn queues(&self) -> Vec<(PollerIndex, QueueKey)> {
         self.rx.iter().chain(&self.tx).map(|q| (q.poller, q.key)).collect()
@@ -145,7 +144,7 @@ pub(super) fn host_gone(name: &IfName) -> Failure {
 }
 
 /// The action of one direction of a wire, for receive queue `queue` of its interface.
-fn wire_action(peer: PeerKey, impairment: &Impairment, queue: u64) -> Action {
+pub(super) fn wire_action(peer: PeerKey, impairment: &Impairment, queue: u64) -> Action {
     if impairment.is_none() {
         return Action::Xconnect(peer);
     }

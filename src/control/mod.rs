@@ -10,11 +10,14 @@
 //! Nothing privileged happens before the first create: the staging namespace, the watch and the
 //! memory files are made then.
 
+mod actions;
 mod building;
 mod carrier;
 mod changes;
 mod create;
 mod delete;
+mod domain;
+mod domains;
 mod executor;
 mod host_counters;
 mod impairment;
@@ -107,6 +110,8 @@ struct Resources {
 struct Shared {
     options: Options,
     registry: Mutex<Registry>,
+    /// Held while a change of a bridge domain is sent to the pollers.
+    domains: tokio::sync::Mutex<()>,
     resources: tokio::sync::OnceCell<Arc<Resources>>,
 }
 
@@ -151,6 +156,7 @@ impl Control {
         let shared = Shared {
             options,
             registry: Mutex::new(Registry::default()),
+            domains: tokio::sync::Mutex::default(),
             resources: tokio::sync::OnceCell::new(),
         };
         Self { shared: Arc::new(shared), watch: tokio::sync::OnceCell::new() }
@@ -159,6 +165,11 @@ impl Control {
     /// How many interfaces there are.
     pub fn interfaces(&self) -> usize {
         self.shared.registry().all().count()
+    }
+
+    /// How many bridge domains `create bridge-domain` has made.
+    pub fn bridge_domains(&self) -> usize {
+        domain::made(&self.shared.registry().domains)
     }
 
     /// Starts to listen to pollers and kernel, once.
@@ -197,6 +208,8 @@ impl Submit for Control {
             Request::Gso(request) => changes::gso(shared, &request).await,
             Request::Xconnect(request) => return changes::xconnect(shared, &request).await,
             Request::Set(request) => changes::set(shared, &request).await,
+            Request::Bridge(request) => domains::bridge(shared, &request).await,
+            Request::L2Fib(request) => domains::l2fib(shared, &request).await,
             Request::Show(request) => show::show(shared, &request).await,
             Request::Clear(request) => show::clear(shared, &request).await,
             Request::Monitor(_) => Err(Failure::bug("monitor", "it has no single answer")),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strsim::osa_distance;
 
 use super::Interface;
+use super::domain::Domains;
 use super::interface::{host_gone, vanished};
 use super::life::Life;
 use super::log::Log;
@@ -23,6 +24,8 @@ pub(super) struct Registry {
     /// The poller of the next receive queue.
     next_poller: u16,
     /// What happened.
+    /// Bridge domains.
+    pub(super) domains: Domains,
     pub(super) log: Log,
     /// That `backend auto` fell back was told.
     pub(super) fallback_told: bool,

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::interface::{Interface, Queue};
+use super::interface::{Interface, Mode, Queue};
 use super::life::Life;
 use super::port::{Baseline, Port};
 use super::registry::Registry;
-use super::{Shared, process, thread};
+use super::{Shared, domains, process, thread};
 use crate::api::{
     self, ClearRequest, ErrorRow, InterfaceRef, QueueState, Reply, RingEntry, ShowRequest, State,
 };
@@ -19,6 +19,10 @@ use crate::units::{HostOffload, Kind, PollerIndex, QueueIndex};
 pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<Reply, Failure> {
     if let ShowRequest::Threads {} = request {
         return threads(shared).await.map(Reply::Threads);
+    }
+    if let ShowRequest::L2Fib { bd_id, kind, verbose } = request {
+        let entries = domains::show_l2fib(shared, *bd_id, *kind).await?;
+        return Ok(Reply::L2Fib(entries, *verbose));
     }
     // The others show nothing of it, and wait for no kernel.
     if request.view().is_some() || matches!(request, ShowRequest::Errors { .. }) {
@@ -35,6 +39,9 @@ pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<
         return Ok(Reply::Interfaces(all, view));
     }
     Ok(match request {
+        ShowRequest::BridgeDomains { bd_id, detail } => {
+            Reply::BridgeDomains(domains::show(&registry, *bd_id)?, *detail)
+        }
         ShowRequest::Errors { verbose } => {
             Reply::Errors(registry.all().flat_map(errors).collect(), *verbose)
         }
@@ -121,10 +128,16 @@ pub(super) fn interface(
     use std::os::fd::AsRawFd;
     let Port::Tap(tap) = &interface.port;
     let host = tap.facts();
-    let action = match interface.mode.peer().and_then(|peer| registry.get(peer)) {
-        Some(peer) => api::Action::Xconnect(peer.name.clone()),
-        None if interface.addresses.is_empty() => api::Action::Sink,
-        None => api::Action::Respond,
+    let local = match interface.addresses.is_empty() {
+        true => api::Action::Sink,
+        false => api::Action::Respond,
+    };
+    let action = match interface.mode {
+        Mode::L3 => local,
+        Mode::Xconnect(peer) => {
+            registry.get(peer).map_or(local, |peer| api::Action::Xconnect(peer.name.clone()))
+        }
+        Mode::Bridge { domain, group } => api::Action::Bridge(domain, group),
     };
     api::Interface {
         name: interface.name.clone(),

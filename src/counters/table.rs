@@ -135,6 +135,8 @@ drops! {
     NoMember "no_member" Rx false "no other member of the bridge domain may have the frame, or the interface is no member";
     Reflection "reflection" Rx false "destination is behind the interface that the frame came from, or in its split-horizon group";
     BridgeRefused "bridge_refused" Rx false "bridge domain is set not to forward or flood such a frame";
+    MacFiltered "mac_filtered" Rx false "source or destination MAC is filtered in the bridge domain";
+    MacMoved "mac_moved" Rx false "source MAC has a static entry behind another member of the bridge domain";
     ImpairedLoss "impaired_loss" Rx false "frame was lost by the wire's `loss'";
     QueueFull "queue_full" Rx false "frame found as many others on the wire as its `limit', or its `rate' in 100 ms, allows";
     HoldFull "hold_full" Rx false "as many frames are held as may be";

@@ -72,7 +72,7 @@ pub(super) fn look(thread: &mut HostThread, interface: &Interface) -> Look {
     // Where nothing answers, no way back is asked about.
     let towards: Vec<IpAddr> = match interface.action {
         Action::Respond => interface.addresses.iter().map(|net| net.addr()).collect(),
-        Action::Sink | Action::Xconnect(_) => Vec::new(),
+        Action::Sink | Action::Xconnect(_) | Action::Bridge(..) => Vec::new(),
     };
     let bridge = interface.created_with.host_bridge.as_ref().map(IfName::as_str);
     match inspect(thread, namespace.as_fd(), &interface.host_if_name, &towards, bridge) {

@@ -60,16 +60,25 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
         DropReason::PeerGone => ("the other end of the cross-connect was deleted", None),
         DropReason::NoMember => (
             "the bridge domain has no other member, or only members of the same split-horizon group",
-            None,
+            Some("taptool show bridge-domain"),
         ),
         DropReason::Reflection => (
             "the sender reaches the destination without the bridge: both are behind one interface, \
              or in one split-horizon group",
             None,
         ),
-        DropReason::BridgeRefused => {
-            ("the bridge domain was made not to forward or flood such frames", None)
-        }
+        DropReason::BridgeRefused => (
+            "the bridge domain is set not to forward or flood such frames",
+            Some("taptool show bridge-domain"),
+        ),
+        DropReason::MacFiltered => (
+            "`l2fib add ... filter' filters their source or destination",
+            Some("taptool show l2fib all"),
+        ),
+        DropReason::MacMoved => (
+            "a static entry says that their source is behind another member",
+            Some("taptool show l2fib all"),
+        ),
         DropReason::ImpairedLoss => ("the wire is set to lose a share of its frames", None),
         DropReason::QueueFull => (
             "more frames came than the wire's `rate' carries; a larger `limit' lets more of them wait",

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::poller::{Command, Macs};
 use super::{Engine, gone};
-use crate::action::bridge::{Member, Settings};
+use crate::action::bridge::{Entry, Member, Settings};
 use crate::action::{DomainKey, PeerKey};
 use crate::diag::Failure;
 use crate::units::PollerIndex;
@@ -34,12 +34,25 @@ impl Engine {
         self.ask_all(|| Command::RemoveDomain(key)).await
     }
 
-    /// Makes all pollers forget the MACs of a bridge domain, or those behind one member.
+    /// Makes all pollers forget what they have learned of MACs in a bridge domain, or behind one member.
     ///
     /// # Errors
     /// When a poller has ended.
     pub async fn flush_macs(&self, key: DomainKey, behind: Option<PeerKey>) -> Result<(), Failure> {
         self.ask_all(|| Command::FlushMacs(key, behind)).await
+    }
+
+    /// Tells all pollers what is known of a MAC in a bridge domain; with none, nothing any more.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn give_mac(
+        &self,
+        key: DomainKey,
+        mac: [u8; 6],
+        entry: Option<Entry>,
+    ) -> Result<(), Failure> {
+        self.ask_all(|| Command::GiveMac(key, mac, entry)).await
     }
 
     /// What every poller knows of the MACs of a bridge domain.

@@ -43,6 +43,6 @@ pub trait Owner: Submit {
 
 impl Owner for Control {
     fn owned(&self) -> usize {
-        self.interfaces()
+        self.interfaces() + self.bridge_domains()
     }
 }

@@ -21,6 +21,12 @@ pub(super) fn line(peer: Peer, result: &Result<Outcome, Failure>) -> Option<Stri
                 let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
                 format!("changed {}", names.join(" "))
             }
+            Reply::BridgesChanged(ids, _) if ids.is_empty() => return None,
+            Reply::BridgesChanged(ids, made) => {
+                let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                let done = if *made { "created" } else { "changed" };
+                format!("{done} bridge-domain {}", ids.join(" "))
+            }
             _ => return None,
         },
     };

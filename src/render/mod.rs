@@ -4,6 +4,7 @@
 //! written for it find its words; what is ours stands beside them. Counters that are zero and
 //! parts that are empty print nothing, and so does a command that only changes something.
 
+mod bridge;
 mod descriptors;
 mod errors;
 mod escape;
@@ -34,6 +35,12 @@ pub fn text(reply: &Reply, columns: Option<usize>) -> String {
         Reply::Planned(steps) => planned::steps(steps),
         Reply::Deleted(_) | Reply::Changed(_) => String::new(),
         Reply::Interfaces(all, view) => interfaces(all, *view, columns),
+        Reply::BridgesChanged(ids, true) => {
+            ids.iter().map(|bd_id| format!("bridge-domain {bd_id}\n")).collect()
+        }
+        Reply::BridgesChanged(_, false) => String::new(),
+        Reply::BridgeDomains(all, detail) => bridge::domains(all, *detail),
+        Reply::L2Fib(all, verbose) => bridge::l2fib(all, *verbose),
         Reply::Errors(rows, verbose) => errors::table(rows, *verbose),
         Reply::Runtime(pollers, verbose) => process::runtime(pollers, *verbose),
         Reply::Threads(all) => process::threads(all),

@@ -71,10 +71,17 @@ fn settings(i: &Interface) -> Vec<String> {
     lines
 }
 
-/// The wires that begin here; one of both directions where it begins first.
+/// The bridge domain that it is in, or the wires that begin here; one of both directions where it begins first.
 fn wires(i: &Interface, all: &[Interface]) -> Vec<String> {
-    let Action::Xconnect(to) = &i.action else { return Vec::new() };
     let name = &i.name;
+    let to = match &i.action {
+        Action::Xconnect(to) => to,
+        Action::Bridge(bd_id, 0) => return vec![format!("set interface l2 bridge {name} {bd_id}")],
+        Action::Bridge(bd_id, shg) => {
+            return vec![format!("set interface l2 bridge {name} {bd_id} {shg}")];
+        }
+        Action::Sink | Action::Respond => return Vec::new(),
+    };
     let back = all.iter().find(|other| other.name == *to && leads_to(other, name));
     let Some(back) = back else { return vec![one_way(i, to)] };
     if all.iter().position(|other| other.name == *to) < all.iter().position(|o| o.name == *name) {

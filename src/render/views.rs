@@ -11,8 +11,12 @@ pub(super) fn addresses(all: &[Interface]) -> String {
         .map(|i| {
             let up = if i.state == State::Up { "up" } else { "dn" };
             let mut out = format!("{} ({up}):\n", i.name);
-            if let Action::Xconnect(peer) = &i.action {
-                out += &format!("  L2 xconnect {peer}\n");
+            match &i.action {
+                Action::Xconnect(peer) => out += &format!("  L2 xconnect {peer}\n"),
+                Action::Bridge(bd_id, shg) => {
+                    out += &format!("  L2 bridge bd-id {bd_id} idx {bd_id} shg {shg}\n");
+                }
+                Action::Sink | Action::Respond => {}
             }
             out + &i.addresses.iter().map(|a| format!("  L3 {a}\n")).collect::<String>()
         })
@@ -39,6 +43,7 @@ pub(super) fn mode(all: &[Interface]) -> String {
     all.iter()
         .map(|i| match &i.action {
             Action::Xconnect(peer) => format!("l2 xconnect {} {peer}\n", i.name),
+            Action::Bridge(bd_id, shg) => format!("l2 bridge {} bd_id {bd_id} shg {shg}\n", i.name),
             Action::Sink | Action::Respond => format!("l3 {}\n", i.name),
         })
         .collect()

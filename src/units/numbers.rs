@@ -49,6 +49,52 @@ impl fmt::Display for InterfaceId {
     }
 }
 
+/// Most MACs that a bridge domain knows.
+pub const MACS_MAX: usize = 1 << 16;
+
+/// The number of a bridge domain: 1…16777215.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct BridgeDomainId(u32);
+
+impl BridgeDomainId {
+    /// The highest.
+    pub const MAX: u32 = (1 << 24) - 1;
+
+    /// Checks `id`.
+    ///
+    /// # Errors
+    /// When it is 0 or above 16777215; in VPP's words.
+    pub fn new(id: u64) -> Result<Self, Invalid> {
+        match u32::try_from(id) {
+            Ok(0) => invalid("bridge domain 0 can not be modified"),
+            Ok(n) if n <= Self::MAX => Ok(Self(n)),
+            _ => invalid("bridge domain ID exceed 16M limit"),
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl FromStr for BridgeDomainId {
+    type Err = Invalid;
+    fn from_str(s: &str) -> Result<Self, Invalid> {
+        match digits(s) {
+            Some(n) => Self::new(n),
+            None => invalid("not a bridge domain ID between 1 and 16777215"),
+        }
+    }
+}
+
+impl fmt::Display for BridgeDomainId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The number of an interface in this process, from 1 up. It is never reused while the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -183,5 +229,15 @@ mod tests {
         }
         let several = |least| QueueCount::new(3).unwrap().at_least(least).get();
         assert_eq!([1, 4, 300].map(several), [3, 4, 256]);
+    }
+
+    #[test]
+    fn bridge_domains_are_numbered_from_1_to_16777215() {
+        for good in ["1", "16777215"] {
+            assert_eq!(good.parse::<BridgeDomainId>().unwrap().to_string(), good);
+        }
+        for bad in ["0", "16777216", "99999999999", "-1", "x", ""] {
+            assert!(bad.parse::<BridgeDomainId>().is_err(), "{bad}");
+        }
     }
 }

@@ -6,8 +6,8 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
 use super::{
-    BitRate, Delay, IfName, InterfaceId, MacAddr, Mtu, QueueCount, RingSize, Share, Tag,
-    TxQueueLength,
+    BitRate, BridgeDomainId, Delay, IfName, InterfaceId, MacAddr, Mtu, QueueCount, RingSize, Share,
+    Tag, TxQueueLength,
 };
 
 /// A string that is parsed.
@@ -47,7 +47,7 @@ macro_rules! from_number {
 
 from_text!(IfName, MacAddr, Tag, Delay, Share, BitRate);
 to_text!(Delay, Share, BitRate);
-from_number!(QueueCount, RingSize, InterfaceId, Mtu, TxQueueLength);
+from_number!(BridgeDomainId, QueueCount, RingSize, InterfaceId, Mtu, TxQueueLength);
 
 #[cfg(test)]
 mod tests {

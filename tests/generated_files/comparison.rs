@@ -76,7 +76,8 @@ pub const GROUPS: &[Group] = &[
     ]},
     Group { name: "Layer 2", rows: &[
         ("cross-connect", Yes, Yes, Shown("tests/live/wire.rs::a_cross_connect_carries_both_ways_until_it_is_taken_off")),
-        ("bridge domains", Yes, Yes, Lacks(LATER)),
+        ("bridge domains, l2fib", Yes, Yes, Shown("tests/live/bridge.rs::three_members_ping_each_other_and_a_broadcast_reaches_each_once_and_the_ledger_balances")),
+        ("split horizon", Yes, Yes, Shown("tests/live/bridge.rs::members_of_one_split_horizon_group_reach_others_and_not_each_other")),
         ("a mirror (span)", Yes, Yes, Lacks(LATER)),
         ("sub-interfaces, tag rewrite", Yes, Yes, Lacks(LATER)),
         ("wires that delay, lose, reorder, duplicate, damage frames", Yes, Yes, Shown("tests/live/impair.rs::a_ping_over_a_delayed_wire_takes_twice_the_delay_and_the_ledger_balances_meanwhile")),

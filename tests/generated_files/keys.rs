@@ -60,14 +60,14 @@ fn kind_of(kind: &str) -> String {
     if let Some(inner) = kind.strip_prefix("Vec<") {
         let inner = inner.strip_suffix('>').unwrap();
         return match inner {
-            "Queue" | "RingEntry" | "NodeRow" => "array of objects".into(),
+            "Queue" | "RingEntry" | "NodeRow" | "BridgeMember" => "array of objects".into(),
             other => format!("array of {}s", kind_of(other)),
         };
     }
     match kind {
         "bool" => "boolean",
-        "Mtu" | "u16" | "u32" | "u64" | "i32" | "InterfaceId" | "SwIfIndex" | "QueueIndex"
-        | "RingSize" | "PollerIndex" => "number",
+        "u8" | "BridgeDomainId" | "Mtu" | "u16" | "u32" | "u64" | "i32" | "InterfaceId"
+        | "SwIfIndex" | "QueueIndex" | "RingSize" | "PollerIndex" => "number",
         "String" | "&'static str" | "Cow<'static, str>" | "IfName" | "Kind" | "BackendKind"
         | "State" | "Action" | "IpNet" | "MacAddr" | "Tag" | "QueueState" | "Direction"
         | "Level" => "string",
@@ -119,6 +119,9 @@ pub fn others() -> Vec<(&'static str, Vec<Key>)> {
     vec![
         ("show ... --rates", rates),
         ("show errors", fields("api/show.rs", "ErrorRow")),
+        ("show bridge-domain", fields("api/bridge.rs", "BridgeDomain")),
+        ("show bridge-domain: members", fields("api/bridge.rs", "BridgeMember")),
+        ("show l2fib", fields("api/bridge.rs", "L2FibEntry")),
         ("show runtime", fields("api/process.rs", "PollerRow")),
         ("show runtime: nodes", fields("api/process.rs", "NodeRow")),
         ("show threads", fields("api/process.rs", "ThreadRow")),

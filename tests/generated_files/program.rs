@@ -61,10 +61,6 @@ With `--json' a command prints an array of objects on one line; with `--pretty' 
 with `--dry-run' `create' prints its steps as `step' and `undo'. Keys are stable: new ones may come, \
 none goes and none changes its meaning. Errors stay text on standard error.";
 
-const NOT_YET: &str = "\
-`no_member', `reflection' and `bridge_refused' are of bridge domains. No command of this version makes \
-one, so these stay 0.";
-
 const LEDGER: &str = "\
 The numbers of a queue are of one moment, and they balance. rx: `packets' + `copies' = \
 `forwarded' + `consumed' + drops + `held'. tx: `offered' = `enqueued' + drops before the ring; `enqueued' = `packets' + drops \
@@ -165,8 +161,6 @@ pub fn page(tree: &Command) -> String {
     section(&mut roff, "DROP REASONS");
     roff.text([roman("A lost frame has one reason: a key of "), bold("drops"), roman(".")]);
     key_terms(&mut roff, &keys::drops());
-    roff.control("PP", []);
-    roff.text(inline(NOT_YET, &none));
     section(&mut roff, "EXIT STATUS");
     for (code, meaning) in CODES {
         term(&mut roff, vec![bold(code.to_string())], meaning, &none);
@@ -271,6 +265,8 @@ pub fn see_also(command: &str) -> Vec<String> {
         "gso" => &["taptool-set(8)", "taptool-create(8)", "ethtool(8)"],
         "xconnect" => &["taptool-set(8)", "taptool-show(8)"],
         "set" => &["taptool-create(8)", "taptool-gso(8)", "taptool-xconnect(8)"],
+        "l2fib" => &["taptool-create(8)", "taptool-show(8)", "bridge(8)"],
+        "test" => &["taptool-xconnect(8)", "taptool-set(8)"],
         "hold" => &["taptool-create(8)", "taptool-wait(8)", "systemd.service(5)"],
         "save" => &["taptool-exec(8)", "taptool-show(8)"],
         "wait" => &["taptool-hold(8)"],

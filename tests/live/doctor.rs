@@ -206,6 +206,33 @@ fn each_thing_in_the_way_of_a_wire_is_named_with_the_command_that_mends_it() {
 }
 
 #[test]
+fn a_member_of_a_bridge_domain_that_reaches_nobody_is_named_with_the_command_that_mends_it() {
+    live(|world| {
+        world.netns("foo");
+        world.netns("bar");
+        let mut hold = Hold::start(world);
+        hold.run("create tap0 host-ns foo host-ip4-addr 10.8.0.1/24");
+        hold.run("create tap1 host-ns bar host-ip4-addr 10.8.0.2/24");
+        hold.run("set interface l2 bridge tap0 7");
+        told(&mut hold, "tap0", &[("action", "taptool set interface l2 bridge MEMBER 7")]);
+        run(world, &mut hold, "taptool set interface l2 bridge tap1 7");
+        let rows = [
+            (
+                "taptool set interface l2 bridge tap0 7 2 && taptool set interface l2 bridge tap1 7 2",
+                "action",
+                "taptool set interface l2 bridge tap0 7",
+            ),
+            (
+                "taptool set interface state tap1 down",
+                "peer",
+                "taptool set interface state tap1 up",
+            ),
+        ];
+        mended(world, &mut hold, "tap0", &rows, |world| world.ping_answered("foo", "10.8.0.2"));
+    });
+}
+
+#[test]
 fn a_namespace_that_is_gone_is_made_again_by_the_command_that_doctor_names() {
     live(|world| {
         world.netns("foo");

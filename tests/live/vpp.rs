@@ -212,6 +212,53 @@ fn effect(world: &World, line: &str, out: &str) {
             assert_eq!(code, 2);
             assert!(stderr.contains("valid only in the interactive shell"), "{stderr}");
         }
+        "create bridge-domain 1 learn 1 forward" => assert_eq!(out, "bridge-domain 1\n"),
+        "create bridge-domain 2 mac-age 60 bd-tag" => {
+            assert!(run(world, "show bridge-domain 2 detail").contains("BD-Tag: lab"));
+        }
+        "create bridge-domain 2 del" => {
+            assert!(!run(world, "show bridge-domain").contains("    2  "));
+        }
+        "set interface l2 bridge tap0 1" => assert_eq!(tap("tap0")["action"], "bridge 1"),
+        "set int l2 bridge tap1 1" => world.ping_answered("a", "10.9.0.2"),
+        "show mode tap1" => assert_eq!(out, "l2 bridge tap1 bd_id 1 shg 2\n"),
+        "show bridge-domain" => has(&["BD-ID   Index", "flood"]),
+        "show bridge-domain 1 detail" | "sh bridge 1 int" => has(&["tap0", "TxFlood"]),
+        "set bridge-domain learn 1 disable" => {
+            assert_eq!(world.objects("show bridge-domain 1")[0]["learn"], false);
+        }
+        "set bridge-domain learn 1" => {
+            assert_eq!(world.objects("show bridge-domain 1")[0]["learn"], true);
+        }
+        "set bridge-domain forward 1" | "set bridge-domain flood 1" => {
+            world.ping_answered("a", "10.9.0.2");
+        }
+        "set bridge-domain uu-flood 1 disable" => {
+            assert_eq!(world.objects("show bridge-domain 1")[0]["uu_flood"], false);
+        }
+        "set bridge-domain mac-age 1 5" => {
+            assert_eq!(world.objects("show bridge-domain 1")[0]["mac_age"], 5);
+        }
+        "l2fib add 02:fe:00:00:00:21 1 tap0 static" | "l2fib add 02:fe:00:00:00:22 1 filter" => {
+            silent();
+            assert!(run(world, "show l2fib add").contains(line.split(' ').nth(2).unwrap()));
+        }
+        "l2fib del 02:fe:00:00:00:21 1" => {
+            assert!(!run(world, "show l2fib all").contains("02:fe:00:00:00:21"));
+        }
+        "show l2fib" => has(&["L2FIB total/learned entries: "]),
+        "show l2fib all" | "show l2fib verbose" => has(&["Mac-Address", "02:fe:00:00:00:22"]),
+        "show l2fib bd_id 1 add" => has(&["02:fe:00:00:00:22"]),
+        "show l2fib learn" => assert!(!out.contains("02:fe:00:00:00:22"), "{out}"),
+        "l2fib flush-mac all"
+        | "l2fib flush-mac interface tap0"
+        | "l2fib flush-mac bridge-domain 1" => silent(),
+        "clear l2fib" => assert!(!run(world, "show l2fib all").contains("02:fe:00:00:00:22")),
+        "delete bridge-domain 1" => assert_eq!(tap("tap0")["action"], "sink"),
+        "test l2patch rx tap0 tx tap1" => {
+            let wanted = if line.ends_with(" del") { "sink" } else { "xconnect tap1" };
+            assert_eq!(tap("tap0")["action"], wanted);
+        }
         other => panic!("no effect is known of `{other}'"),
     }
 }

@@ -233,6 +233,9 @@ impl<'a> Walk<'a> {
     fn bare(&mut self, word: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Failure> {
         if !self.begun {
             match child(self.node, word) {
+                // A whole option is not half a sub-command.
+                Child::One(next)
+                    if next.get_name() != word && bare_option(self.node, word).is_some() => {}
                 Child::One(next) => {
                     self.abbreviates_safely(word, next)?;
                     return self.descend(next);

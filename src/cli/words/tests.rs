@@ -106,6 +106,12 @@ fn every_prefix_of_every_path_means_that_path_or_lists_it() {
             for end in 1..=child.get_name().len() {
                 let mut words = path.to_vec();
                 words.push(child.get_name()[..end].to_owned());
+                // A whole option of the command is that option.
+                let option = child.get_name() != words[path.len()]
+                    && bare_option(node, &words[path.len()]).is_some();
+                if option {
+                    continue;
+                }
                 words.push("--help".into());
                 match resolve(root, &words, "--help") {
                     Ok(line) => {
@@ -176,7 +182,7 @@ fn what_is_nothing_is_refused_with_its_token() {
             "set tap gso: unknown input `on'\n  goes on with `enable', `disable'",
         ),
         ("shwo", ": unknown input `shwo'\n  did you mean `show'"),
-        ("set", "set: incomplete command\n  goes on with `interface', `tap'"),
+        ("set", "set: incomplete command\n  goes on with `interface', `bridge-domain', `tap'"),
         ("set interface ip foo", "set interface ip: unknown input `foo'\n  goes on with `address'"),
     ] {
         assert_eq!(refused(line), expected, "{line}");
@@ -252,11 +258,7 @@ fn the_beginning_of_what_is_lacked_is_refused_where_no_name_may_stand() {
         assert!(said.starts_with(&format!("{path}: not supported in this version\n")), "{said}");
     }
     // An interface may have that name.
-    for (line, path) in [
-        ("show bridge", "show bridge-domain"),
-        ("sh tr", "show trace"),
-        ("show int vt", "show interface vtr"),
-    ] {
+    for (line, path) in [("sh tr", "show trace"), ("show int vt", "show interface vtr")] {
         let doubt = resolve(&full(), &split(line), "--help").unwrap().doubt.unwrap();
         let lacked = doubt.lacked.unwrap();
         assert_eq!(lacked.path, path);

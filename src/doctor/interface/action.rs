@@ -11,13 +11,14 @@ use crate::api::{Action, Interface, State};
 use crate::doctor::commands::{self, is_link_local, neighbor, word};
 use crate::doctor::look::Look;
 use crate::host::inspect::{Inspection, Way};
-use crate::units::IfName;
+use crate::units::{BridgeDomainId, IfName};
 
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     match &case.interface.action {
         Action::Sink => findings.push(sink(case.interface)),
         Action::Xconnect(peer) => xconnect(case, peer, findings),
         Action::Respond => respond(case, findings),
+        Action::Bridge(bd_id, shg) => bridge(case, (*bd_id, *shg), findings),
     }
 }
 
@@ -57,6 +58,46 @@ fn xconnect(case: &Case<'_>, name: &IfName, findings: &mut Vec<Finding>) {
         findings.push(Finding::ok("peer", format!("{name} sends back, and {place} is up")));
     }
     findings.extend(one_way.into_iter().chain(broken));
+}
+
+/// A member of a bridge domain: whom its frames reach, and which of them is in the way.
+fn bridge(case: &Case<'_>, (bd_id, shg): (BridgeDomainId, u8), findings: &mut Vec<Finding>) {
+    let name = &case.interface.name;
+    let ours = word(name.as_str());
+    let others = case.all.iter().filter(|other| other.name != *name);
+    let mut others = others.filter_map(|other| match other.action {
+        Action::Bridge(domain, group) if domain == bd_id => Some((other, group)),
+        _ => None,
+    });
+    let members: Vec<_> = others.by_ref().collect();
+    let reached: Vec<&Interface> = members
+        .iter()
+        .filter(|(_, group)| shg == 0 || *group != shg)
+        .map(|(other, _)| *other)
+        .collect();
+    if members.is_empty() {
+        findings.push(
+            Finding::drops("action", format!("the only member of bridge domain {bd_id}"))
+                .cost("every received frame is dropped (no_member)")
+                .remedy(format!("taptool set interface l2 bridge MEMBER {bd_id}")),
+        );
+        return;
+    }
+    if reached.is_empty() {
+        findings.push(
+            Finding::drops(
+                "action",
+                format!("all members of bridge domain {bd_id} are in split-horizon group {shg}"),
+            )
+            .cost("every received frame is dropped (no_member)")
+            .remedy(format!("taptool set interface l2 bridge {ours} {bd_id}")),
+        );
+        return;
+    }
+    let names: Vec<&str> = reached.iter().map(|other| other.name.as_str()).collect();
+    let value = format!("bridge domain {bd_id}: received frames reach {}", names.join(", "));
+    findings.push(Finding::ok("action", value));
+    findings.extend(reached.into_iter().filter_map(|other| peer_state(other, false)));
 }
 
 /// What keeps a peer from sending on. Where its host side was not `seen`, that name may be a

@@ -35,7 +35,7 @@ pub(super) struct Case<'a> {
 pub(super) fn peer<'a>(interface: &Interface, all: &'a [Interface]) -> Option<&'a Interface> {
     match &interface.action {
         Action::Xconnect(peer) => all.iter().find(|other| other.name == *peer),
-        Action::Sink | Action::Respond => None,
+        Action::Sink | Action::Respond | Action::Bridge(..) => None,
     }
 }
 

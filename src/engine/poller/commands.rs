@@ -10,6 +10,7 @@ use super::core::Touched;
 use super::inbox::Command;
 use super::slots::put;
 use super::{Core, Poller};
+use crate::action::News;
 use crate::counters::{BrokenReason, DropReason};
 use crate::device::Pool;
 use crate::engine::peers::{Lender, Peer, SLOTS};
@@ -185,6 +186,19 @@ impl Poller {
                 let domain = self.core.tables.domain(key);
                 let macs = domain.map(|domain| domain.macs(now).collect()).unwrap_or_default();
                 let _ = answer.send((now, macs));
+            }
+            Command::GiveMac(key, mac, entry) => {
+                if let Some(domain) = self.core.tables.domain(key) {
+                    domain.give(mac, entry);
+                }
+            }
+            Command::Hear(news) => {
+                let now_ns = self.core.now_ns;
+                for News { domain, mac, peer } in news.iter().copied() {
+                    if let Some(domain) = self.core.tables.domain(domain) {
+                        domain.hear(mac, peer, now_ns);
+                    }
+                }
             }
             Command::CatchUp => {}
             Command::Shutdown => self.stopping = true,

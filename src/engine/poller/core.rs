@@ -6,6 +6,7 @@ use std::sync::Arc;
 use nix::sys::epoll::Epoll;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::inbox::Command;
 use super::statistics::PollerStatistics;
 use super::timers::Timers;
 use crate::action::{Output, Tables};
@@ -66,6 +67,7 @@ impl Core {
         events: UnboundedSender<Event>,
         timers: Timers,
     ) -> Self {
+        let tables = Tables::new(mesh.inboxes.len() > 1);
         Self {
             id,
             mesh,
@@ -76,7 +78,7 @@ impl Core {
             dirty: Vec::new(),
             pending_returns: VecDeque::new(),
             foreign: 0,
-            tables: Tables::default(),
+            tables,
             output: Output::new(),
             timers,
             statistics: PollerStatistics::default(),
@@ -89,6 +91,17 @@ impl Core {
     pub(in crate::engine) fn tell(&self, event: Event) {
         // The receiver is gone while the process ends.
         let _ = self.events.send(event);
+    }
+
+    /// Tells the other pollers what was learned here. What one cannot be told at once is lost: it
+    /// floods what it does not know.
+    #[cold]
+    pub(super) fn tell_others(&mut self) {
+        let news: Arc<[_]> = self.tables.news().into();
+        for other in self.mesh.pollers().filter(|other| *other != self.id) {
+            let _ = self.mesh.inbox(other).send_now(Command::Hear(Arc::clone(&news)));
+        }
+        self.tables.forget_news();
     }
 
     /// Reports a queue that was stopped for `reason`.

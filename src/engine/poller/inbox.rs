@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use tokio::sync::oneshot;
 
 use crate::action::bridge::{Entry, Member, Settings};
-use crate::action::{Action, DomainKey, PeerKey};
+use crate::action::{Action, DomainKey, News, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::engine::bell::Bell;
 use crate::engine::capture::Capture;
@@ -56,6 +56,10 @@ pub(in crate::engine) enum Command {
     RemoveDomain(DomainKey),
     FlushMacs(DomainKey, Option<PeerKey>),
     Macs(DomainKey, oneshot::Sender<Macs>),
+    /// What a command says of a MAC.
+    GiveMac(DomainKey, [u8; 6], Option<Entry>),
+    /// What another poller has learned.
+    Hear(Arc<[News]>),
     /// Does nothing: it is answered when all commands before it are done.
     CatchUp,
     Shutdown,
@@ -118,6 +122,22 @@ impl Inbox {
         drop(commands);
         self.waiting.store(true, Ordering::Release);
         self.ring();
+    }
+
+    /// As [`send`](Self::send), from a poller, which does not wait: `false` where another thread is
+    /// adding a command.
+    pub(in crate::engine) fn send_now(&self, command: Command) -> bool {
+        let mut commands = match self.commands.try_lock() {
+            Ok(commands) => commands,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        let Some(list) = commands.as_mut() else { return true };
+        list.push((command, None));
+        drop(commands);
+        self.waiting.store(true, Ordering::Release);
+        self.ring();
+        true
     }
 
     /// The poller ends.

@@ -150,6 +150,9 @@ impl Poller {
             self.core.statistics.loops += 1;
             last = Round::Idle;
             if moved {
+                if !self.core.tables.news().is_empty() {
+                    self.core.tell_others();
+                }
                 last = Round::Busy;
                 self.cells().publish(&self.core.statistics, None);
                 idle_since = self.core.now_ns;
