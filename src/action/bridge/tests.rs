@@ -174,3 +174,68 @@ fn a_frame_without_both_macs_is_short() {
     let verdict = Bridge { domain: DOMAIN, group: 0 }.visit(&mut context, &[0; 11][..]);
     assert_eq!(verdict, Verdict::Drop(DropReason::ShortFrame));
 }
+
+/// The MACs that the other pollers are to be told of, and no more from then on.
+fn told(bridged: &mut Bridged) -> Vec<u8> {
+    let news = bridged.tables.news().iter().map(|news| news.mac[5]).collect();
+    bridged.tables.forget_news();
+    news
+}
+
+#[test]
+fn other_pollers_are_told_of_what_is_new_has_moved_or_is_there_after_a_quarter_of_its_age() {
+    let mut bridged = Bridged::new(&[0; 3], Settings { age_ns: 100, ..Settings::default() });
+    bridged.receive(0, mac(1), ALL);
+    assert_eq!(told(&mut bridged), [0; 0]);
+    let members: Vec<_> = (0..3).map(|i| Member { peer: peer(i), group: 0 }).collect();
+    bridged.tables = Tables::new(true);
+    let settings = Settings { age_ns: 100, ..Settings::default() };
+    bridged.tables.domain_or_new(DOMAIN).set(settings, &members);
+    bridged.receive(0, mac(1), ALL);
+    bridged.receive(0, mac(1), ALL);
+    assert_eq!(told(&mut bridged), [1]);
+    bridged.now_ns = 24;
+    bridged.receive(0, mac(1), ALL);
+    assert_eq!(told(&mut bridged), [0; 0]);
+    bridged.now_ns = 25;
+    bridged.receive(0, mac(1), ALL);
+    assert_eq!(told(&mut bridged), [1]);
+    bridged.receive(2, mac(1), ALL);
+    assert_eq!(told(&mut bridged), [1]);
+}
+
+#[test]
+fn what_another_poller_has_learned_is_known_here_but_for_what_a_command_says_otherwise() {
+    let mut bridged = Bridged::new(&[0; 3], Settings::default());
+    let domain = bridged.tables.domain(DOMAIN).unwrap();
+    domain.give(mac(2), Some(Entry::given(Some(peer(1)), Origin::Static)));
+    domain.give(mac(3), Some(Entry::given(None, Origin::Static)));
+    for last in 1..=3 {
+        domain.hear(mac(last), peer(2), 0);
+    }
+    // An interface that is no member.
+    domain.hear(mac(4), peer(9), 0);
+    assert_eq!(bridged.receive(0, mac(7), mac(1)), Fate::To(vec![2]));
+    assert_eq!(bridged.receive(0, mac(7), mac(2)), Fate::To(vec![1]));
+    assert_eq!(bridged.receive(0, mac(7), mac(3)), Fate::Lost(DropReason::MacFiltered));
+    assert_eq!(bridged.receive(0, mac(7), mac(4)), Fate::To(vec![1, 2]));
+    // From a filtered source, and from a static one behind another member.
+    assert_eq!(bridged.receive(0, mac(3), ALL), Fate::Lost(DropReason::MacFiltered));
+    assert_eq!(bridged.receive(0, mac(2), ALL), Fate::Lost(DropReason::MacMoved));
+    assert_eq!(bridged.receive(1, mac(2), mac(7)), Fate::To(vec![0]));
+}
+
+#[test]
+fn an_added_mac_does_not_age_moves_with_its_frames_and_outlives_a_flush() {
+    let mut bridged = Bridged::new(&[0; 3], Settings { age_ns: 100, ..Settings::default() });
+    let domain = bridged.tables.domain(DOMAIN).unwrap();
+    domain.give(mac(1), Some(Entry::given(Some(peer(1)), Origin::Added)));
+    bridged.now_ns = 1000;
+    bridged.tables.domain(DOMAIN).unwrap().flush(None);
+    assert_eq!(bridged.receive(0, mac(7), mac(1)), Fate::To(vec![1]));
+    bridged.receive(2, mac(1), ALL);
+    assert_eq!(bridged.receive(0, mac(7), mac(1)), Fate::To(vec![2]));
+    bridged.tables.domain(DOMAIN).unwrap().flush(Some(peer(2)));
+    assert_eq!(bridged.receive(0, mac(7), mac(1)), Fate::To(vec![1, 2]));
+    assert_eq!(bridged.known(), 1);
+}
