@@ -509,7 +509,7 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "`lscpu' shows the processors, `show threads' which thread runs on which",
     ),
     lacks(
-        "session enable|disable, show session ...",
+        "session enable|disable ...",
         "session",
         "enable",
         "VPP's host stack is no part of this: programs use the host side's sockets",
