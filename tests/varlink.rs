@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use taptool::api::{
     BackendChoice, BridgeChange, BridgeRequest, BridgeSettings, ClearRequest, CreateRequest,
     DeleteRequest, Detail, GsoRequest, InterfaceRef, L2FibKind, L2FibRequest, MtuOf, NamespaceSpec,
-    Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
+    NsimRequest, NsimSettings, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
 use taptool::holder::DESCRIPTION;
 use taptool::units::{HostOffload, Impairment, Kind, PollerIndex, QueueIndex, SwIfIndex};
@@ -162,6 +162,19 @@ fn requests() -> Vec<Request> {
             link_state: false,
             impairment: impairment(),
         }),
+        Request::Nsim(NsimRequest::Configure(NsimSettings {
+            delay: "10ms".parse().unwrap(),
+            bandwidth: "1Gbit".parse().unwrap(),
+            packet_size: 1500,
+            packets_per_drop: 7,
+            packets_per_reorder: 7,
+        })),
+        Request::Nsim(NsimRequest::CrossConnect {
+            a: by_name("a"),
+            b: by_name("b"),
+            disable: true,
+        }),
+        Request::Nsim(NsimRequest::OutputFeature { interface: by_name("a"), disable: true }),
         set(SetInterface::State { up: true }),
         set(SetInterface::L2Xconnect { peer: by_name("b"), impairment: impairment() }),
         set(SetInterface::L2Bridge { bd_id: domain(), shg: 2 }),
@@ -197,6 +210,7 @@ fn requests() -> Vec<Request> {
         Request::Show(ShowRequest::Mode(both())),
         Request::Show(ShowRequest::RunningConfig {}),
         Request::Show(ShowRequest::Runtime { verbose: true }),
+        Request::Show(ShowRequest::Nsim {}),
         Request::Show(ShowRequest::Threads {}),
         Request::Show(ShowRequest::Logging {}),
         Request::Show(ShowRequest::Version { verbose: true }),

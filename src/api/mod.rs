@@ -15,6 +15,7 @@ mod gso;
 mod interface;
 mod monitor;
 mod namespace;
+mod nsim;
 mod pieces;
 mod process;
 mod queue;
@@ -35,6 +36,7 @@ pub use gso::GsoRequest;
 pub use interface::{Action, Interface, State};
 pub use monitor::MonitorRequest;
 pub use namespace::{Namespace, NamespaceSpec, shell_word};
+pub use nsim::{Nsim, NsimRequest, NsimSettings};
 pub use pieces::Piece;
 pub use process::{Level, LogRow, NodeRow, PollerRow, ThreadRow, Version};
 pub use queue::{Queue, QueueState, RingEntry};
@@ -109,6 +111,9 @@ pub enum Request {
     /// `xconnect A B [off]`.
     #[serde(rename = "io.taptool.Xconnect")]
     Xconnect(XconnectRequest),
+    /// `set nsim`, `nsim …`.
+    #[serde(rename = "io.taptool.Nsim")]
+    Nsim(NsimRequest),
     /// `set interface …`.
     #[serde(rename = "io.taptool.Set")]
     Set(SetRequest),
@@ -139,6 +144,7 @@ impl Request {
             Self::Create(create) => create.check(),
             Self::Set(set) => set.check(),
             Self::Xconnect(wire) => wire.check(),
+            Self::Nsim(NsimRequest::Configure(settings)) => settings.check(),
             _ => Ok(()),
         }
     }
@@ -189,10 +195,15 @@ impl Request {
                     .ok_or_else(|| serde::de::Error::missing_field("interfaces"))
             }),
             Self::Delete(_) => Box::new(|wire| list(wire, "interfaces").map(Reply::Deleted)),
-            Self::Gso(_) | Self::Xconnect(_) | Self::Set(_) | Self::Clear(_) => Box::new(|wire| {
-                let changed: Vec<Named> = list(wire, "interfaces")?;
-                Ok(Reply::Changed(changed.into_iter().map(|named| named.name).collect()))
-            }),
+            Self::Nsim(NsimRequest::Configure(_)) => {
+                Box::new(|wire| list(wire, "nsim").map(Reply::Nsim))
+            }
+            Self::Gso(_) | Self::Xconnect(_) | Self::Nsim(_) | Self::Set(_) | Self::Clear(_) => {
+                Box::new(|wire| {
+                    let changed: Vec<Named> = list(wire, "interfaces")?;
+                    Ok(Reply::Changed(changed.into_iter().map(|named| named.name).collect()))
+                })
+            }
             Self::Bridge(request) => {
                 let said = matches!(request, BridgeRequest::Create(_));
                 Box::new(move |wire| bridges(wire, said))
@@ -258,6 +269,8 @@ pub enum Reply {
     Runtime(Vec<PollerRow>, bool),
     /// `show threads`.
     Threads(Vec<ThreadRow>),
+    /// `set nsim`, `show nsim`: one, or none before it was set.
+    Nsim(Vec<Nsim>),
     /// `show logging`, oldest first.
     Logging(Vec<LogRow>),
     /// `show version`; whether with everything.
@@ -287,6 +300,7 @@ impl Reply {
             Self::Errors(rows, _) => of(rows),
             Self::Runtime(pollers, _) => of(pollers),
             Self::Threads(threads) => of(threads),
+            Self::Nsim(all) => of(all),
             Self::Logging(rows) => of(rows),
             Self::Version(versions, _) => of(versions),
         }
@@ -306,6 +320,7 @@ impl Reply {
             | Self::Errors(..)
             | Self::Runtime(..)
             | Self::Threads(_)
+            | Self::Nsim(_)
             | Self::Logging(_)
             | Self::Version(..) => &mut [],
         }
@@ -323,6 +338,7 @@ impl Reply {
             Self::Errors(..) => "errors",
             Self::Runtime(..) => "pollers",
             Self::Threads(_) => "threads",
+            Self::Nsim(_) => "nsim",
             Self::Logging(_) => "events",
             Self::Version(..) => "versions",
         }

@@ -75,6 +75,7 @@ impl Reply {
             Self::Errors(rows, _) => each(rows),
             Self::Runtime(pollers, _) => each(pollers),
             Self::Threads(threads) => each(threads),
+            Self::Nsim(all) => each(all),
             Self::Logging(rows) => each(rows),
             Self::Version(versions, _) => each(versions),
         };

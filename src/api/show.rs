@@ -86,6 +86,8 @@ pub enum ShowRequest {
         #[serde(default, deserialize_with = "wire::nullable")]
         verbose: bool,
     },
+    /// `show nsim`.
+    Nsim {},
     /// `show threads`.
     Threads {},
     /// `show logging`.
@@ -178,6 +180,7 @@ impl ShowRequest {
             | Self::BridgeDomains { .. }
             | Self::L2Fib { .. }
             | Self::Runtime { .. }
+            | Self::Nsim {}
             | Self::Threads {}
             | Self::Logging {}
             | Self::Version { .. } => &[],
@@ -203,6 +206,7 @@ impl ShowRequest {
             | Self::BridgeDomains { .. }
             | Self::L2Fib { .. }
             | Self::Runtime { .. }
+            | Self::Nsim {}
             | Self::Threads {}
             | Self::Logging {}
             | Self::Version { .. } => return None,
@@ -219,6 +223,7 @@ impl ShowRequest {
             Self::BridgeDomains { detail, .. } => Reply::BridgeDomains(Vec::new(), detail),
             Self::L2Fib { verbose, .. } => Reply::L2Fib(Vec::new(), verbose),
             Self::Runtime { verbose } => Reply::Runtime(Vec::new(), verbose),
+            Self::Nsim {} => Reply::Nsim(Vec::new()),
             Self::Threads {} => Reply::Threads(Vec::new()),
             Self::Version { verbose } => Reply::Version(vec![Version::own()], verbose),
             // The others have a view.
@@ -237,6 +242,7 @@ impl ShowRequest {
                 Reply::BridgeDomains(_, detail) => Reply::BridgeDomains(list(wire, key)?, detail),
                 Reply::L2Fib(_, verbose) => Reply::L2Fib(list(wire, key)?, verbose),
                 Reply::Runtime(_, verbose) => Reply::Runtime(list(wire, key)?, verbose),
+                Reply::Nsim(_) => Reply::Nsim(list(wire, key)?),
                 Reply::Threads(_) => Reply::Threads(list(wire, key)?),
                 Reply::Version(_, verbose) => Reply::Version(list(wire, key)?, verbose),
                 _ => Reply::Logging(list(wire, key)?),
@@ -273,6 +279,7 @@ mod tests {
             ShowRequest::L2Fib { bd_id: "7".parse().ok(), kind: L2FibKind::All, verbose: false },
             ShowRequest::Runtime { verbose: true },
             ShowRequest::Runtime { verbose: false },
+            ShowRequest::Nsim {},
             ShowRequest::Threads {},
             ShowRequest::Logging {},
             ShowRequest::Version { verbose: true },

@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::globals::Globals;
 use super::meta::Word;
+use super::nsim;
 use super::place::Place;
 use super::reach::Reach;
 use super::watch::Again;
@@ -67,6 +68,7 @@ enum Verbs {
     Show(show::Args),
     Gso(gso::Args),
     Xconnect(xconnect::Args),
+    Nsim(nsim::NsimArgs),
     Set(set::Args),
     Clear(clear::Args),
     L2fib(bridge::L2Fib),
@@ -202,6 +204,7 @@ pub(super) fn parse(line: &[String], place: Place) -> Result<Parsed, Unparsed> {
         }
         Some(Verbs::Gso(args)) => Ok(Verb::Request(args.into())),
         Some(Verbs::Xconnect(args)) => args.try_into().map(Verb::Request),
+        Some(Verbs::Nsim(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Set(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::L2fib(args)) => args.try_into().map(Verb::Request),
         Some(Verbs::Test(args)) => args.try_into().map(Verb::Request),

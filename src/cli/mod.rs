@@ -26,6 +26,7 @@ mod meta;
 mod monitor;
 mod names;
 mod no_holder;
+mod nsim;
 mod pager;
 mod pieces;
 mod place;

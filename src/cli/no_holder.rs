@@ -1,8 +1,8 @@
 //! The answers when no process holds interfaces: there are none.
 
 use crate::api::{
-    BridgeRequest, ClearRequest, DeleteRequest, InterfaceRef, L2FibRequest, Outcome, Reply,
-    Request, ShowRequest, no_such_domain,
+    BridgeRequest, ClearRequest, DeleteRequest, InterfaceRef, L2FibRequest, NsimRequest, Outcome,
+    Reply, Request, ShowRequest, no_such_domain,
 };
 use crate::diag::{Code, Failure};
 
@@ -27,6 +27,14 @@ fn reply(request: &Request) -> Result<Reply, Failure> {
         Request::Delete(DeleteRequest::Named(names)) => return Err(missing(names)),
         Request::Gso(gso) => return Err(gso.interface.missing()),
         Request::Xconnect(wire) => return Err(wire.a.missing()),
+        Request::Nsim(NsimRequest::Configure(_)) => {
+            let why = "create the interfaces first: without one nothing keeps the settings";
+            return Err(Failure::new(Code::NotFound, "", why));
+        }
+        Request::Nsim(
+            NsimRequest::CrossConnect { a: interface, .. }
+            | NsimRequest::OutputFeature { interface, .. },
+        ) => return Err(interface.missing()),
         Request::Set(set) => return Err(set.interface.missing()),
         Request::Clear(ClearRequest::Interfaces(names)) if !names.is_empty() => {
             return Err(missing(names));

@@ -7,8 +7,8 @@ mod tap;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::faults::Faults;
-use super::{bridge, names, vpp, xconnect};
-use crate::api::{Request, SetInterface};
+use super::{bridge, names, nsim, vpp, xconnect};
+use crate::api::{NsimRequest, Request, SetInterface};
 use crate::diag::Failure;
 use crate::units::{self, BridgeDomainId, IfName};
 use queues::Queues;
@@ -40,6 +40,16 @@ enum What {
     /// Offloads, and the MTU, carrier and speed of the host side.
     #[command(subcommand)]
     Tap(Tap),
+    /// What `nsim cross-connect' and `nsim output-feature' do to frames, in VPP's words.
+    ///
+    /// Frames are delayed, some are lost or overtake others at random. As many are on a wire at a time as
+    /// delay and bandwidth make of packets of packet-size; what comes then is dropped, counted as queue_full.
+    /// Wires that follow it change at once.
+    #[command(
+        override_usage = "taptool set nsim delay TIME bandwidth RATE [packet-size N] [packets-per-drop N] [packets-per-reorder N]",
+        after_help = "Example: set nsim delay 10 ms bandwidth 1 gbit packet-size 1500 packets-per-drop 1000"
+    )]
+    Nsim(nsim::Set),
 }
 
 #[derive(Debug, Subcommand)]
@@ -167,6 +177,9 @@ impl TryFrom<Args> for Request {
         let interface = match args.what {
             What::BridgeDomain(set) => return Ok(set.into()),
             What::Tap(tap) => return tap.request(),
+            What::Nsim(args) => {
+                return Ok(Self::Nsim(NsimRequest::Configure(args.settings()?)));
+            }
             What::Interface(interface) => interface,
         };
         let (name, change) = match interface {

@@ -15,7 +15,7 @@ use crate::units::{IfName, Kind};
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    override_usage = "taptool show [tap|tun|interface|hardware-interfaces|mode] [NAME...]\n       taptool show errors|running-config|runtime|threads|logging|version",
+    override_usage = "taptool show [tap|tun|interface|hardware-interfaces|mode] [NAME...]\n       taptool show errors|nsim|running-config|runtime|threads|logging|version",
     after_help = "Examples:\n  show\n  show tap tap0 descriptors\n  -j show tap tap0"
 )]
 pub(super) struct Args {
@@ -98,6 +98,9 @@ enum What {
         after_help = "Example: show runtime"
     )]
     Runtime(Extra),
+    /// What `set nsim' says, and which interfaces follow it.
+    #[command(after_help = "Example: show nsim")]
+    Nsim(Extra),
     /// The threads of the process that holds the interfaces.
     #[command(after_help = "Example: show threads")]
     Threads,
@@ -288,6 +291,7 @@ impl TryFrom<Args> for ShowRequest {
             Some(What::Runtime(Extra { extra })) => {
                 ShowRequest::Runtime { verbose: extra.is_some() }
             }
+            Some(What::Nsim(_)) => ShowRequest::Nsim {},
             Some(What::Threads) => ShowRequest::Threads {},
             Some(What::Logging) => ShowRequest::Logging {},
             Some(What::Version(Extra { extra })) => {

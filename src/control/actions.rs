@@ -14,7 +14,8 @@ fn action_of(registry: &Registry, interface: &Interface, queue: u64) -> Action {
     let away = match interface.mode {
         Mode::L3 => None,
         Mode::Xconnect(peer) => {
-            let wire = |peer: &Interface| wire_action(peer.peer, &interface.impairment, queue);
+            let impairment = impairment::of(registry, interface);
+            let wire = |peer: &Interface| wire_action(peer.peer, &impairment, queue);
             registry.get(peer).map(wire)
         }
         Mode::Bridge { domain, group } => {

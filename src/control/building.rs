@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::carrier::tell_link;
-use super::interface::{Interface, Mode, local_action};
+use super::interface::{Faults, Interface, Mode, local_action};
 use super::life::Life;
 use super::plan::Plan;
 use super::port::NewTap;
@@ -18,7 +18,7 @@ use crate::api::BackendKind;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
 use crate::diag::Failure;
 use crate::host::{Session, TapSpec};
-use crate::units::{Impairment, Mtus};
+use crate::units::Mtus;
 
 /// An interface under construction.
 pub(super) struct Building<'a> {
@@ -298,7 +298,8 @@ impl<'a> Building<'a> {
             admin_up: !plan.asked.admin_down,
             addresses: plan.asked.respond.clone(),
             mode: Mode::L3,
-            impairment: Impairment::default(),
+            faults: Faults::default(),
+            nsim_output: false,
             link_state: false,
             pools,
             hold_pools: Vec::new(),

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use tokio::sync::Mutex;
 
 use super::actions::{apply, apply_action};
-use super::interface::{Interface, Mode, announcing, host_gone, vanished};
+use super::interface::{Faults, Interface, Mode, announcing, host_gone, vanished};
 use super::life::Life;
 use super::{Resources, Shared, carrier, domains, impairment, offload, placement, reset, settings};
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
@@ -69,7 +69,7 @@ pub(super) async fn xconnect(
 }
 
 /// Refuses a wire between a tap and a tun: their frames differ.
-fn same_kind(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Result<(), Failure> {
+pub(super) fn same_kind(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Result<(), Failure> {
     let registry = shared.registry();
     let (a, b) = (registry.get(a).ok_or_else(vanished)?, registry.get(b).ok_or_else(vanished)?);
     if a.kind == b.kind {
@@ -99,7 +99,7 @@ async fn set_mode(
     from: SwIfIndex,
     mode: Mode,
 ) -> Result<(), Failure> {
-    set_mode_and_impairment(shared, resources, from, (mode, Impairment::default())).await
+    set_mode_and_faults(shared, resources, from, (mode, Faults::default())).await
 }
 
 /// Sends an interface's received frames out of another one.
@@ -110,15 +110,15 @@ async fn set_wire(
     to: SwIfIndex,
     impairment: Impairment,
 ) -> Result<(), Failure> {
-    let wire = (Mode::Xconnect(to), impairment);
-    set_mode_and_impairment(shared, resources, from, wire).await
+    let wire = (Mode::Xconnect(to), Faults::Own(impairment));
+    set_mode_and_faults(shared, resources, from, wire).await
 }
 
-async fn set_mode_and_impairment(
+pub(super) async fn set_mode_and_faults(
     shared: &Arc<Shared>,
     resources: &Resources,
     from: SwIfIndex,
-    (mode, impairment): (Mode, Impairment),
+    (mode, faults): (Mode, Faults),
 ) -> Result<(), Failure> {
     let _one_at_a_time = shared.domains.lock().await;
     let before = {
@@ -131,7 +131,7 @@ async fn set_mode_and_impairment(
         }
         match registry.get_mut(from) {
             Some(interface) if peer_is_there => {
-                interface.impairment = impairment;
+                interface.faults = faults;
                 std::mem::replace(&mut interface.mode, mode)
             }
             _ => return Err(vanished()),

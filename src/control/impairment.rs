@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use super::interface::{Interface, Mode, vanished};
+use super::interface::{Faults, Interface, vanished};
+use super::registry::Registry;
 use super::{Resources, Shared};
 use crate::device::{BufferClass, Pool};
 use crate::diag::Failure;
@@ -49,8 +50,9 @@ pub(super) async fn make_pools(
 ) -> Result<(), Failure> {
     let places = {
         let mut registry = shared.registry();
+        let holds = holds(&registry, index)?;
         let interface = registry.get_mut(index).ok_or_else(vanished)?;
-        if !holds(interface) || !interface.hold_pools.is_empty() {
+        if !holds || !interface.hold_pools.is_empty() {
             return Ok(());
         }
         let made: Result<Vec<_>, Failure> = interface.rx.iter().map(|_| pool(resources)).collect();
@@ -75,10 +77,10 @@ pub(super) async fn free_pools(
 ) -> Result<(), Failure> {
     let places = {
         let mut registry = shared.registry();
-        let interface = registry.get_mut(index).ok_or_else(vanished)?;
-        if holds(interface) {
+        if holds(&registry, index)? {
             return Ok(());
         }
+        let interface = registry.get_mut(index).ok_or_else(vanished)?;
         let pools = std::mem::take(&mut interface.hold_pools);
         let queues = interface.rx.iter().map(|queue| (queue.poller, queue.key));
         queues.zip(pools.into_iter().map(|pool| pool.slot())).collect::<Vec<_>>()
@@ -90,9 +92,19 @@ pub(super) async fn free_pools(
     Ok(())
 }
 
+/// What the wire of an interface does to the frames that it receives; nothing where there is none.
+pub(super) fn of(registry: &Registry, interface: &Interface) -> Impairment {
+    let Some(peer) = interface.mode.peer() else { return Impairment::default() };
+    let to_output = || registry.get(peer).is_some_and(|peer| peer.nsim_output);
+    match interface.faults {
+        Faults::Own(own) if !own.is_none() || !to_output() => own,
+        _ => registry.nsim.map(|nsim| nsim.impairment()).unwrap_or_default(),
+    }
+}
+
 /// Whether frames that it receives may have to wait.
-fn holds(interface: &Interface) -> bool {
-    matches!(interface.mode, Mode::Xconnect(_)) && interface.impairment.holds()
+fn holds(registry: &Registry, index: SwIfIndex) -> Result<bool, Failure> {
+    registry.get(index).map(|i| of(registry, i).holds()).ok_or_else(vanished)
 }
 
 fn pool(resources: &Resources) -> Result<Arc<Pool>, Failure> {

@@ -79,6 +79,21 @@ impl Mode {
     }
 }
 
+/// What says what a wire does to frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Faults {
+    /// This.
+    Own(Impairment),
+    /// `set nsim`.
+    Nsim,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self::Own(Impairment::default())
+    }
+}
+
 /// One interface.
 #[derive(Debug)]
 pub(super) struct Interface {
@@ -107,7 +122,9 @@ pub(super) struct Interface {
     pub(super) addresses: Vec<IpNet>,
     pub(super) mode: Mode,
     /// What the wire to its peer does to the frames that it receives.
-    pub(super) impairment: Impairment,
+    pub(super) faults: Faults,
+    /// Wires to it do what the simulator is set to.
+    pub(super) nsim_output: bool,
     /// Its carrier follows the link of its peer.
     pub(super) link_state: bool,
     /// Buffers of the receive queues: kept until the backend has stopped, whatever becomes of the

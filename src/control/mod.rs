@@ -24,6 +24,7 @@ mod impairment;
 mod interface;
 mod life;
 mod log;
+mod nsim;
 mod offload;
 mod placement;
 mod plan;
@@ -207,6 +208,7 @@ impl Submit for Control {
             Request::Delete(request) => delete::delete(shared, request).await,
             Request::Gso(request) => changes::gso(shared, &request).await,
             Request::Xconnect(request) => return changes::xconnect(shared, &request).await,
+            Request::Nsim(request) => nsim::nsim(shared, &request).await,
             Request::Set(request) => changes::set(shared, &request).await,
             Request::Bridge(request) => domains::bridge(shared, &request).await,
             Request::L2Fib(request) => domains::l2fib(shared, &request).await,

@@ -9,13 +9,15 @@ use super::domain::Domains;
 use super::interface::{host_gone, vanished};
 use super::life::Life;
 use super::log::Log;
-use crate::api::{InterfaceRef, Level};
+use crate::api::{InterfaceRef, Level, NsimSettings};
 use crate::diag::{Code, Failure};
 use crate::units::{IfName, InterfaceId, Kind, SwIfIndex};
 
 /// All interfaces, by number, and what is reserved for those being created.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
+    /// What `set nsim` said.
+    pub(super) nsim: Option<NsimSettings>,
     interfaces: BTreeMap<SwIfIndex, Interface>,
     names: BTreeSet<IfName>,
     ids: BTreeSet<(bool, InterfaceId)>,

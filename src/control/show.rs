@@ -7,7 +7,7 @@ use super::interface::{Interface, Mode, Queue};
 use super::life::Life;
 use super::port::{Baseline, Port};
 use super::registry::Registry;
-use super::{Shared, domains, process, thread};
+use super::{Shared, domains, impairment, nsim, process, thread};
 use crate::api::{
     self, ClearRequest, ErrorRow, InterfaceRef, QueueState, Reply, RingEntry, ShowRequest, State,
 };
@@ -50,6 +50,7 @@ pub(super) async fn show(shared: &Arc<Shared>, request: &ShowRequest) -> Result<
             let pollers = resources.map(|all| process::pollers(all, &registry));
             Reply::Runtime(pollers.unwrap_or_default(), *verbose)
         }
+        ShowRequest::Nsim {} => Reply::Nsim(nsim::shown(&registry).into_iter().collect()),
         ShowRequest::Logging {} => Reply::Logging(registry.log.rows()),
         _ => request.empty(),
     })
@@ -152,7 +153,7 @@ pub(super) fn interface(
         admin_up: interface.admin_up,
         link_up: interface.life.is_living() && interface.port.has_link(),
         link_state: interface.link_state,
-        impairment: (!interface.impairment.is_none()).then_some(interface.impairment),
+        impairment: Some(impairment::of(registry, interface)).filter(|faults| !faults.is_none()),
         action,
         addresses: interface.addresses.clone(),
         host_if_name: host.name.clone(),

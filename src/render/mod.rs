@@ -10,6 +10,7 @@ mod errors;
 mod escape;
 mod hardware;
 mod interface;
+mod nsim;
 mod overview;
 mod pad;
 mod planned;
@@ -44,6 +45,7 @@ pub fn text(reply: &Reply, columns: Option<usize>) -> String {
         Reply::Errors(rows, verbose) => errors::table(rows, *verbose),
         Reply::Runtime(pollers, verbose) => process::runtime(pollers, *verbose),
         Reply::Threads(all) => process::threads(all),
+        Reply::Nsim(all) => nsim::text(all),
         Reply::Logging(rows) => process::logging(rows),
         Reply::Version(all, verbose) => process::version(all, *verbose),
     }

@@ -70,7 +70,7 @@ fn kind_of(kind: &str) -> String {
         | "SwIfIndex" | "QueueIndex" | "RingSize" | "PollerIndex" => "number",
         "String" | "&'static str" | "Cow<'static, str>" | "IfName" | "Kind" | "BackendKind"
         | "State" | "Action" | "IpNet" | "MacAddr" | "Tag" | "QueueState" | "Direction"
-        | "Level" => "string",
+        | "Level" | "Delay" | "Share" | "BitRate" => "string",
         "CreateRequest" | "Impairment" => "object",
         "QueueSnapshot" => "",
         other => panic!("how does JSON show a {other}?"),
@@ -124,6 +124,7 @@ pub fn others() -> Vec<(&'static str, Vec<Key>)> {
         ("show l2fib", fields("api/bridge.rs", "L2FibEntry")),
         ("show runtime", fields("api/process.rs", "PollerRow")),
         ("show runtime: nodes", fields("api/process.rs", "NodeRow")),
+        ("show nsim", fields("api/nsim.rs", "Nsim")),
         ("show threads", fields("api/process.rs", "ThreadRow")),
         ("show logging, monitor", fields("api/process.rs", "LogRow")),
         ("show version", fields("api/process.rs", "Version")),

@@ -268,6 +268,7 @@ pub fn see_also(command: &str) -> Vec<String> {
         "l2fib" => &["taptool-create(8)", "taptool-show(8)", "bridge(8)"],
         "test" => &["taptool-xconnect(8)", "taptool-set(8)"],
         "hold" => &["taptool-create(8)", "taptool-wait(8)", "systemd.service(5)"],
+        "nsim" => &["taptool-xconnect(8)", "taptool-set(8)"],
         "save" => &["taptool-exec(8)", "taptool-show(8)"],
         "wait" => &["taptool-hold(8)"],
         "completions" => &["bash(1)", "zshcompsys(1)", "fish(1)"],

@@ -163,3 +163,42 @@ fn values_that_a_wire_cannot_have_are_refused_with_the_reason_and_leave_it_as_it
         world.done("delete --all");
     });
 }
+
+#[test]
+fn the_simulator_delays_the_wires_that_follow_it_and_a_new_setting_changes_them() {
+    live(|world| {
+        world.done("create x1");
+        world.done("create x2");
+        for line in
+            ["nsim cross-connect enable-disable x1 x2", "nsim output-feature enable-disable x1"]
+        {
+            let (code, _, stderr) = one_shot(world, line);
+            assert_eq!(code, 1, "{line}");
+            assert!(stderr.contains("Not configured, please 'set nsim' first"), "{stderr}");
+        }
+        world.done("delete --all");
+        let mut hold = Hold::start(world);
+        pair(world, &mut hold);
+        let set = hold.one("set nsim delay 20.0 ms bandwidth 1 gbit packet-size 1500");
+        assert_eq!((&set["delay"], &set["limit"]), (&json!("20ms"), &json!(1667)));
+        hold.run("nsim cross-connect enable-disable wa wb");
+        assert_eq!(hold.one("show nsim")["cross_connects"], json!(["wa", "wb"]));
+        assert_eq!(hold.tap("wa")["impairment"], json!({"delay": "20ms", "limit": 1667}));
+        assert!(fastest(world) >= 40.0);
+        hold.run("set nsim delay 1 us bandwidth 1 gbit");
+        assert!(fastest(world) < 20.0);
+        hold.run("nsim cross-connect enable-disable wa wb disable");
+        assert_eq!(hold.tap("wa")["action"], "sink");
+
+        hold.run("set nsim delay 30 ms bandwidth 10 mbps");
+        hold.run("nsim output-feature enable-disable wb");
+        hold.run("xconnect wa wb");
+        assert_eq!(hold.tap("wb")["impairment"], Value::Null);
+        let once = fastest(world);
+        assert!((30.0..60.0).contains(&once), "one direction: {once}");
+        hold.run("nsim output-feature enable-disable wb disable");
+        assert!(fastest(world) < 20.0);
+        assert_ledger(&hold.run("show tap"));
+        hold.close();
+    });
+}

@@ -182,7 +182,10 @@ fn what_is_nothing_is_refused_with_its_token() {
             "set tap gso: unknown input `on'\n  goes on with `enable', `disable'",
         ),
         ("shwo", ": unknown input `shwo'\n  did you mean `show'"),
-        ("set", "set: incomplete command\n  goes on with `interface', `bridge-domain', `tap'"),
+        (
+            "set",
+            "set: incomplete command\n  goes on with `interface', `bridge-domain', `tap', `nsim'",
+        ),
         ("set interface ip foo", "set interface ip: unknown input `foo'\n  goes on with `address'"),
     ] {
         assert_eq!(refused(line), expected, "{line}");
