@@ -159,6 +159,10 @@
 //! Without `gso` the host sends us none, but a frame of 64 KiB from a peer with `gso` passes as it
 //! is: the kernel's tap accepts it.
 //!
+//! With `no-gso` the host is promised neither large frames nor partial checksums. The poller of the
+//! transmit queue splits and completes what others send, in a pool that the queue has for it, and
+//! counts each further segment in `segments`.
+//!
 //! ## Addresses and routes of the host side
 //! IPv6 addresses are set without duplicate address detection, which would keep them silent for a
 //! second or two. A default route is never replaced, whatever its metric: the create ends with exit
@@ -176,8 +180,8 @@
 //! and expand `%d`. Two interfaces of a holder may not share a name, even in different namespaces.
 //!
 //! ## The balance over the process
-//! At rest, the sum of `forwarded` and `originated` is that of `offered` over the interfaces that
-//! exist. The frames that a deleted interface was offered leave the sum with it, and so do those
+//! At rest, the sum of `forwarded`, `originated` and `segments` is that of `offered` over the
+//! interfaces that exist. The frames that a deleted interface was offered leave the sum with it, and so do those
 //! that `clear` of one end of a wire took for zero.
 //!
 //! ## Speed

@@ -347,7 +347,7 @@ const FAULTS: &[Row] = &[
     ]),
     ("lost segments", "coalescing in software makes frames that the receiver chokes on", &[
         Refused("gro-coalesce"),
-        Refused("no-gso"),
+        Test("tests/live/offload.rs::a_no_gso_end_gets_no_large_frame_and_no_partial_checksum_from_a_gso_peer"),
     ]),
     ("unsent request", "a request to the kernel that was never sent counts as done", &[
         Test("tests/live/unsent.rs::a_create_one_of_whose_requests_cannot_be_sent_fails_and_leaves_nothing"),

@@ -122,7 +122,7 @@ pub struct CreateRequest {
         skip_serializing_if = "wire::is_default"
     )]
     pub consistent_qp: bool,
-    /// `no-gso`; refused.
+    /// `no-gso`: the host gets neither large frames nor unfinished checksums; excludes `gso`.
     #[serde(
         default,
         deserialize_with = "wire::nullable",

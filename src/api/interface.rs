@@ -197,6 +197,8 @@ pub struct Interface {
     pub mpls_mtu: Option<Mtu>,
     /// Segmentation offload is on.
     pub gso: bool,
+    /// The host gets neither large frames nor unfinished checksums: they are split and completed here.
+    pub no_gso: bool,
     /// The host may send us frames with unfinished checksums.
     pub csum_offload: bool,
     /// What the host may send us, by the names of `TUNSETOFFLOAD` (`CSUM`, `TSO4` …).

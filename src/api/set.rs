@@ -62,6 +62,11 @@ pub enum SetInterface {
     },
     /// `set interface l3 NAME`: back to `respond` or `sink`.
     L3 {},
+    /// `set interface feature gso NAME enable|disable`: as `no-gso` of create.
+    NoGso {
+        /// On.
+        on: bool,
+    },
     /// `set tap offload NAME gso-enable|gso-disable|csum-offload-enable|csum-offload-disable`.
     Offload {
         /// What the host leaves undone from now on.

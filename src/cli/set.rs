@@ -13,7 +13,7 @@ use crate::diag::Failure;
 use crate::units::{self, BridgeDomainId, IfName};
 use queues::Queues;
 use settings::Settings;
-use tap::{Tap, set};
+use tap::{Feature, Tap, set};
 
 /// Change an interface, in VPP's words.
 #[derive(Debug, ClapArgs)]
@@ -80,6 +80,9 @@ enum Interface {
     /// Addresses of our side.
     #[command(subcommand)]
     Ip(Ip),
+    /// What is done here in the host's place.
+    #[command(subcommand)]
+    Feature(Feature),
     #[command(flatten)]
     Settings(Settings),
     #[command(flatten)]
@@ -192,6 +195,7 @@ impl TryFrom<Args> for Request {
                 };
                 (name, SetInterface::State { up })
             }
+            Interface::Feature(feature) => feature.change(),
             Interface::Settings(settings) => settings.change()?,
             Interface::Queues(queues) => queues.change()?,
             Interface::L3 { name } => (name, SetInterface::L3 {}),

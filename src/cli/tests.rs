@@ -152,6 +152,7 @@ fn every_option_of_create_in_both_spellings_makes_the_same_request() {
         (&["rx-ring-size"], "512", |r| r.rx_ring_size = "512".parse().unwrap()),
         (&["tx-ring-size"], "1024", |r| r.tx_ring_size = "1024".parse().unwrap()),
         (&["gso"], "", |r| r.gso = true),
+        (&["no-gso"], "", |r| r.no_gso = true),
         (&["csum-offload"], "", |r| r.csum_offload = true),
         (&["tun"], "", |r| r.kind = Kind::Tun),
         (&["respond"], "10.9.0.2/24", |r| r.respond = vec!["10.9.0.2/24".parse().unwrap()]),

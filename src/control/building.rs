@@ -12,7 +12,7 @@ use super::queues::{Placed, Queues};
 use super::registry::Reservation;
 use super::steps::Step;
 use super::thread::StepThread;
-use super::{Resources, Shared};
+use super::{Resources, Shared, offload};
 use crate::action::Station;
 use crate::api::BackendKind;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
@@ -134,6 +134,9 @@ impl<'a> Building<'a> {
             Step::Place => return self.take_back().await,
             Step::Announce => {
                 if let Some(reservation) = &self.reservation {
+                    let index = reservation.sw_if_index;
+                    // Nothing more can be done about what a poller that has ended had.
+                    let _ = offload::promise(&self.shared, &self.resources, index, false).await;
                     // Its name and id stay reserved until `Reserve` is undone.
                     let removed = self.shared.registry().withdraw(reservation.sw_if_index);
                     if let Some(interface) = removed {
@@ -303,6 +306,7 @@ impl<'a> Building<'a> {
             link_state: false,
             pools,
             hold_pools: Vec::new(),
+            segment_pools: Vec::new(),
             files: Arc::default(),
             rx,
             tx,
@@ -311,6 +315,9 @@ impl<'a> Building<'a> {
         };
         let (queues, index) = (interface.queues(), interface.sw_if_index);
         self.shared.registry().insert(interface);
+        if self.plan.asked.no_gso {
+            offload::promise(&self.shared, &self.resources, index, true).await?;
+        }
         tell_link(&self.shared, &self.resources, index).await;
         // What pollers suspected of it before it was known led to no look. Where the device is gone
         // indeed, they say so again.

@@ -26,6 +26,21 @@ pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Re
     Ok(Reply::Changed(vec![name_of(shared, index)?]))
 }
 
+/// As [`offload::promise`], while nobody else changes the interface's files or queues.
+async fn no_gso(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+    on: bool,
+) -> Result<(), Failure> {
+    let files = shared.registry().get(index).map(|i| Arc::clone(&i.files)).ok_or_else(vanished)?;
+    let _held = files.lock().await;
+    if shared.registry().get(index).is_none_or(|i| i.life == Life::Deleting) {
+        return Err(vanished());
+    }
+    offload::promise(shared, resources, index, on).await
+}
+
 pub(super) async fn xconnect(
     shared: &Arc<Shared>,
     request: &XconnectRequest,
@@ -228,6 +243,7 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
             change_addresses(shared, index, |all, name| remove(all, *address, name))?;
             apply_action(shared, &resources, index).await?;
         }
+        SetInterface::NoGso { on } => no_gso(shared, &resources, index, *on).await?,
         SetInterface::Offload { host } => offload::of_host(shared, index, *host).await?,
         SetInterface::Name(new) => shared.registry().rename(index, new)?,
         SetInterface::Tag(tag) => settings::tag(shared, index, Some(tag))?,

@@ -204,7 +204,9 @@ async fn forget(shared: &Arc<Shared>, resources: &Resources, interface: Interfac
     let (keys, peer) = (interface.queues(), interface.peer);
     let pools = interface.rx.iter().map(|queue| queue.poller).zip(&interface.pools);
     let waiting = interface.rx.iter().map(|queue| queue.poller).zip(&interface.hold_pools);
-    let pools: Vec<_> = pools.chain(waiting).map(|(owner, pool)| (owner, pool.slot())).collect();
+    let made = interface.tx.iter().map(|queue| queue.poller).zip(&interface.segment_pools);
+    let pools: Vec<_> =
+        pools.chain(waiting).chain(made).map(|(owner, pool)| (owner, pool.slot())).collect();
     // Its rings go with it, and each erases its record: only then is the number another's.
     let dropped = thread::finish("free", move || drop(interface)).await;
     for record in records {

@@ -132,6 +132,9 @@ pub(super) struct Interface {
     pub(super) pools: Vec<Arc<Pool>>,
     /// In which received frames wait on a wire with a delay or a rate, of each receive queue; else none.
     pub(super) hold_pools: Vec<Arc<Pool>>,
+    /// Where each transmit queue makes what it sends for large frames and for those with partial
+    /// checksums; none where the host takes them.
+    pub(super) segment_pools: Vec<Arc<Pool>>,
     /// Held by every task that uses, stops or closes the port's files, so that no file in use is closed
     /// and the task that closes them is the last.
     pub(super) files: Arc<Mutex<()>>,

@@ -176,6 +176,7 @@ pub(super) fn interface(
         ip6_mtu: interface.mtus.ip6,
         mpls_mtu: interface.mtus.mpls,
         gso: tap.offload == HostOffload::Gso,
+        no_gso: !interface.segment_pools.is_empty(),
         csum_offload: tap.offloads.contains(crate::host::Offloads::CSUM),
         offloads: tap.offloads.names().into_iter().map(Into::into).collect(),
         features: feature_names(interface.features),

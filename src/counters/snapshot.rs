@@ -167,9 +167,10 @@ pub fn check_at_rest<'a>(
         equal("held = 0 at rest", queue.get(Counter::Held), 0)?;
         equal("in_flight = 0 at rest", queue.get(Counter::InFlight), 0)?;
         handed += queue.get(Counter::Forwarded) + queue.get(Counter::Originated);
+        handed += queue.get(Counter::Segments);
         offered += queue.get(Counter::Offered);
     }
-    equal("forwarded + originated = offered", handed, offered)
+    equal("forwarded + originated + segments = offered", handed, offered)
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ counters! {
     Held "held" Gauge Rx "frames that the action keeps for later";
     Offered "offered" Frames Tx "frames that actions and peers asked to send";
     Originated "originated" Frames Tx "offered frames that were made here (replies)";
+    Segments "segments" Frames Tx "offered frames besides those asked for: the second and later segments of frames that were split here";
     Enqueued "enqueued" Frames Tx "frames put into the ring";
     InFlight "in_flight" Gauge Tx "frames in the ring that the backend has not used";
     Kicks "kicks" Events Both "available-buffer notifications sent to the device";
@@ -146,6 +147,7 @@ drops! {
     MtuExceeded "mtu_exceeded" Tx false "packet longer than the interface's MTU";
     NoFreeTxSlots "no_free_tx_slots" Tx false "no free tx slots";
     QueueBroken "queue_broken" Tx false "queue is broken: set its state up";
+    GsoOff "gso_off" Tx false "host takes neither large frames nor partial checksums, and this one cannot be split or completed";
     LinkDown "link_down" Tx false "host side is down; the frame was not put into the ring";
     NoHost "no_host" Tx false "host side is gone, or about to be; the frame was not put into the ring";
     WriteEinval "write_einval" Tx true "host side refused the frame (EINVAL)";

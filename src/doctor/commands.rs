@@ -57,7 +57,8 @@ pub(super) fn recreate(interface: &Interface, home_gone: bool) -> String {
     let again = CreateRequest {
         host_ns: Namespace::from(home.map(|label| if lost { "NETNS" } else { label }.to_owned())),
         respond: interface.addresses.clone(),
-        gso: interface.gso,
+        gso: interface.gso && !interface.no_gso,
+        no_gso: interface.no_gso,
         csum_offload: interface.csum_offload && !interface.gso,
         admin_down: !interface.admin_up,
         ..interface.created_with.clone()

@@ -109,6 +109,10 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
             ("the Linux device was deleted, or its namespace", None)
         }
         DropReason::WriteEinval => ("the kernel found the frame or its offload fields wrong", None),
+        DropReason::GsoOff => (
+            "the sender's large frames have headers that cannot be repeated, and the host takes none",
+            None,
+        ),
         DropReason::LinkDown | DropReason::WriteEio => {
             ("the host side was down when they came", None)
         }

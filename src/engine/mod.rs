@@ -21,6 +21,7 @@ mod placement;
 mod poller;
 mod queue;
 mod rx;
+mod split;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -329,6 +330,23 @@ impl Engine {
         action: Action,
     ) -> Result<(), Failure> {
         self.ask(poller, Command::SetAction(key, action)).await
+    }
+
+    /// Has a transmit queue split large frames and complete partial checksums, and make what it sends
+    /// instead in a pool of its own; or no more: retire the pool then.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_segment_pool(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        pool: Option<Arc<Pool>>,
+    ) -> Result<(), Failure> {
+        if let Some(pool) = &pool {
+            self.ask_all(|| Command::AddPool(Arc::clone(pool), poller)).await?;
+        }
+        self.ask(poller, Command::SetSegmentPool(key, pool)).await
     }
 
     /// Gives a receive queue a pool to which held frames are copied, in place of holding them in the

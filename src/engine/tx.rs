@@ -46,6 +46,9 @@ pub struct TxQueue {
     pub(super) taken: Option<(Frame, bool)>,
     /// The host side is up.
     pub(super) link_up: bool,
+    /// Where it makes the frames that it sends for large ones and for those with partial checksums;
+    /// none where the host takes them.
+    pub(super) segments: Option<Arc<Pool>>,
     mtus: Mtus,
     /// Bytes of the longest frame that needs no look at `mtus`.
     surely_fits: u32,
@@ -70,6 +73,7 @@ impl TxQueue {
             stuck: false,
             taken: None,
             link_up,
+            segments: None,
             mtus,
             surely_fits: mtu::surely_fits(&mtus, kind),
         }
@@ -210,7 +214,11 @@ impl TxQueue {
             // A used entry that breaks a rule was not sent, and later entries are not trusted.
             let _ = self.reclaim(|_, frame, point| frames.push((frame, point)));
         }
-        let Common { ring, counters, .. } = &mut self.common;
+        let Common { ring, counters, panicked, .. } = &mut self.common;
+        if let (Some(pool), true) = (&self.segments, *panicked) {
+            // What was being made there is in no ring.
+            pool.free_taken();
+        }
         ring.drain(|token| {
             counters.lose(reason);
             frames.push((Frame::from_token(token, 0), Point::Dropped(reason)));
@@ -241,6 +249,24 @@ impl Core {
             Some(pool) => queue.admit(pool, &frame),
             None => Err(DropReason::PeerGone),
         };
+        if let (Ok(hdr), Some(own)) = (&admitted, &queue.segments)
+            && (hdr.is_gso() || hdr.needs_csum())
+        {
+            let own = Arc::clone(own);
+            let made = self.offer_whole(queue, &own, (&frame, hdr, originated));
+            self.touched.offered = None;
+            self.touched.in_parts = false;
+            self.touched.tx = None;
+            match made {
+                Ok(()) => self.release(&frame),
+                Err(reason) => {
+                    queue.count_offer(originated, Err(reason));
+                    self.done_with(&mut queue.common, frame, Point::Dropped(reason));
+                }
+            }
+            self.make_dirty(queue);
+            return Ok(());
+        }
         let post = |queue: &mut TxQueue, pool: Option<&Pool>| match (admitted, pool) {
             (Ok(hdr), Some(pool)) => queue.accepts().and_then(|()| queue.post(pool, &frame, &hdr)),
             (Err(reason), _) => Err(reason),
@@ -262,11 +288,16 @@ impl Core {
         if let Err(reason) = posted {
             self.done_with(&mut queue.common, frame, Point::Dropped(reason));
         }
+        self.make_dirty(queue);
+        Ok(())
+    }
+
+    /// Has a queue flushed at the end of the burst.
+    fn make_dirty(&mut self, queue: &mut TxQueue) {
         if !queue.dirty {
             queue.dirty = true;
-            self.dirty.push(to);
+            self.dirty.push(queue.common.key);
         }
-        Ok(())
     }
 
     /// Returns a frame that a transmit queue has done with to its pool.

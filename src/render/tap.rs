@@ -18,6 +18,9 @@ pub(super) fn interface(i: &Interface) -> String {
     host_side(i, &mut out);
     backend(i, &mut out);
     out.line(format_args!("  gso-enabled {}", u8::from(i.gso)));
+    if i.no_gso {
+        out.line(format_args!("  no-gso: large frames are split, partial checksums completed"));
+    }
     out.line(format_args!("  csum-enabled {}", u8::from(i.csum_offload)));
     if !i.offloads.is_empty() {
         out.line(format_args!("  offloads: {}", i.offloads.join(" ")));

@@ -92,6 +92,7 @@ fn tap0() -> Interface {
         ip6_mtu: None,
         mpls_mtu: None,
         gso: false,
+        no_gso: false,
         csum_offload: false,
         offloads: Vec::new(),
         features: ["VIRTIO_NET_F_MRG_RXBUF", "VIRTIO_RING_F_EVENT_IDX", "VIRTIO_F_VERSION_1"]
@@ -485,7 +486,7 @@ fn json_keys() {
         keys(tap).join(" "),
         "action addresses admin_up backend backend_features backend_features_raw backend_reason carrier \
          created_with csum_offload features features_raw gso host_addresses host_bridge host_if_name \
-         host_ifindex host_mac_addr host_ns host_tx_dropped id impairment ip4_mtu ip6_mtu kind link_state link_up mac_addr mpls_mtu mtu name offloads packet_mtu promiscuous qlen \
+         host_ifindex host_mac_addr host_ns host_tx_dropped id impairment ip4_mtu ip6_mtu kind link_state link_up mac_addr mpls_mtu mtu name no_gso offloads packet_mtu promiscuous qlen \
          rx_queues secondary_mac_addrs speed_mbps state sw_if_index tag tap_fds tx_queues vhost_fds vhost_worker_mode"
     );
     assert_eq!(
@@ -496,7 +497,7 @@ fn json_keys() {
     assert_eq!(
         keys(&tap["tx_queues"][0]).join(" "),
         "avail_flags avail_idx bursts bytes callfd calls desc_in_use drops enqueued id in_flight \
-         kickfd kicks last_used_idx offered originated packets poller size state threads used_flags \
+         kickfd kicks last_used_idx offered originated packets poller segments size state threads used_flags \
          used_idx"
     );
     assert_eq!(tap["rx_queues"][0]["drops"]["malformed"], 1);

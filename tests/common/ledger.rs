@@ -53,7 +53,9 @@ pub fn at_rest(taps: &[Value]) -> bool {
     let total = |direction, counter| taps.iter().map(|t| sum(t, direction, counter)).sum::<u64>();
     total("rx_queues", "held") == 0
         && total("tx_queues", "in_flight") == 0
-        && total("rx_queues", "forwarded") + total("tx_queues", "originated")
+        && total("rx_queues", "forwarded")
+            + total("tx_queues", "originated")
+            + total("tx_queues", "segments")
             == total("tx_queues", "offered")
 }
 

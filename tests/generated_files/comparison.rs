@@ -64,7 +64,7 @@ pub const GROUPS: &[Group] = &[
     Group { name: "Offloads", rows: &[
         ("gso at birth and live", Yes, Wrong, Shown("tests/live/wire.rs::gso_is_switched_live_and_the_kernel_shows_it")),
         ("checksum offload alone", No, Yes, Shown("tests/live/offload.rs::csum_offload_alone_leaves_checksums_to_us_and_sends_no_large_frames")),
-        ("segmentation in software", Yes, Yes, Lacks(LATER)),
+        ("segmentation in software", Yes, Yes, Shown("tests/live/offload.rs::a_no_gso_end_gets_no_large_frame_and_no_partial_checksum_from_a_gso_peer")),
         ("coalescing in software", No, Yes, Lacks(LATER)),
     ]},
     Group { name: "Settings of an interface", rows: &[

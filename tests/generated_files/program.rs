@@ -64,7 +64,7 @@ none goes and none changes its meaning. Errors stay text on standard error.";
 const LEDGER: &str = "\
 The numbers of a queue are of one moment, and they balance. rx: `packets' + `copies' = \
 `forwarded' + `consumed' + drops + `held'. tx: `offered' = `enqueued' + drops before the ring; `enqueued' = `packets' + drops \
-after it + `in_flight'. At rest, over all interfaces, the sum of `forwarded' and `originated' is that \
+after it + `in_flight'. At rest, over all interfaces, the sum of `forwarded', `originated' and `segments' is that \
 of `offered'. Reading changes nothing; `clear' takes a baseline.";
 
 const ENVIRONMENT: &[(&str, &str)] = &[

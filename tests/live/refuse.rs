@@ -160,7 +160,7 @@ fn what_this_version_lacks_is_refused_and_not_ignored() {
     live(|world| {
         world.quiet_netns("a");
         let before = world.state();
-        for option in ["no-gso", "gro-coalesce", "persist", "attach", "packed", "in-order"] {
+        for option in ["gro-coalesce", "persist", "attach", "packed", "in-order"] {
             let line = format!("create tap id 4 host-ns a {option}");
             refused(world, &line, 2, "not supported in this version");
         }

@@ -70,7 +70,10 @@ fn effect(world: &World, line: &str, out: &str) {
             assert_eq!(world.link("a", "tun7")["linkinfo"]["info_data"]["type"], "tun");
         }
         "show tun tun7" => has(&["Interface: tun7 ", "  name \"tun7\"\n"]),
-        "delete tap tun7" => silent(),
+        "delete tap tun7" | "delete tap tap5" => silent(),
+        "create tap id 5 no-gso" => assert_eq!(tap("tap5")["no_gso"], true),
+        "set interface feature gso tap3 enable" => assert_eq!(tap("tap3")["no_gso"], true),
+        "set interface feature gso tap3 disable" => assert_eq!(tap("tap3")["no_gso"], false),
         "create tap id 4 csum-offload" => {
             let tap = tap("tap4");
             assert_eq!(
@@ -151,7 +154,7 @@ fn effect(world: &World, line: &str, out: &str) {
         "sh hard tap0 verbose" | "show hardware-interfaces detail tap0" => {
             has(&["qsz 512", "VIRTIO interface"])
         }
-        "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 7, "{out}"),
+        "show hardware-interfaces brief" => assert_eq!(out.lines().count(), 8, "{out}"),
         "set interface name tap2 uplink" => assert_eq!(tap("uplink")["id"], 2),
         "set int name uplink tap2" => assert_eq!(tap("tap2")["name"], "tap2"),
         "set interface tag tap0 blue" => assert_eq!(tap("tap0")["tag"], "blue"),

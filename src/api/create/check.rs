@@ -25,6 +25,9 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     if request.host_bridge.is_some() && (any_gateway || !host.is_empty()) {
         return Err(Failure::usage("", "Please specify either host ip address or host bridge"));
     }
+    if request.gso && request.no_gso {
+        return Err(Failure::usage("no-gso", "`gso' says the opposite; give one of the two"));
+    }
     if request.host_down && any_gateway {
         return Err(Failure::usage("host-down", "a gateway needs the host side up"));
     }

@@ -3,9 +3,6 @@
 use super::CreateRequest;
 use crate::diag::Failure;
 
-/// Instead of `no-gso`.
-pub const NO_GSO: &str = "leave it out: without `gso' the host sends no large frames. Large frames of \
-    a peer would have to be segmented here, which this version does not do";
 /// Instead of `gro-coalesce`.
 pub const GRO_COALESCE: &str =
     "leave it out: frames go on as they came, and the host coalesces by itself";
@@ -23,7 +20,6 @@ pub const IN_ORDER: &str =
 /// Refuses what is lacked: all of it at once, so that nobody meets the words one after another.
 pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     let flags = [
-        ("no-gso", request.no_gso, NO_GSO),
         ("gro-coalesce", request.gro_coalesce, GRO_COALESCE),
         ("persist", request.persist, PERSIST),
         ("attach", request.attach, ATTACH),

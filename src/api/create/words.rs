@@ -46,6 +46,7 @@ impl CreateRequest {
             ("consistent-qp", self.consistent_qp),
             ("host-down", self.host_down),
             ("gso", self.gso),
+            ("no-gso", self.no_gso),
             ("csum-offload", self.csum_offload),
             ("admin-down", self.admin_down),
             ("dry-run", self.dry_run),

@@ -79,8 +79,8 @@ fn what_was_given_is_not_offered_again_unless_it_adds_up() {
 fn what_never_stands_bare_is_not_offered_bare() {
     check("delete a", &[]);
     check("show tap js", &[]);
-    check("create no-g", &[]);
-    check("create --no-g", &[]);
+    check("create gro-c", &[]);
+    check("create --gro-c", &[]);
 }
 
 #[test]

@@ -66,6 +66,36 @@ pub(super) enum Link {
     Down,
 }
 
+/// `set interface feature`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Feature {
+    /// Split large frames and complete checksums for the host (the default), or no more.
+    ///
+    /// As `no-gso' of create. What the host sends us is `set tap offload'.
+    #[command(
+        override_usage = "taptool set interface feature gso NAME [enable|disable]",
+        after_help = "Example: set interface feature gso tap0 enable"
+    )]
+    Gso {
+        /// The interface.
+        #[arg(value_name = "NAME", add = names::interfaces())]
+        name: IfName,
+        /// Split and complete; the default.
+        #[arg(long, conflicts_with = "disable")]
+        enable: bool,
+        /// Hand frames on as they are.
+        #[arg(long)]
+        disable: bool,
+    },
+}
+
+impl Feature {
+    pub(super) fn change(self) -> (IfName, SetInterface) {
+        let Self::Gso { name, disable, .. } = self;
+        (name, SetInterface::NoGso { on: !disable })
+    }
+}
+
 /// The interface, by name or by number.
 #[derive(Debug, Args)]
 struct Target {

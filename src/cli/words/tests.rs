@@ -248,7 +248,6 @@ fn a_name_that_resembles_a_command_is_remembered() {
 #[test]
 fn the_beginning_of_what_is_lacked_is_refused_where_no_name_may_stand() {
     for (line, path) in [
-        ("set int feat gso tap0 enable", "set interface feature"),
         ("cl hardware", "clear hardware-interfaces"),
         ("clear run", "clear runtime"),
         ("tr add tap-input 5", "trace"),

@@ -59,6 +59,7 @@ fn made() -> CreateRequest {
         backend: BackendChoice::Userspace,
         respond: vec!["10.9.0.7/24".parse().unwrap()],
         gso: true,
+        no_gso: false,
         admin_down: true,
         ..create(Some("foo"))
     }
@@ -102,6 +103,7 @@ fn tap0() -> Interface {
         ip6_mtu: None,
         mpls_mtu: None,
         gso: false,
+        no_gso: false,
         csum_offload: false,
         offloads: Vec::new(),
         features: Vec::new(),
@@ -157,6 +159,7 @@ fn wired() -> [Interface; 2] {
         host_if_name: name.into(),
         host_ns: Some(host_ns.into()),
         gso: true,
+        no_gso: false,
         offloads: vec!["CSUM".into(), "TSO4".into()],
         ..tap0()
     };

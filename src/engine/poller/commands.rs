@@ -134,6 +134,11 @@ impl Poller {
                     queue.common.publish_counters();
                 }
             }
+            Command::SetSegmentPool(key, pool) => {
+                if let Some(queue) = self.tx.get(key) {
+                    queue.segments = pool;
+                }
+            }
             Command::SetAdmin(key, up) => {
                 if let Some((common, _)) = self.common(key) {
                     common.admin_up = up;

@@ -30,6 +30,8 @@ pub(in crate::engine) struct Touched {
     pub(in crate::engine) tx: Option<QueueKey>,
     /// The frame that is being offered, and whether an action made it.
     pub(in crate::engine) offered: Option<(Frame, bool)>,
+    /// A part of it was sent and counted as a frame of its own.
+    pub(in crate::engine) in_parts: bool,
     /// A received frame was counted, or one taken out of the held ones, and not yet what became of
     /// it.
     pub(in crate::engine) deciding: bool,
@@ -54,6 +56,8 @@ pub(in crate::engine) struct Core {
     pub(in crate::engine) foreign: usize,
     pub(in crate::engine) tables: Tables,
     pub(in crate::engine) output: Output,
+    /// Room for a frame that is split or completed.
+    pub(in crate::engine) aside: Vec<u8>,
     pub(in crate::engine) timers: Timers,
     pub(super) statistics: PollerStatistics,
     pub(in crate::engine) now_ns: u64,
@@ -80,6 +84,7 @@ impl Core {
             foreign: 0,
             tables,
             output: Output::new(),
+            aside: Vec::new(),
             timers,
             statistics: PollerStatistics::default(),
             now_ns: 0,

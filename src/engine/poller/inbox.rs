@@ -44,6 +44,7 @@ pub(in crate::engine) enum Command {
     SetAction(QueueKey, Action),
     /// Frames that are held so far are lost.
     SetHoldPool(QueueKey, Option<Arc<Pool>>),
+    SetSegmentPool(QueueKey, Option<Arc<Pool>>),
     SetAdmin(QueueKey, bool),
     SetCapture(QueueKey, Option<Box<Capture>>),
     SetLink(QueueKey, bool),
@@ -75,6 +76,7 @@ impl Command {
             | Self::MoveRx(key, ..)
             | Self::SetAction(key, _)
             | Self::SetHoldPool(key, _)
+            | Self::SetSegmentPool(key, _)
             | Self::SetAdmin(key, _)
             | Self::SetMtus(key, _)
             | Self::SetCapture(key, _)

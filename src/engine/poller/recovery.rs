@@ -62,7 +62,8 @@ impl Poller {
         {
             let _ = queue.common.ring.recover();
             let is_posted = queue.common.ring.tokens().any(|token| token == frame.token());
-            queue.count_offer(originated, Ok(()));
+            queue.count_offer(originated && !touched.in_parts, Ok(()));
+            queue.common.counters.add(Counter::Segments, u64::from(touched.in_parts));
             if !is_posted {
                 // As if it had been in the ring: the reason is one of frames that were.
                 queue.common.counters.lose(DropReason::Torn);

@@ -14,6 +14,7 @@ mod reset;
 mod retire;
 mod rig;
 mod sleep;
+mod split;
 mod stall;
 mod verdicts;
 mod xconnect;
