@@ -26,6 +26,7 @@ fn create(i: &Interface) -> String {
         host_ns: Namespace::from(spec.map(ToOwned::to_owned)),
         respond: Vec::new(),
         gso: i.gso,
+        no_gso: i.no_gso && !i.gso,
         csum_offload: i.csum_offload && !i.gso,
         admin_down: false,
         ..i.created_with.clone()
@@ -56,6 +57,10 @@ fn settings(i: &Interface) -> Vec<String> {
     lines.extend(i.addresses.iter().map(|a| format!("set interface ip address {name} {a}")));
     let second = |mac| format!("set interface secondary-mac-address {name} {mac} add");
     lines.extend(i.secondary_mac_addrs.iter().map(second));
+    // A create takes one of the two.
+    if i.gso && i.no_gso {
+        lines.push(format!("set interface feature gso {name} enable"));
+    }
     if i.promiscuous {
         lines.push(format!("set interface promiscuous on {name}"));
     }
