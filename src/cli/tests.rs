@@ -662,7 +662,7 @@ fn what_this_version_lacks_is_refused_by_its_name_with_what_to_do_instead() {
     // All of them at once, and nothing is opened for such a line.
     let expected = "create tap: persist, packed: not supported in this version\n  \
                     persist: run `taptool hold' as a service: interfaces live as long as their holder\n  \
-                    packed: leave it out: vhost-net has no packed rings, and VPP ignored the word";
+                    packed: leave it out: neither backend offers VIRTIO_F_RING_PACKED (bit 34), and VPP ignored the word";
     let line = "create tap id 7 host-ns nonesuch-7 packed num-rx-queues 4 persist num-tx-queues 2";
     assert_eq!(refused(line), (2, expected.to_owned()));
 }

@@ -515,6 +515,12 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "`clear interfaces' takes every counter of a queue for zero",
     ),
     lacks(
+        "show l2patch",
+        "show l2patch",
+        "",
+        "`show mode' shows every wire, those of `test l2patch' too",
+    ),
+    lacks(
         "show cpu",
         "show cpu",
         "",

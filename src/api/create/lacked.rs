@@ -12,10 +12,11 @@ pub const PERSIST: &str =
 /// Instead of `attach`.
 pub const ATTACH: &str = "let create make the device; one that is there already is never touched";
 /// Instead of `packed`.
-pub const PACKED: &str = "leave it out: vhost-net has no packed rings, and VPP ignored the word";
+pub const PACKED: &str =
+    "leave it out: neither backend offers VIRTIO_F_RING_PACKED (bit 34), and VPP ignored the word";
 /// Instead of `in-order`.
-pub const IN_ORDER: &str =
-    "leave it out: vhost-net has it from Linux 7.3 on, and VPP ignored the word";
+pub const IN_ORDER: &str = "leave it out: no backend before the vhost-net of Linux 7.3 offers VIRTIO_F_IN_ORDER (bit 35), and VPP \
+     ignored the word";
 
 /// Refuses what is lacked: all of it at once, so that nobody meets the words one after another.
 pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
