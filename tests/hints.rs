@@ -41,6 +41,7 @@ const CREATE: &str =
     "tests/live/hints.rs::what_a_create_misses_is_there_once_its_hint_was_followed";
 const TUN: &str = "tests/live/hints.rs::without_dev_net_tun_the_last_command_of_the_hint_makes_it";
 const TAKEN: &str = "tests/live/hints.rs::what_is_taken_is_had_in_the_way_that_the_hint_says";
+const ATTACH: &str = "tests/live/attach.rs::what_cannot_be_attached_to_is_refused_with_what_is_in_the_way_and_stays_as_it_was";
 const MEMORY: &str =
     "tests/live/hints.rs::a_create_that_does_not_fit_fits_with_smaller_rings_and_with_more_memory";
 const MOVED: &str =
@@ -115,6 +116,9 @@ const HINTS: &[(&str, &str, usize, &[Fate])] = &[
     ("holder/start.rs", "leave_namespace", 1, &[Followed(USERS)]),
     ("host/address.rs", "add_address", 1, &[Followed(CREATE)]),
     // Not there; not for this user; not for this container.
+    ("host/attach.rs", "attachable", 3, &[Followed(ATTACH)]),
+    ("host/attach.rs", "busy", 1, &[Followed(ATTACH)]),
+    ("host/attach.rs", "refused", 1, &[Not("the rights that are missing are asked for before, with the host side's settings")]),
     ("host/birth.rs", "open_file", 4, &[Followed(TUN), Followed(USERS), Not(OTHERS)]),
     ("host/birth.rs", "permitted", 1, &[Not("the rights that are missing are given before a holder starts, which says so first")]),
     ("host/facts.rs", "unseen", 1, &[Not(OTHERS)]),
@@ -124,6 +128,7 @@ const HINTS: &[(&str, &str, usize, &[Fate])] = &[
     ("host/refusal.rs", "failure", 1, &[Not(OTHERS)]),
     ("host/route.rs", "add_default_route", 2, &[Not("a create with such words is refused before, unless others change the device in between")]),
     ("host/route.rs", "default_route_exists", 1, &[Followed(TAKEN)]),
+    ("host/session.rs", "name_is_free", 1, &[Followed(ATTACH)]),
     ("host/session.rs", "bridge", 1, &[Followed(CREATE)]),
     ("host/refusal.rs", "taken", 1, &[Followed(TAKEN)]),
     ("host/vhost_net.rs", "open_failure", 3, &[Not("the device of the kernel under test is not taken away from other tests")]),

@@ -153,7 +153,8 @@ fn requests() -> Vec<Request> {
     vec![
         Request::Create(Box::new(create)),
         Request::Delete(DeleteRequest::Named(both())),
-        Request::Delete(DeleteRequest::All {}),
+        Request::Delete(DeleteRequest::Destroy(both())),
+        Request::Delete(DeleteRequest::All { destroy: false }),
         Request::Gso(GsoRequest { interface: by_name("tap0"), on: true }),
         Request::Xconnect(XconnectRequest {
             a: by_name("a"),
@@ -470,11 +471,10 @@ fn what_the_command_line_refuses_is_refused_to_foreign_clients_too() {
                 "a tun has no Ethernet address",
             ),
             (json!({ "gso": true, "gro_coalesce": true }), "gro-coalesce", lacked),
-            (json!({ "persist": true }), "persist", lacked),
-            (json!({ "attach": true }), "attach", lacked),
+            (json!({ "attach": true }), "", "host_if_name is not provided"),
             (json!({ "packed": true }), "packed", lacked),
             (json!({ "in_order": true }), "in-order", lacked),
-            (json!({ "packed": true, "persist": true }), "persist, packed", lacked),
+            (json!({ "packed": true, "in_order": true }), "packed, in-order", lacked),
             (gateway, "host-down", "a gateway needs the host side up"),
             (json!({ "host_bridge": "br0", "host_ip4_addr": ["10.9.0.1/24"] }), "", bridged),
         ] {

@@ -143,14 +143,15 @@ pub struct CreateRequest {
         skip_serializing_if = "wire::is_default"
     )]
     pub gro_coalesce: bool,
-    /// `persist`; refused.
+    /// `persist`: the Linux device stays when nobody holds it. Without `owner` it is the holder's
+    /// user's.
     #[serde(
         default,
         deserialize_with = "wire::nullable",
         skip_serializing_if = "wire::is_default"
     )]
     pub persist: bool,
-    /// `attach`; refused.
+    /// `attach`: take the Linux device of that name that is there; it needs `host-if-name` or NAME.
     #[serde(
         default,
         deserialize_with = "wire::nullable",

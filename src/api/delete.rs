@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::InterfaceRef;
+use super::{InterfaceRef, wire};
 use crate::units::IfName;
 
 /// Which interfaces to remove.
@@ -11,8 +11,14 @@ use crate::units::IfName;
 pub enum DeleteRequest {
     /// These, in order. All must exist, or none is removed.
     Named(Vec<InterfaceRef>),
+    /// As [`DeleteRequest::Named`], with devices that would stay.
+    Destroy(Vec<InterfaceRef>),
     /// All; that there are none is no error.
-    All {},
+    All {
+        /// With devices that would stay.
+        #[serde(default, deserialize_with = "wire::nullable")]
+        destroy: bool,
+    },
 }
 
 /// A deleted interface.

@@ -163,6 +163,15 @@ pub struct Interface {
     /// packets was full, since `clear interfaces`; beside the ledger, since they never came.
     #[serde(default)]
     pub host_tx_dropped: u64,
+    /// The Linux device stays when the interface is deleted and when the holder ends.
+    #[serde(default)]
+    pub persist: bool,
+    /// The Linux device was there before the interface: `create ... attach`.
+    #[serde(default)]
+    pub attached: bool,
+    /// The interface keeps alive the namespace that it attached to a device in.
+    #[serde(default)]
+    pub pinned: bool,
     /// taptool keeps the carrier of the Linux device on: false after `set tap carrier NAME down`, and
     /// while `link_state` hands on that the peer has no link.
     #[serde(default = "on")]

@@ -144,7 +144,22 @@ struct Options {
     /// Leave the Linux device down; excludes gateways.
     #[arg(long, help_heading = "Host side")]
     host_down: bool,
-    /// User, by name or number, who may attach to a persistent device; recorded on this one.
+    /// Let the Linux device stay when the interface is deleted, and when its holder ends or is killed.
+    ///
+    /// It keeps its name, MAC, addresses and MTU, without carrier, until somebody attaches to it. Its
+    /// owner is the user of the holder unless --owner names another. `delete NAME --destroy' removes it.
+    #[arg(long, help_heading = "Host side")]
+    persist: bool,
+    /// Take the Linux device of that name that is there: made by --persist, ip-tuntap(8), a network
+    /// manager or a hypervisor.
+    ///
+    /// It keeps its MAC, addresses and MTU unless an option here sets them, and stays when the interface
+    /// is deleted; a create that fails leaves it as it was. No other process may have it open. Its
+    /// namespace lives as long as the interface does.
+    #[arg(long, help_heading = "Host side")]
+    attach: bool,
+    /// User, by name or number, who may attach to a device that persists [default: with --persist the
+    /// holder's].
     ///
     /// The kernel asks for it when a program attaches to a device that no program holds. taptool holds
     /// its devices, and while it does every other program is told that the device is busy (EBUSY).
@@ -210,10 +225,6 @@ struct Options {
     // refuses it.
     #[arg(long, hide = true)]
     gro_coalesce: bool,
-    #[arg(long, hide = true)]
-    persist: bool,
-    #[arg(long, hide = true)]
-    attach: bool,
     #[arg(long, hide = true)]
     packed: bool,
     #[arg(long, hide = true)]

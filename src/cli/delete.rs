@@ -10,16 +10,18 @@ use crate::units::{IfName, SwIfIndex};
 const EXAMPLES: &str = "\
 Examples:
   delete tap0 tap1
-  delete tap sw_if_index 3";
+  delete tap sw_if_index 3
+  delete --destroy tap0";
 
 /// Delete interfaces.
 ///
 /// All named interfaces must exist, or none is deleted. Steps that could not be undone on the host are
-/// printed on stderr, with exit code 1.
+/// printed on stderr, with exit code 1. A Linux device that was made with `persist' or attached to stays,
+/// which a notice says.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    override_usage = "taptool delete [tap|tun] {NAME... | sw_if_index N | --all}",
+    override_usage = "taptool delete [tap|tun] {NAME... | sw_if_index N | --all} [--destroy]",
     after_help = EXAMPLES
 )]
 pub(super) struct Args {
@@ -33,13 +35,13 @@ pub(super) struct Args {
 enum KindArgs {
     /// Delete taps.
     #[command(
-        override_usage = "taptool delete tap {NAME... | sw_if_index N | --all}",
+        override_usage = "taptool delete tap {NAME... | sw_if_index N | --all} [--destroy]",
         after_help = EXAMPLES
     )]
     Tap(Which),
     /// Delete tuns.
     #[command(
-        override_usage = "taptool delete tun {NAME... | sw_if_index N | --all}",
+        override_usage = "taptool delete tun {NAME... | sw_if_index N | --all} [--destroy]",
         after_help = "Example: delete tun tun0"
     )]
     Tun(Which),
@@ -68,6 +70,9 @@ struct Which {
     /// All interfaces and bridge domains; that there are none is no error.
     #[arg(long, conflicts_with_all = ["names", "sw_if_index"])]
     all: bool,
+    /// Remove a Linux device that would stay: one that was made with --persist or attached to.
+    #[arg(long)]
+    destroy: bool,
 }
 
 impl TryFrom<Args> for Request {
@@ -79,7 +84,7 @@ impl TryFrom<Args> for Request {
             Some(KindArgs::BridgeDomain(domain)) => return Ok(domain.into()),
         };
         if which.all {
-            return Ok(Self::Delete(DeleteRequest::All {}));
+            return Ok(Self::Delete(DeleteRequest::All { destroy: which.destroy }));
         }
         let mut named: Vec<InterfaceRef> = Vec::new();
         named.extend(which.sw_if_index.map(|n| InterfaceRef::Index(SwIfIndex(n))));
@@ -94,6 +99,9 @@ impl TryFrom<Args> for Request {
             let hint = "delete {NAME... | sw_if_index N | --all}";
             return Err(Failure::usage("", "Missing <interface>").hint(hint));
         }
-        Ok(Self::Delete(DeleteRequest::Named(named)))
+        Ok(Self::Delete(match which.destroy {
+            true => DeleteRequest::Destroy(named),
+            false => DeleteRequest::Named(named),
+        }))
     }
 }

@@ -23,8 +23,10 @@ pub(super) fn answer(request: &Request, root_may_hold: bool) -> Result<Outcome, 
 fn reply(request: &Request) -> Result<Reply, Failure> {
     Ok(match request {
         Request::Create(_) => return Err(Failure::new(Code::NoAnswer, "", "no holder")),
-        Request::Delete(DeleteRequest::All {}) => Reply::Deleted(Vec::new()),
-        Request::Delete(DeleteRequest::Named(names)) => return Err(missing(names)),
+        Request::Delete(DeleteRequest::All { .. }) => Reply::Deleted(Vec::new()),
+        Request::Delete(DeleteRequest::Named(names) | DeleteRequest::Destroy(names)) => {
+            return Err(missing(names));
+        }
         Request::Gso(gso) => return Err(gso.interface.missing()),
         Request::Xconnect(wire) => return Err(wire.a.missing()),
         Request::Nsim(NsimRequest::Configure(_)) => {

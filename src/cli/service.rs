@@ -157,7 +157,7 @@ pub(super) async fn serve<S: Owner>(
             }
         }
     };
-    let removed = control.submit(Request::Delete(DeleteRequest::All {})).await;
+    let removed = control.submit(Request::Delete(DeleteRequest::All { destroy: false })).await;
     // Only what could not be undone is worth a word here.
     let shown = Shown::result("hold", removed, globals).without_out();
     // The printer may still be blocked in a write.

@@ -164,6 +164,7 @@ fn every_option_of_create_in_both_spellings_makes_the_same_request() {
         (&["host-down"], "", |r| r.host_down = true),
         (&["admin-down"], "", |r| r.admin_down = true),
         (&["dry-run"], "", |r| r.dry_run = true),
+        (&["persist"], "", |r| r.persist = true),
         (&["num-rx-queues"], "4", |r| r.num_rx_queues = "4".parse().ok()),
         (&["num-tx-queues"], "0", |r| r.num_tx_queues = "1".parse().ok()),
         (&["consistent-qp"], "", |r| r.consistent_qp = true),
@@ -181,6 +182,11 @@ fn every_option_of_create_in_both_spellings_makes_the_same_request() {
                 }
             }
         }
+    }
+    // A device that is there has a name.
+    let attach = create(|r| (r.attach, r.host_if_name) = (true, Some(IfName::new("vm0").unwrap())));
+    for line in ["create attach host-if-name vm0", "create tap --host-if-name vm0 --attach"] {
+        assert_eq!(plain(&request(line)), attach, "{line}");
     }
     // Gateways need an address beside them.
     let with_gateways = create(|r| {
@@ -201,7 +207,7 @@ fn every_option_of_create_in_both_spellings_makes_the_same_request() {
     let options = all.find_subcommand("create").unwrap().find_subcommand("tap").unwrap();
     for option in options.get_opts().filter(|o| !o.is_hide_set()) {
         let long = option.get_long().unwrap();
-        let elsewhere = ["host-ip4-gw", "host-ip6-gw"];
+        let elsewhere = ["host-ip4-gw", "host-ip6-gw", "attach"];
         assert!(known.contains(long) || elsewhere.contains(&long), "{long} is in no row");
     }
 }
@@ -279,8 +285,10 @@ fn lines_of_the_other_verbs() {
         ("delete tap0 tap1", delete(vec![name("tap0"), name("tap1")])),
         ("delete tap sw_if_index 3", delete(vec![InterfaceRef::Index(SwIfIndex(3))])),
         ("delete --sw-if-index 3", delete(vec![InterfaceRef::Index(SwIfIndex(3))])),
-        ("delete --all", Request::Delete(DeleteRequest::All {})),
-        ("delete tap --all", Request::Delete(DeleteRequest::All {})),
+        ("delete --destroy tap0", Request::Delete(DeleteRequest::Destroy(vec![name("tap0")]))),
+        ("delete tap --all --destroy", Request::Delete(DeleteRequest::All { destroy: true })),
+        ("delete --all", Request::Delete(DeleteRequest::All { destroy: false })),
+        ("delete tap --all", Request::Delete(DeleteRequest::All { destroy: false })),
         ("gso tap0 on", gso(name("tap0"), true)),
         ("gso tap0 off", gso(name("tap0"), false)),
         ("set tap gso tap0", gso(name("tap0"), true)),
@@ -660,10 +668,11 @@ fn what_this_version_lacks_is_refused_by_its_name_with_what_to_do_instead() {
     }
     assert!(options > 0);
     // All of them at once, and nothing is opened for such a line.
-    let expected = "create tap: persist, packed: not supported in this version\n  \
-                    persist: run `taptool hold' as a service: interfaces live as long as their holder\n  \
-                    packed: leave it out: neither backend offers VIRTIO_F_RING_PACKED (bit 34), and VPP ignored the word";
-    let line = "create tap id 7 host-ns nonesuch-7 packed num-rx-queues 4 persist num-tx-queues 2";
+    let expected = "create tap: packed, in-order: not supported in this version\n  \
+                    packed: leave it out: neither backend offers VIRTIO_F_RING_PACKED (bit 34), and VPP ignored the word\n  \
+                    in-order: leave it out: no backend before the vhost-net of Linux 7.3 offers VIRTIO_F_IN_ORDER (bit 35), and VPP \
+     ignored the word";
+    let line = "create tap id 7 host-ns nonesuch-7 packed num-rx-queues 4 in-order num-tx-queues 2";
     assert_eq!(refused(line), (2, expected.to_owned()));
 }
 

@@ -123,8 +123,16 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "create tap id 7 gso gro-coalesce",
         lacked::GRO_COALESCE,
     ),
-    refuses("create tap ... persist", "create tap id 7 persist", lacked::PERSIST),
-    refuses("create tap ... attach", "create tap id 7 host-if-name vt7 attach", lacked::ATTACH),
+    does(
+        "create tap ... persist",
+        &["create tap id 5 host-ns a host-if-name vt5 persist", "delete tap tap5"],
+        "the device has an owner; `delete ... destroy' removes it",
+    ),
+    does(
+        "create tap ... attach",
+        &["create tap id 6 host-ns a host-if-name vt5 attach", "del tap tap6"],
+        "mismatches are named; the device keeps what it has, also where the create fails",
+    ),
     does(
         "create tap ... tun",
         &[

@@ -14,10 +14,9 @@ use super::steps::Step;
 use super::thread::StepThread;
 use super::{Resources, Shared, offload};
 use crate::action::Station;
-use crate::api::BackendKind;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
 use crate::diag::Failure;
-use crate::host::{Session, TapSpec};
+use crate::host::Session;
 use crate::units::Mtus;
 
 /// An interface under construction.
@@ -68,6 +67,12 @@ impl<'a> Building<'a> {
             Step::Reserve => self.reserve(),
             Step::OpenBackend => self.open_backend().await,
             Step::OpenTap => self.open_tap().await,
+            Step::AttachTap => {
+                let (spec, subject) = (self.plan.tap(), self.plan.subject());
+                let place = (&self.namespace, subject);
+                self.tap.attach(self.thread, place, spec, self.plan.additions()).await
+            }
+            Step::Persist => self.tap.set_persist(self.thread, true).await,
             Step::EnterNamespace => {
                 self.tap.enter(self.thread, &self.resources.staging, &self.namespace).await
             }
@@ -90,11 +95,13 @@ impl<'a> Building<'a> {
                 let bridge = bridge.clone();
                 self.host(move |s, i| s.set_master(i, &bridge)).await
             }
+            Step::HostAddress(address) if self.tap.had_address(address) => Ok(()),
             Step::HostAddress(address) => {
                 let address = *address;
                 self.host(move |s, i| s.add_address(i, address)).await
             }
             Step::HostUp => self.host(|s, i| s.set_up(i, true)).await,
+            Step::HostGateway(gateway) if self.tap.had_gateway(gateway) => Ok(()),
             Step::HostGateway(gateway) => {
                 let gateway = *gateway;
                 self.host(move |s, i| s.add_default_route(i, gateway)).await
@@ -119,6 +126,11 @@ impl<'a> Building<'a> {
             }
             Step::OpenTap => {
                 return self.tap.close(self.thread).await.err().into_iter().collect();
+            }
+            Step::AttachTap => return self.tap.put_back(self.thread).await,
+            Step::Persist => {
+                let undone = self.tap.set_persist(self.thread, false).await;
+                return undone.err().into_iter().collect();
             }
             Step::Memory => {
                 let (memory, numbers) = self.queues.take();
@@ -145,7 +157,7 @@ impl<'a> Building<'a> {
                     }
                 }
             }
-            // These end with the device.
+            // These end with the device, or are put back with it.
             Step::EnterNamespace
             | Step::HostMac
             | Step::HostMtu(_)
@@ -173,18 +185,7 @@ impl<'a> Building<'a> {
     }
 
     async fn open_tap(&mut self) -> Result<(), Failure> {
-        let tun_on_vhost = self.plan.asked.kind == crate::units::Kind::Tun
-            && self.plan.backend == BackendKind::VhostNet;
-        let spec = TapSpec {
-            kind: self.plan.asked.kind,
-            host_name: self.plan.host_name.clone(),
-            queues: self.plan.sizes.rx.0,
-            // One less keeps vhost off its batches, which presume an Ethernet header.
-            sndbuf: i32::MAX - i32::from(tun_on_vhost),
-            offload: self.plan.asked.host_offload(),
-            owner: self.plan.asked.owner,
-            group: self.plan.asked.group,
-        };
+        let spec = self.plan.tap();
         self.tap.open(self.thread, &self.resources.staging, &self.namespace, spec).await
     }
 

@@ -125,15 +125,20 @@ async fn preflight(
 ) -> Result<(), Failure> {
     let (namespace, subject) = (Arc::clone(namespace), plan.subject());
     let (host_name, bridge) = (plan.host_name.clone(), plan.asked.host_bridge.clone());
-    let gateways = plan.host_gateways.clone();
+    let (gateways, attached) = (plan.host_gateways.clone(), plan.asked.attach.then(|| plan.tap()));
     let check = move |session: &host::Session| {
-        if let HostName::Exact(wanted) = &host_name {
+        let mut has = Vec::new();
+        if let Some(spec) = &attached {
+            let (link, _) = host::attachable(session, spec)?;
+            has = session.gateways(link.index)?;
+        } else if let HostName::Exact(wanted) = &host_name {
             session.name_is_free(wanted)?;
         }
         if let Some(bridge) = &bridge {
             session.bridge(bridge)?;
         }
-        gateways.into_iter().try_for_each(|gateway| session.default_route_is_free(gateway.address))
+        let mut missing = gateways.into_iter().filter(|gateway| !has.contains(&gateway.address));
+        missing.try_for_each(|gateway| session.default_route_is_free(gateway.address))
     };
     thread.run(move |site| check(site.thread.session(namespace.as_fd(), subject)?)).await?
 }

@@ -9,31 +9,39 @@
 //! log the lost frames. Buffers of its own that are in the rings of others return later; their
 //! memory is freed then.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::interface::Interface;
 use super::life::Life;
+use super::port::TapPort;
 use super::{Resources, Shared, carrier, changes, domains, thread};
 use crate::action::PeerKey;
-use crate::api::{DeleteRequest, Deleted, Level, Reply};
+use crate::api::{DeleteRequest, Deleted, Level, NamespaceSpec, Outcome, Reply};
 use crate::counters::DropReason;
 use crate::device::PortFiles;
 use crate::diag::Failure;
 use crate::engine::{QueueKey, StopReason};
-use crate::units::{IfName, PollerIndex, SwIfIndex};
+use crate::host::{self, Offloads};
+use crate::units::{HostOffload, IfName, PollerIndex, SwIfIndex};
 
 /// Interfaces that are deleted concurrently: closing waits for the kernel, not for a core.
 const SIDE_BY_SIDE: usize = 8;
 
-pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Result<Reply, Failure> {
+pub(super) async fn delete(
+    shared: &Arc<Shared>,
+    request: DeleteRequest,
+) -> Result<Outcome, Failure> {
+    let destroy =
+        matches!(request, DeleteRequest::Destroy(_) | DeleteRequest::All { destroy: true });
     let indices: Vec<SwIfIndex> = {
         let registry = shared.registry();
         match &request {
-            DeleteRequest::All {} => {
+            DeleteRequest::All { .. } => {
                 let all = registry.all().filter(|i| i.life != Life::Deleting);
                 all.map(|i| i.sw_if_index).collect()
             }
-            DeleteRequest::Named(names) => {
+            DeleteRequest::Named(names) | DeleteRequest::Destroy(names) => {
                 let mut found = Vec::new();
                 for name in names {
                     let index = registry.find(name)?;
@@ -45,12 +53,12 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
             }
         }
     };
-    let everything = matches!(request, DeleteRequest::All {});
+    let everything = matches!(request, DeleteRequest::All { .. });
     if indices.is_empty() {
         if everything {
             domains::remove_all(shared).await?;
         }
-        return Ok(Reply::Deleted(Vec::new()));
+        return Ok(Reply::Deleted(Vec::new()).into());
     }
     let resources = shared.running()?;
     for index in &indices {
@@ -70,27 +78,29 @@ pub(super) async fn delete(shared: &Arc<Shared>, request: DeleteRequest) -> Resu
         }
         torn.push(off);
     }
-    let mut gone = Vec::new();
+    let (mut gone, mut notices) = (Vec::new(), Vec::new());
     while !torn.is_empty() {
         let batch: Vec<Torn> = torn.drain(..torn.len().min(SIDE_BY_SIDE)).flatten().collect();
         let mut running = Vec::new();
         for torn in batch {
             let (shared, resources) = (Arc::clone(shared), Arc::clone(&resources));
             let name = torn.name.clone();
-            let task = tokio::spawn(async move { torn.finish(&shared, &resources).await });
+            let task = tokio::spawn(async move { torn.finish(&shared, &resources, destroy).await });
             running.push((name, task));
         }
         for (name, task) in running {
-            gone.push(task.await.unwrap_or_else(|_| Deleted {
-                name,
-                not_undone: vec![Failure::bug("", "the delete panicked").to_string()],
-            }));
+            let (deleted, notice) = task.await.unwrap_or_else(|_| {
+                let bug = Failure::bug("", "the delete panicked").to_string();
+                (Deleted { name, not_undone: vec![bug] }, None)
+            });
+            gone.push(deleted);
+            notices.extend(notice);
         }
     }
     if everything {
         domains::remove_all(shared).await?;
     }
-    Ok(Reply::Deleted(gone))
+    Ok(Outcome { reply: Reply::Deleted(gone), notices })
 }
 
 /// An interface that is off the data path.
@@ -120,7 +130,13 @@ async fn take_off(shared: &Arc<Shared>, resources: &Resources, index: SwIfIndex)
 }
 
 impl Torn {
-    async fn finish(mut self, shared: &Arc<Shared>, resources: &Resources) -> Deleted {
+    /// What it was, and a notice about a device that stays.
+    async fn finish(
+        mut self,
+        shared: &Arc<Shared>,
+        resources: &Resources,
+        destroy: bool,
+    ) -> (Deleted, Option<String>) {
         // Every other user of its files ends first.
         let files = shared.registry().get(self.index).map(|i| Arc::clone(&i.files));
         let _held = match files {
@@ -156,14 +172,25 @@ impl Torn {
                 Err(failure) => self.failures.push(failure),
             }
         }
+        let staying = shared.registry().get(self.index).and_then(|i| Staying::of(i.port.tap()?));
         let files = shared.registry().get_mut(self.index).map(|i| i.port.take_files());
+        let (persists, mut notice) = (staying.is_some(), None);
         let closed = thread::finish("close", move || {
             // Their devices have the files too.
             drop((rx, tx));
-            close(files.unwrap_or_default())
+            let files = files.unwrap_or_default();
+            let stays = if persists { let_go(&files, destroy) } else { Ok(false) };
+            (stays, close(files))
         });
         match closed.await {
-            Ok(left) => self.failures.extend(left),
+            Ok((stays, left)) => {
+                self.failures.extend(left);
+                match stays {
+                    Ok(true) => notice = staying.map(|staying| staying.notice(&self.name)),
+                    Ok(false) => {}
+                    Err(failure) => self.failures.push(failure),
+                }
+            }
             Err(failure) => self.failures.push(failure),
         }
         let removed = shared.registry().remove(self.index);
@@ -172,6 +199,9 @@ impl Torn {
         }
         let Self { name, failures, .. } = self;
         let mut text = "deleted".to_owned();
+        if notice.is_some() {
+            text = format!("{text}; its host side stays");
+        }
         if lost > 0 {
             text = format!("{text}; {lost} frames in its rings were lost (torn)");
         }
@@ -180,7 +210,8 @@ impl Torn {
         }
         let level = if failures.is_empty() { Level::Notice } else { Level::Warn };
         shared.registry().log.add(level, &name, text);
-        Deleted { name, not_undone: failures.iter().map(ToString::to_string).collect() }
+        let not_undone = failures.iter().map(ToString::to_string).collect();
+        (Deleted { name, not_undone }, notice)
     }
 
     /// Frames that were lost in its rings so far.
@@ -189,6 +220,46 @@ impl Torn {
         let queues = registry.get(self.index).map(|i| i.rx.iter().chain(&i.tx));
         queues.into_iter().flatten().map(|queue| queue.snapshot().lost(DropReason::Torn)).sum()
     }
+}
+
+/// A device that stays when its files are closed.
+struct Staying {
+    place: String,
+    /// What removes it.
+    remedy: String,
+}
+
+impl Staying {
+    fn of(tap: &TapPort) -> Option<Self> {
+        if !tap.stay.persist {
+            return None;
+        }
+        let name = &tap.facts().name;
+        let namespace = tap.namespace().and_then(|words| words.parse().ok());
+        let ip = namespace.unwrap_or(NamespaceSpec::Own).tool("ip");
+        let place = tap.namespace().map(|namespace| format!(" in {namespace}"));
+        let place = format!("{name}{}", place.unwrap_or_default());
+        Some(Self { place, remedy: format!("{ip} link del dev {name}") })
+    }
+
+    fn notice(self, name: &IfName) -> String {
+        format!("{}, the host side of {name}, stays; `{}' removes it", self.place, self.remedy)
+    }
+}
+
+/// Before the files of a device that persists are closed: it shall go with them, or stay as one that
+/// nobody has. Whether it stays; not where it is gone already.
+fn let_go(files: &PortFiles, destroy: bool) -> Result<bool, Failure> {
+    let Some(file) = files.0.first().filter(|file| host::is_gone(file.as_fd()) == Ok(false)) else {
+        return Ok(false);
+    };
+    if destroy {
+        host::set_persist(file.as_fd(), false)?;
+        return Ok(false);
+    }
+    // Whoever has it next may not expect large frames.
+    let _ = host::set_offloads(&files.0, HostOffload::Off, Offloads::NONE);
+    Ok(true)
 }
 
 /// Closes a port's files: with a tap's last one the kernel removes the device. Returns an error if

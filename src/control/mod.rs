@@ -205,7 +205,7 @@ impl Submit for Control {
         request.check()?;
         let done = match request {
             Request::Create(request) => return create::create(self, *request).await,
-            Request::Delete(request) => delete::delete(shared, request).await,
+            Request::Delete(request) => return delete::delete(shared, request).await,
             Request::Gso(request) => changes::gso(shared, &request).await,
             Request::Xconnect(request) => return changes::xconnect(shared, &request).await,
             Request::Nsim(request) => nsim::nsim(shared, &request).await,

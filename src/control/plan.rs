@@ -4,7 +4,7 @@ use super::queues::Sizes;
 use super::registry::Registry;
 use crate::api::{BackendChoice, BackendKind, CreateRequest, NamespaceSpec};
 use crate::diag::Failure;
-use crate::host::{Gateway, HostName, Subject};
+use crate::host::{Additions, Gateway, HostName, Subject, TapSpec};
 use crate::units::{IfName, InterfaceId, Kind, MacAddr, QueueCount};
 
 /// What a create will make.
@@ -36,7 +36,11 @@ impl Plan {
         registry: &Registry,
         pollers: u16,
     ) -> Result<Self, Failure> {
-        let asked = CreateRequest { host_ns: request.host_ns.words(), ..request.clone() };
+        let mut asked = CreateRequest { host_ns: request.host_ns.words(), ..request.clone() };
+        if asked.persist && !asked.attach {
+            // Without an owner everybody could attach to it.
+            asked.owner = asked.owner.or_else(|| Some(nix::unistd::geteuid().as_raw()));
+        }
         let kind = asked.kind;
         let addresses: Vec<_> = asked.host_addresses().collect();
         let gateways = asked.host_gateways().map(|address| Gateway::among(&addresses, address));
@@ -48,7 +52,9 @@ impl Plan {
         };
         let mac =
             (kind == Kind::Tap).then(|| asked.mac_addr.unwrap_or_else(|| MacAddr::local(random())));
-        let of_port = || asked.host_bridge.as_ref().map(|_| MacAddr::bridge_port(random()));
+        // A device that is there keeps its own.
+        let bridge = asked.host_bridge.as_ref().filter(|_| !asked.attach);
+        let of_port = || bridge.map(|_| MacAddr::bridge_port(random()));
         Ok(Self {
             name,
             id,
@@ -97,6 +103,29 @@ impl Plan {
         let namespace = self.host_ns().and_then(|words| words.parse().ok());
         let namespace = namespace.unwrap_or(NamespaceSpec::Own);
         Subject { on: self.name.to_string(), ip: namespace.tool("ip") }
+    }
+
+    /// What the device is to be. `queues` are those of ours that are backed by one of its own.
+    pub(super) fn tap(&self) -> TapSpec {
+        // One less keeps vhost off its batches, which presume an Ethernet header.
+        let tun_on_vhost = self.asked.kind == Kind::Tun && self.backend == BackendKind::VhostNet;
+        TapSpec {
+            kind: self.asked.kind,
+            host_name: self.host_name.clone(),
+            queues: self.sizes.rx.0,
+            sndbuf: i32::MAX - i32::from(tun_on_vhost),
+            offload: self.asked.host_offload(),
+            owner: self.asked.owner,
+            group: self.asked.group,
+        }
+    }
+
+    /// What the device may be given beside.
+    pub(super) fn additions(&self) -> Additions {
+        Additions {
+            addresses: self.asked.host_addresses().collect(),
+            gateways: self.host_gateways.clone(),
+        }
     }
 
     /// Chooses name and id again: another create may have taken them since the plan was made.

@@ -16,6 +16,8 @@ pub(super) enum Step {
     OpenBackend,
     /// Makes the Linux device.
     OpenTap,
+    /// Attaches to a Linux device that is there.
+    AttachTap,
     /// Moves it from the staging namespace to its namespace.
     EnterNamespace,
     /// Rings, shadows, counters, buffers.
@@ -29,6 +31,8 @@ pub(super) enum Step {
     HostAddress(IpNet),
     HostUp,
     HostGateway(Gateway),
+    /// Lets the Linux device outlive us.
+    Persist,
     /// Gives the queues to a poller.
     Place,
     /// Enters the interface into the registry.
@@ -37,9 +41,14 @@ pub(super) enum Step {
 
 /// The steps of a plan, in order.
 pub(super) fn steps(plan: &Plan, own_namespace: bool) -> Vec<Step> {
-    let mut steps = vec![Step::OpenBackend, Step::Reserve, Step::OpenTap];
-    if !own_namespace {
-        steps.push(Step::EnterNamespace);
+    let mut steps = vec![Step::OpenBackend, Step::Reserve];
+    if plan.asked.attach {
+        steps.push(Step::AttachTap);
+    } else {
+        steps.push(Step::OpenTap);
+        if !own_namespace {
+            steps.push(Step::EnterNamespace);
+        }
     }
     steps.extend([Step::Memory, Step::StartBackend]);
     steps.extend(plan.host_mac.map(|_| Step::HostMac));
@@ -51,6 +60,10 @@ pub(super) fn steps(plan: &Plan, own_namespace: bool) -> Vec<Step> {
         steps.push(Step::HostUp);
     }
     steps.extend(plan.host_gateways.iter().copied().map(Step::HostGateway));
+    // Late, so that a create that is cut off before leaves nothing.
+    if plan.asked.persist && !plan.asked.attach {
+        steps.push(Step::Persist);
+    }
     steps.extend([Step::Place, Step::Announce]);
     steps
 }
@@ -85,6 +98,14 @@ impl Step {
                 let with = if more.is_empty() { "" } else { " with " };
                 (format!("make {} {device}{with}{}", plan.asked.kind, more.join(", ")), removed)
             }
+            Self::AttachTap => (
+                format!("attach to {} {device}{there}", plan.asked.kind),
+                Some("make it what it was, and let go of it".into()),
+            ),
+            Self::Persist => (
+                format!("let {device} stay when nobody holds it"),
+                Some("let it go with its last file".into()),
+            ),
             Self::EnterNamespace => {
                 let namespace = match plan.host_ns() {
                     Some(namespace) => format!("namespace {namespace}"),

@@ -128,7 +128,8 @@ impl Witness {
     /// # Errors
     /// Names what was not removed.
     pub(super) async fn see_off(mut self, control: &Control, place: Place) -> Result<(), Failure> {
-        let deleted = control.submit(Request::Delete(DeleteRequest::All {})).await?;
+        let deleted =
+            control.submit(Request::Delete(DeleteRequest::All { destroy: false })).await?;
         if let Reply::Deleted(gone) = deleted.reply
             && let Some(step) = gone.iter().find_map(|deleted| deleted.not_undone.first())
         {

@@ -9,7 +9,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 
 use super::refusal;
-use super::session::{ADD, Session};
+use super::session::{ACK, ADD, Session};
 use crate::diag::{Code, Failure};
 
 const IPV6_OFF: &str = "IPv6 is switched off for new devices in that namespace: set sysctl \
@@ -54,6 +54,18 @@ impl Session {
             }
             failure
         })
+    }
+}
+
+impl Session {
+    /// Removes an address.
+    ///
+    /// # Errors
+    /// The link does not have it, or the kernel's refusal.
+    pub fn remove_address(&self, ifindex: u32, address: IpNet) -> Result<(), Failure> {
+        let mut request = self.handle.address().add(ifindex, address.addr(), address.prefix_len());
+        let message = RouteNetlinkMessage::DelAddress(request.message_mut().clone());
+        self.ask(&format!("remove address {address}"), self.exchange(message, ACK)).map(drop)
     }
 }
 

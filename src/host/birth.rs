@@ -39,8 +39,10 @@ pub(super) fn birth(spec: &TapSpec) -> Result<Born, Failure> {
         ));
     }
     let first = open_file(wanted.as_str())?;
-    let flags =
-        flags(spec, tun::get_features(first.as_fd()).map_err(|e| e.failure(wanted.as_str()))?)?;
+    let flags = wanted_flags(
+        spec,
+        tun::get_features(first.as_fd()).map_err(|e| e.failure(wanted.as_str()))?,
+    )?;
     let name = attach_first(&first, spec, flags)?;
     let index = || {
         if_nametoindex(name.as_str()).map_err(|e| {
@@ -74,7 +76,7 @@ pub(super) fn birth(spec: &TapSpec) -> Result<Born, Failure> {
     Ok(Born { fds, name, ifindex, offloads })
 }
 
-fn set_up_queue(fd: BorrowedFd<'_>, spec: &TapSpec) -> Result<(), tun::Refused> {
+pub(super) fn set_up_queue(fd: BorrowedFd<'_>, spec: &TapSpec) -> Result<(), tun::Refused> {
     tun::set_vnet_hdr_sz(fd, VNET_HDR_BYTES)?;
     tun::set_sndbuf(fd, spec.sndbuf)?;
     spec.owner.map_or(Ok(()), |uid| tun::set_owner(fd, uid))?;
@@ -98,7 +100,7 @@ fn attach_first(first: &OwnedFd, spec: &TapSpec, flags: u16) -> Result<IfName, F
 }
 
 /// Flags of `TUNSETIFF`, given what the kernel knows.
-fn flags(spec: &TapSpec, known: u32) -> Result<u16, Failure> {
+pub(super) fn wanted_flags(spec: &TapSpec, known: u32) -> Result<u16, Failure> {
     let mut flags = tun::IFF_NO_PI | tun::IFF_VNET_HDR;
     flags |= match spec.kind {
         Kind::Tap => tun::IFF_TAP,
@@ -130,7 +132,7 @@ pub fn check_tun() -> Result<(), Failure> {
     open_file("").map(drop)
 }
 
-fn open_file(name: &str) -> Result<OwnedFd, Failure> {
+pub(super) fn open_file(name: &str) -> Result<OwnedFd, Failure> {
     let file = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(tun::PATH);
     file.map(OwnedFd::from).map_err(|e| {
         let failure = Failure::io(format!("open {}", tun::PATH), name, &e);

@@ -1,11 +1,13 @@
 //! A link as the kernel describes it.
 
+use rtnetlink::packet_core::Nla;
 use rtnetlink::packet_route::link::{
-    BridgePortState, InfoBridgePort, InfoKind, InfoPortData, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage, Stats64,
+    BridgePortState, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoTun, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage, Stats64,
 };
 
-use crate::units::MacAddr;
+use crate::sys::tun;
+use crate::units::{Kind, MacAddr};
 
 /// A network device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Link {
     pub up: bool,
     /// Something is at the other end (`IFF_LOWER_UP`): of a tap, an attached file.
     pub lower_up: bool,
+    /// The same, also while it is down (`IFLA_CARRIER`).
+    pub carrier: bool,
     /// It asks for MAC addresses (no `IFF_NOARP`); a tun does not.
     pub arp: bool,
     /// MTU, bytes.
@@ -32,8 +36,71 @@ pub struct Link {
     pub port: Option<PortState>,
     /// Kind of a virtual device (`bridge`, `tun` …).
     pub kind: Option<String>,
+    /// What the kernel says of a tap or tun; none for others, and before Linux 4.17.
+    pub tun: Option<TunFacts>,
     /// What the host counted.
     pub stats: LinkStats,
+}
+
+/// What the kernel says of a tap or tun (`IFLA_TUN_…` of `linux/if_link.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TunFacts {
+    /// User who may attach to it.
+    pub owner: Option<u32>,
+    /// Group that may.
+    pub group: Option<u32>,
+    /// Frames or packets.
+    pub kind: Option<Kind>,
+    /// A protocol word stands before each frame.
+    pub pi: bool,
+    /// A virtio header does.
+    pub vnet_hdr: bool,
+    /// It stays when no process has it open.
+    pub persist: bool,
+    /// It may have several queues.
+    pub multi_queue: bool,
+    /// Queues that processes have open.
+    pub queues: u32,
+}
+
+impl TunFacts {
+    /// The flags that whoever attaches sets anew.
+    pub(super) const FLAGS: u16 = tun::IFF_NO_PI | tun::IFF_VNET_HDR;
+
+    /// As `TUNSETIFF` takes them.
+    pub(super) fn flags(&self) -> u16 {
+        let given = [
+            (self.kind == Some(Kind::Tun), tun::IFF_TUN),
+            (self.kind != Some(Kind::Tun), tun::IFF_TAP),
+            (!self.pi, tun::IFF_NO_PI),
+            (self.vnet_hdr, tun::IFF_VNET_HDR),
+            (self.multi_queue, tun::IFF_MULTI_QUEUE),
+        ];
+        given.iter().filter(|(given, _)| *given).fold(0, |flags, (_, flag)| flags | flag)
+    }
+
+    fn read(data: &[InfoTun]) -> Self {
+        let mut facts = Self::default();
+        for attribute in data {
+            let mut value = vec![0; attribute.value_len()];
+            attribute.emit_value(&mut value);
+            let number = value.first_chunk().map_or(0, |four| u32::from_ne_bytes(*four));
+            let on = value.first().is_some_and(|byte| *byte != 0);
+            match attribute.kind() {
+                1 => facts.owner = Some(number),
+                2 => facts.group = Some(number),
+                3 if value == [1] => facts.kind = Some(Kind::Tun),
+                3 if value == [2] => facts.kind = Some(Kind::Tap),
+                4 => facts.pi = on,
+                5 => facts.vnet_hdr = on,
+                6 => facts.persist = on,
+                7 => facts.multi_queue = on,
+                8 => facts.queues = number,
+                _ => {}
+            }
+        }
+        facts
+    }
 }
 
 /// State of a bridge's port (`BR_STATE_…` of `linux/if_bridge.h`).
@@ -101,12 +168,14 @@ impl Link {
             name: String::new(),
             up: flags.contains(LinkFlags::Up),
             lower_up: flags.contains(LinkFlags::LowerUp),
+            carrier: false,
             arp: !flags.contains(LinkFlags::Noarp),
             mtu: 0,
             qlen: 0,
             mac: None,
             master: None,
             port: None,
+            tun: None,
             kind: None,
             stats: LinkStats::default(),
         };
@@ -120,6 +189,7 @@ impl Link {
                     let six = <[u8; 6]>::try_from(bytes.as_slice()).ok();
                     link.mac = six.and_then(|six| MacAddr::new(six).ok());
                 }
+                LinkAttribute::Carrier(carrier) => link.carrier = *carrier != 0,
                 LinkAttribute::Stats64(stats) => link.stats = stats.into(),
                 LinkAttribute::LinkInfo(infos) => {
                     link.kind = infos.iter().find_map(|info| match info {
@@ -128,6 +198,10 @@ impl Link {
                         _ => None,
                     });
                     link.port = infos.iter().find_map(port_state);
+                    link.tun = infos.iter().find_map(|info| match info {
+                        LinkInfo::Data(InfoData::Tun(data)) => Some(TunFacts::read(data)),
+                        _ => None,
+                    });
                 }
                 _ => {}
             }

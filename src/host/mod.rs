@@ -14,6 +14,7 @@
 //! routes with the last of them.
 //
 mod address;
+pub mod attach;
 mod birth;
 mod carrier;
 pub mod facts;
@@ -22,6 +23,7 @@ pub mod link;
 pub mod namespace;
 mod nsid;
 pub mod offloads;
+mod persist;
 mod refusal;
 mod route;
 pub mod session;
@@ -34,10 +36,12 @@ pub mod thread;
 pub mod vhost_net;
 pub mod watch;
 
+pub use attach::{Additions, Before, attach, attachable};
 pub use birth::check_tun;
 pub use carrier::set_carrier;
 pub use facts::{Absent, Difference, HostFacts, difference, facts, is_gone, locate, with_device};
 pub use offloads::{Offloads, set_offloads};
+pub use persist::set_persist;
 pub use route::Gateway;
 pub use session::{Session, Subject};
 pub use spec::{HostName, TapSpec};

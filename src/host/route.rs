@@ -12,7 +12,7 @@ use rtnetlink::packet_route::route::{
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::refusal;
-use super::session::{ADD, Session};
+use super::session::{ACK, ADD, Session};
 use crate::diag::{Code, Failure};
 
 /// The gateway of a default route.
@@ -71,6 +71,21 @@ impl Session {
         }
     }
 
+    /// Removes the default route through the device to the gateway; that there is none is no error.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub(super) fn remove_default_route(&self, ifindex: u32, to: Gateway) -> Result<(), Failure> {
+        let doing = format!("remove default route via {}", to.address);
+        let request = RouteNetlinkMessage::DelRoute(default_route(ifindex, to));
+        match self.try_ask(&doing, self.exchange(request, ACK))? {
+            Err(e) if refusal::errno(&e) != Some(Errno::ESRCH) => {
+                Err(refusal::failure(doing, &self.on, &e))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that the main table has no default route of the gateway's family, of whatever metric:
     /// the kernel refuses only one of the same metric, and one of a larger metric would silently
     /// lose its traffic to ours.
@@ -107,7 +122,7 @@ impl Session {
     ///
     /// # Errors
     /// The kernel refuses to tell.
-    pub(super) fn gateways(&self, ifindex: u32) -> Result<Vec<IpAddr>, Failure> {
+    pub fn gateways(&self, ifindex: u32) -> Result<Vec<IpAddr>, Failure> {
         let mut routes = self.default_routes(AddressFamily::Inet)?;
         routes.extend(self.default_routes(AddressFamily::Inet6)?);
         let through = |route: &RouteMessage| {

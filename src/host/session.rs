@@ -276,6 +276,11 @@ impl Session {
     pub fn name_is_free(&self, name: &IfName) -> Result<(), Failure> {
         match self.link_by_name(name.as_str())? {
             None => Ok(()),
+            Some(link) if link.tun.is_some() => {
+                let taken = refusal::taken(name, String::new());
+                let hint = taken.hint.clone().unwrap_or_default();
+                Err(taken.hint(format!("{hint}, or take the device as it is with `attach'")))
+            }
             Some(_) => Err(refusal::taken(name, String::new())),
         }
     }

@@ -35,6 +35,17 @@ pub struct Tap {
 }
 
 impl Tap {
+    /// A device that is where it belongs.
+    pub(super) fn in_place(
+        fds: Vec<OwnedFd>,
+        spec: &TapSpec,
+        (name, ifindex): (IfName, u32),
+        offloads: Offloads,
+    ) -> Self {
+        let (kind, host_name) = (spec.kind, spec.host_name.clone());
+        Self { fds, staging_lock: None, kind, host_name, name, ifindex, offloads }
+    }
+
     /// The queue files, non-blocking and close-on-exec, in queue order. The device lives until the
     /// last is closed.
     pub fn fds(&self) -> &[OwnedFd] {

@@ -84,6 +84,12 @@ fn host_side(i: &Interface, out: &mut Text) {
     }
     out.some("  host-bridge ", i.host_bridge.as_ref().map(|br| format!("\"{}\"", escape(br))));
     out.line(format_args!("  host-txqueuelen {}", i.qlen));
+    let stays =
+        [(i.attached, "attached"), (i.persist, "persist"), (i.pinned, "pins its namespace")];
+    let stays: Vec<&str> = stays.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+    if !stays.is_empty() {
+        out.line(format_args!("  host-device: {}", stays.join(", ")));
+    }
     out.line(format_args!("  host-carrier-up: {}", u8::from(i.link_up)));
     if !i.carrier {
         let why =

@@ -80,6 +80,9 @@ fn tap0() -> Interface {
         mtu: 1500,
         qlen: 1000,
         host_tx_dropped: 0,
+        persist: false,
+        attached: false,
+        pinned: false,
         carrier: true,
         speed_mbps: Some(10_000),
         host_mac_addr: Some("02:fe:aa:bb:cc:dd".parse().unwrap()),
@@ -484,9 +487,9 @@ fn json_keys() {
     let tap = &all[0];
     assert_eq!(
         keys(tap).join(" "),
-        "action addresses admin_up backend backend_features backend_features_raw backend_reason carrier \
+        "action addresses admin_up attached backend backend_features backend_features_raw backend_reason carrier \
          created_with csum_offload features features_raw gso host_addresses host_bridge host_if_name \
-         host_ifindex host_mac_addr host_ns host_tx_dropped id impairment ip4_mtu ip6_mtu kind link_state link_up mac_addr mpls_mtu mtu name no_gso offloads packet_mtu promiscuous qlen \
+         host_ifindex host_mac_addr host_ns host_tx_dropped id impairment ip4_mtu ip6_mtu kind link_state link_up mac_addr mpls_mtu mtu name no_gso offloads packet_mtu persist pinned promiscuous qlen \
          rx_queues secondary_mac_addrs speed_mbps state sw_if_index tag tap_fds tx_queues vhost_fds vhost_worker_mode"
     );
     assert_eq!(

@@ -141,7 +141,7 @@ pub(super) async fn run<W: World>(
         }
         () = server.as_mut() => {}
     }
-    let removed = control.submit(Request::Delete(DeleteRequest::All {})).await;
+    let removed = control.submit(Request::Delete(DeleteRequest::All { destroy: false })).await;
     let last_words = async {
         match removed {
             Err(failure) => printer.failure("quit", &failure).await,

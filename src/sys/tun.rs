@@ -50,6 +50,12 @@ pub const TUNSETOFFLOAD: Request = request("TUNSETOFFLOAD", libc::TUNSETOFFLOAD)
 pub const TUNGETIFF: Request = request("TUNGETIFF", libc::TUNGETIFF);
 /// Most bytes that written frames may hold in the kernel.
 pub const TUNSETSNDBUF: Request = request("TUNSETSNDBUF", libc::TUNSETSNDBUF);
+/// Whether the device stays when no file is attached to it.
+pub const TUNSETPERSIST: Request = request("TUNSETPERSIST", libc::TUNSETPERSIST);
+/// Reads what `TUNSETSNDBUF` set.
+pub const TUNGETSNDBUF: Request = request("TUNGETSNDBUF", libc::TUNGETSNDBUF);
+/// Reads what `TUNSETVNETHDRSZ` set.
+pub const TUNGETVNETHDRSZ: Request = request("TUNGETVNETHDRSZ", libc::TUNGETVNETHDRSZ);
 /// Bytes of the virtio header.
 pub const TUNSETVNETHDRSZ: Request = request("TUNSETVNETHDRSZ", libc::TUNSETVNETHDRSZ);
 /// User who may attach.
@@ -156,6 +162,37 @@ pub fn set_sndbuf(fd: BorrowedFd<'_>, bytes: i32) -> Result<(), Refused> {
     let bytes: libc::c_int = bytes;
     // SAFETY: TUNSETSNDBUF reads one int.
     unsafe { ioctl::read_by_kernel(fd, TUNSETSNDBUF, &bytes) }
+}
+
+/// The size of the virtio header, bytes.
+///
+/// # Errors
+/// `EBADFD`: the device is gone.
+pub fn get_vnet_hdr_sz(fd: BorrowedFd<'_>) -> Result<i32, Refused> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TUNGETVNETHDRSZ writes one int.
+    unsafe { ioctl::written_by_kernel(fd, TUNGETVNETHDRSZ, &mut bytes)? };
+    Ok(bytes)
+}
+
+/// How many bytes of written frames the device may hold.
+///
+/// # Errors
+/// `EBADFD`: the device is gone.
+pub fn get_sndbuf(fd: BorrowedFd<'_>) -> Result<i32, Refused> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TUNGETSNDBUF writes one int.
+    unsafe { ioctl::written_by_kernel(fd, TUNGETSNDBUF, &mut bytes)? };
+    Ok(bytes)
+}
+
+/// Lets the device stay when its last file is closed, or go with it.
+///
+/// # Errors
+/// `EBADFD`: the device is gone.
+pub fn set_persist(fd: BorrowedFd<'_>, on: bool) -> Result<(), Refused> {
+    // SAFETY: TUNSETPERSIST takes the number itself.
+    unsafe { ioctl::value(fd, TUNSETPERSIST, on.into()) }
 }
 
 /// Sets what the host may send us: `TUN_F_…` bits. It is one setting of the device, whichever of

@@ -15,6 +15,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod attach;
 mod bridge;
 mod carrier;
 mod create;

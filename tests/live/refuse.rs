@@ -160,12 +160,12 @@ fn what_this_version_lacks_is_refused_and_not_ignored() {
     live(|world| {
         world.quiet_netns("a");
         let before = world.state();
-        for option in ["gro-coalesce", "persist", "attach", "packed", "in-order"] {
+        for option in ["gro-coalesce", "packed", "in-order"] {
             let line = format!("create tap id 4 host-ns a {option}");
             refused(world, &line, 2, "not supported in this version");
         }
-        let several = "create tap id 4 host-ns a persist packed";
-        refused(world, several, 2, "persist, packed: not supported in this version");
+        let several = "create tap id 4 host-ns a in-order packed";
+        refused(world, several, 2, "packed, in-order: not supported in this version");
         world.state().assert_same_as(&before, "after what this version lacks");
     });
 }

@@ -153,7 +153,7 @@ async fn check(world: &World, machine: &MachineState, bridge: bool) {
     }
     let control = Control::new(Options { fail_after_steps: Some(last + 1), ..Options::default() });
     create(&control, bridge).await.unwrap();
-    control.submit(Request::Delete(DeleteRequest::All {})).await.unwrap();
+    control.submit(Request::Delete(DeleteRequest::All { destroy: false })).await.unwrap();
 }
 
 #[test]

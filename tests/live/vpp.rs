@@ -65,6 +65,22 @@ fn effect(world: &World, line: &str, out: &str) {
             assert_eq!(tap("tap8")["tap_fds"].as_array().unwrap().len(), 2);
             assert_eq!(tap("tap8")["tx_queues"].as_array().unwrap().len(), 4);
         }
+        "create tap id 5 host-ns a" => {
+            assert_eq!(out, "tap5\n");
+            assert_eq!(
+                (&tap("tap5")["persist"], &tap("tap5")["attached"]),
+                (&true.into(), &false.into())
+            );
+        }
+        "create tap id 6 host-ns a" => {
+            assert_eq!(out, "tap6\n");
+            assert_eq!(tap("tap6")["attached"], true);
+        }
+        "delete tap tap5" | "del tap tap6" => {
+            silent();
+            let link = world.link("a", "vt5");
+            assert_eq!(link["linkinfo"]["info_data"]["persist"], true, "{line}: {link:#}");
+        }
         "create tap id 7 tun host-ns" => {
             assert_eq!(out, "tun7\n");
             assert_eq!(world.link("a", "tun7")["linkinfo"]["info_data"]["type"], "tun");
@@ -196,7 +212,7 @@ fn effect(world: &World, line: &str, out: &str) {
         "show logging" => has(&["tap0", "created"]),
         "show version" => has(&["taptool "]),
         "show version verbose" => has(&["Version:", "PID:"]),
-        "delete tap tap0" => assert!(world.links("a").is_empty()),
+        "delete tap tap0" => assert_eq!(world.links("a"), ["vt5"], "it persists"),
         "delete tap sw_if_index 2" => assert!(world.links("b").is_empty()),
         "del tap tap2 tap3 tap4 tap8" => {
             silent();

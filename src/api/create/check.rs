@@ -31,6 +31,16 @@ pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     if request.host_down && any_gateway {
         return Err(Failure::usage("host-down", "a gateway needs the host side up"));
     }
+    if request.attach {
+        if request.host_name().is_none() {
+            return Err(Failure::usage("", "host_if_name is not provided"));
+        }
+        let given = [("owner", request.owner), ("group", request.group)];
+        if let Some((option, Some(id))) = given.into_iter().find(|(_, id)| id.is_some()) {
+            let why = "with `attach' the device keeps the owner and group that it has";
+            return Err(Failure::usage(format!("{option} {id}"), why));
+        }
+    }
     if request.kind == Kind::Tun {
         no_ethernet(request)?;
     }

@@ -6,11 +6,6 @@ use crate::diag::Failure;
 /// Instead of `gro-coalesce`.
 pub const GRO_COALESCE: &str =
     "leave it out: frames go on as they came, and the host coalesces by itself";
-/// Instead of `persist`.
-pub const PERSIST: &str =
-    "run `taptool hold' as a service: interfaces live as long as their holder";
-/// Instead of `attach`.
-pub const ATTACH: &str = "let create make the device; one that is there already is never touched";
 /// Instead of `packed`.
 pub const PACKED: &str =
     "leave it out: neither backend offers VIRTIO_F_RING_PACKED (bit 34), and VPP ignored the word";
@@ -22,8 +17,6 @@ pub const IN_ORDER: &str = "leave it out: no backend before the vhost-net of Lin
 pub(super) fn check(request: &CreateRequest) -> Result<(), Failure> {
     let flags = [
         ("gro-coalesce", request.gro_coalesce, GRO_COALESCE),
-        ("persist", request.persist, PERSIST),
-        ("attach", request.attach, ATTACH),
         ("packed", request.packed, PACKED),
         ("in-order", request.in_order, IN_ORDER),
     ];

@@ -48,6 +48,8 @@ impl CreateRequest {
             ("gso", self.gso),
             ("no-gso", self.no_gso),
             ("csum-offload", self.csum_offload),
+            ("persist", self.persist),
+            ("attach", self.attach),
             ("admin-down", self.admin_down),
             ("dry-run", self.dry_run),
         ];

@@ -34,11 +34,11 @@ impl Submit for Fake {
                     None => Ok(Reply::Interfaces(Vec::new(), View::Overview).into()),
                 }
             }
-            Request::Delete(DeleteRequest::All {}) => {
+            Request::Delete(DeleteRequest::All { .. }) => {
                 asked.push("delete all".into());
                 Ok(Reply::Deleted(Vec::new()).into())
             }
-            Request::Delete(DeleteRequest::Named(names)) => {
+            Request::Delete(DeleteRequest::Named(names) | DeleteRequest::Destroy(names)) => {
                 asked.push("delete".into());
                 let gone = names.into_iter().filter_map(|name| match name {
                     InterfaceRef::Name(name) => {

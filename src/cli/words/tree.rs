@@ -2,8 +2,8 @@
 
 use clap::{Arg, ArgAction, Command};
 
-/// The option that is never a bare word: `delete all` must not be a slip of the keyboard away.
-const NEVER_BARE: &str = "all";
+/// Options that are never bare words: `delete all` must not be a slip of the keyboard away.
+const NEVER_BARE: &[&str] = &["all", "destroy"];
 
 /// What a word means among sub-commands.
 pub(super) enum Child<'a> {
@@ -71,14 +71,14 @@ pub(super) fn find_long<'a>(node: &'a Command, word: &str) -> Option<&'a Arg> {
 
 /// The option of this command that `word` is when it stands bare.
 pub(super) fn bare_option<'a>(node: &'a Command, word: &str) -> Option<&'a Arg> {
-    find_long(node, word).filter(|arg| !arg.is_global_set() && word != NEVER_BARE)
+    find_long(node, word).filter(|arg| !arg.is_global_set() && !NEVER_BARE.contains(&word))
 }
 
 pub(super) fn bare_words(node: &Command) -> impl Iterator<Item = &str> {
     node.get_arguments()
         .filter(|arg| !arg.is_global_set())
         .flat_map(longs)
-        .filter(|word| *word != NEVER_BARE)
+        .filter(|word| !NEVER_BARE.contains(word))
 }
 
 /// The positional that takes the next bare word.

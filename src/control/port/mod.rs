@@ -16,7 +16,7 @@ use crate::device::PortFiles;
 pub(super) use carrier::Carrier;
 pub(super) use look::HostSide;
 pub(super) use new_tap::NewTap;
-pub(super) use tap::{Place, TapPort};
+pub(super) use tap::{Place, Stay, TapPort};
 
 /// What is behind an interface.
 #[derive(Debug)]

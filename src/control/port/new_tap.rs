@@ -3,12 +3,17 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::look::{Label, Lookup};
-use super::{Port, TapPort};
+use super::{Port, Stay, TapPort};
 use crate::control::thread::StepThread;
 use crate::device::PortFiles;
 use crate::diag::{Code, Failure};
-use crate::host::{self, HostThread, Offloads, Session, StagingNamespace, Subject, Tap, TapSpec};
+use crate::host::{
+    self, Additions, Before, Gateway, HostThread, Offloads, Session, StagingNamespace, Subject,
+    Tap, TapSpec,
+};
 use crate::units::HostOffload;
 
 /// The device as far as it has come. Dropping it removes it.
@@ -18,6 +23,9 @@ pub(in crate::control) struct NewTap {
     staged: Option<Tap>,
     files: PortFiles,
     offloads: Offloads,
+    /// What it was, where it was attached to.
+    before: Option<Before>,
+    stay: Stay,
 }
 
 impl NewTap {
@@ -43,6 +51,69 @@ impl NewTap {
         } else {
             self.settle(tap)
         }
+    }
+
+    /// Attaches to a device of the namespace.
+    ///
+    /// # Errors
+    /// As [`host::attach`]; the device is as it was.
+    pub(in crate::control) async fn attach(
+        &mut self,
+        thread: &StepThread,
+        (namespace, subject): (&Arc<OwnedFd>, Subject),
+        spec: TapSpec,
+        additions: Additions,
+    ) -> Result<(), Failure> {
+        let namespace = Arc::clone(namespace);
+        let attach = move |thread: &mut HostThread| {
+            let elsewhere =
+                host::namespace::identity(namespace.as_fd())? != host::namespace::own()?.1;
+            let (tap, before) = host::attach(thread, namespace.as_fd(), &spec, subject, additions)?;
+            Ok::<_, Failure>((elsewhere, tap, before))
+        };
+        let (pinned, tap, before) = thread.run(move |site| attach(&mut site.thread)).await??;
+        self.offloads = tap.offloads();
+        self.before = Some(before);
+        self.stay = Stay { persist: true, attached: true, pinned };
+        self.settle(tap)
+    }
+
+    /// Whether the device had this address before it was attached to.
+    pub(in crate::control) fn had_address(&self, address: &IpNet) -> bool {
+        self.before.as_ref().is_some_and(|before| before.had_address(address))
+    }
+
+    /// Whether it had a default route to this gateway.
+    pub(in crate::control) fn had_gateway(&self, gateway: &Gateway) -> bool {
+        self.before.as_ref().is_some_and(|before| before.had_gateway(gateway))
+    }
+
+    /// Lets the device outlive us, or not.
+    ///
+    /// # Errors
+    /// The device is gone.
+    pub(in crate::control) async fn set_persist(
+        &mut self,
+        thread: &StepThread,
+        on: bool,
+    ) -> Result<(), Failure> {
+        let Some(file) = self.files.0.first().cloned() else { return Ok(()) };
+        let set = move || {
+            // The file is let go before the thread answers.
+            let file = file;
+            host::set_persist(file.as_fd(), on)
+        };
+        thread.run(move |_| set()).await??;
+        self.stay.persist = on;
+        Ok(())
+    }
+
+    /// Lets go of a device that was attached to, as it was. Returns what could not be put back.
+    pub(in crate::control) async fn put_back(&mut self, thread: &StepThread) -> Vec<Failure> {
+        let Some(before) = self.before.take() else { return Vec::new() };
+        let files = std::mem::take(&mut self.files);
+        let put = move |thread: &mut HostThread| before.put_back(thread, files.0);
+        thread.run(move |site| put(&mut site.thread)).await.unwrap_or_else(|failure| vec![failure])
     }
 
     /// Moves the device from the staging namespace to its namespace.
@@ -122,7 +193,7 @@ impl NewTap {
         let side = thread.run(move |site| look(&mut site.thread)).await??;
         let side = side.ok_or_else(|| Failure::new(Code::NotFound, "", "the host side is gone"))?;
         let files = std::mem::take(&mut self.files);
-        Ok(Port::Tap(TapPort::new(files, (offload, self.offloads), label, side)))
+        Ok(Port::Tap(TapPort::new(files, (offload, self.offloads), self.stay, label, side)))
     }
 
     /// Takes back what was given away, to be closed.

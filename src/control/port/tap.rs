@@ -32,6 +32,17 @@ pub(in crate::control) struct Place {
     pub(in crate::control) ifindex: u32,
 }
 
+/// Whether a device outlives its interface, and what it keeps alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::control) struct Stay {
+    /// It stays when nobody holds it.
+    pub(in crate::control) persist: bool,
+    /// It was there before us.
+    pub(in crate::control) attached: bool,
+    /// Our file keeps alive the namespace that it was attached to in.
+    pub(in crate::control) pinned: bool,
+}
+
 /// A tap or tun device.
 #[derive(Debug)]
 pub(in crate::control) struct TapPort {
@@ -46,6 +57,7 @@ pub(in crate::control) struct TapPort {
     pub(super) side: HostSide,
     seen: Seen,
     pub(in crate::control) carrier: Carrier,
+    pub(in crate::control) stay: Stay,
     /// Frames that it had dropped at `clear interfaces`, and at `clear errors`.
     cleared: u64,
     cleared_errors: u64,
@@ -56,6 +68,7 @@ impl TapPort {
     pub(super) fn new(
         files: PortFiles,
         (offload, offloads): (HostOffload, Offloads),
+        stay: Stay,
         label: Option<Label>,
         side: HostSide,
     ) -> Self {
@@ -67,6 +80,7 @@ impl TapPort {
             side,
             seen: Seen::AtCreate,
             carrier: Carrier::default(),
+            stay,
             cleared: 0,
             cleared_errors: 0,
         }
