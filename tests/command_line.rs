@@ -84,8 +84,7 @@ fn without_a_holder_there_are_no_interfaces() {
 
 #[test]
 fn what_this_version_lacks_is_exit_2() {
-    for line in ["create tun packed", "create tap gro-coalesce", "create tap persist", "show trace"]
-    {
+    for line in ["create tun packed", "create tap gro-coalesce", "show trace"] {
         let (code, out, err) = run(line);
         assert_eq!((code, out), (2, String::new()), "{line}");
         assert!(err.contains("not supported in this version"), "{line}: {err}");

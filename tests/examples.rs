@@ -17,17 +17,31 @@ use taptool::cli;
 /// Commands that only a person's shell has; the tests of the shell type them.
 const SHELL: &[&str] = &["detach", "history", "quit"];
 
-/// What is there before the examples of a command: `foo`, three taps in it, and a script.
+/// What is there before the examples of a command: `foo`, four taps and a tun in it, a script, and
+/// what else commands of its kind need.
 fn prepare(world: &World, command: &str) {
     if command.is_empty() {
         return;
     }
     world.quiet_netns("foo");
     fs::write(world.dir().join("taps.conf"), "create tap9 host-ns foo\n").unwrap();
-    if !matches!(command, "create" | "create tap" | "exec" | "hold" | "define") {
-        for name in ["tap0", "tap1", "tap2"] {
-            world.done(&format!("-q create {name} --netns foo"));
-        }
+    let starts = command.starts_with("create");
+    if starts || matches!(command, "exec" | "hold" | "define") {
+        return;
+    }
+    // The first has two receive queues, and four transmit queues, one for each poller.
+    world.done("-q --pollers 4 create tap0 --netns foo num-rx-queues 2");
+    for name in ["tap1", "tap2", "tap3"] {
+        world.done(&format!("-q create {name} --netns foo"));
+    }
+    world.done("-q create tun tun0 --netns foo");
+    if command.contains("l2fib") || command.contains("bridge-domain") {
+        world.done("create bridge-domain 7");
+        world.done("set interface l2 bridge tap0 1");
+        world.done("l2fib add 02:fe:00:00:00:07 1 tap0");
+    }
+    if command.starts_with("nsim") {
+        world.done("set nsim delay 10.0 ms bandwidth 1 gbit");
     }
 }
 
@@ -110,7 +124,7 @@ fn check(world: &World, command: &clap::Command, path: &str) {
             let first = line.split_whitespace().next().unwrap();
             if matches!(first, "taptool" | "sudo" | "ip" | "echo") && path != "echo" {
                 run(world, line);
-            } else if line.starts_with("create") {
+            } else if line.starts_with("create") && !line.starts_with("create bridge-domain") {
                 lines.push(format!("{line} backend {}", backend()));
             } else {
                 lines.push(line.clone());

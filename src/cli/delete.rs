@@ -11,7 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   delete tap0 tap1
   delete tap sw_if_index 3
-  delete --destroy tap0";
+  delete --destroy tap3";
 
 /// Delete interfaces.
 ///

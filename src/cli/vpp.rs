@@ -110,7 +110,7 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     ),
     does(
         "create tap ... no-gso",
-        &["create tap id 5 no-gso"],
+        &["create tap id 9 no-gso"],
         "a promise: the host gets neither large frames nor partial checksums, whoever sends them",
     ),
     does(
@@ -411,7 +411,7 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     does(
         "delete tap {IF | sw_if_index N}",
         &[
-            "delete tap tap5",
+            "delete tap tap9",
             "delete tap tap0",
             "delete tap sw_if_index 2",
             "del tap tap2 tap3 tap4 tap8",

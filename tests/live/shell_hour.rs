@@ -72,7 +72,7 @@ fn is_told_what_is_wrong_and_what_comes_next(terminal: &mut Terminal) {
     );
     assert_eq!(
         terminal.line("s tap0"),
-        "         ^\nambiguous input `s'\n  could be `show', `set'\n"
+        "         ^\nambiguous input `s'\n  could be `show', `set', `save'\n"
     );
     assert_eq!(terminal.line("show tap9"), "show: `tap9' is neither a table nor an interface\n");
     // In the middle of a line, and the line goes on from there.

@@ -86,8 +86,8 @@ fn effect(world: &World, line: &str, out: &str) {
             assert_eq!(world.link("a", "tun7")["linkinfo"]["info_data"]["type"], "tun");
         }
         "show tun tun7" => has(&["Interface: tun7 ", "  name \"tun7\"\n"]),
-        "delete tap tun7" | "delete tap tap5" => silent(),
-        "create tap id 5 no-gso" => assert_eq!(tap("tap5")["no_gso"], true),
+        "delete tap tun7" | "delete tap tap9" => silent(),
+        "create tap id 9 no-gso" => assert_eq!(tap("tap9")["no_gso"], true),
         "set interface feature gso tap3 enable" => assert_eq!(tap("tap3")["no_gso"], true),
         "set interface feature gso tap3 disable" => assert_eq!(tap("tap3")["no_gso"], false),
         "create tap id 4 csum-offload" => {
