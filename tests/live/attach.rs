@@ -11,7 +11,7 @@ use taptool::api::{
 use taptool::control::{Control, Options};
 use taptool::units::{IfName, Kind};
 
-use crate::common::{Hold, World, assert_ledger, live, live_alone, on_vhost_net};
+use crate::common::{Hold, World, assert_ledger, eventually, live, live_alone, on_vhost_net};
 
 /// A device as `ip` made it, with all that an attach might change.
 fn make(world: &World, netns: &str, name: &str, options: &str) {
@@ -126,6 +126,10 @@ fn what_cannot_be_attached_to_is_refused_with_what_is_in_the_way_and_stays_as_it
         let mut other = Hold::start(world);
         other.run("create busy host-ns a attach");
         other.run("create many host-ns a attach");
+        // The kernel tells of a carrier later than it sets it.
+        for name in ["busy", "many"] {
+            eventually("it has carrier", 5.0, || world.link("a", name)["operstate"] == "UP");
+        }
         let before = world.state();
         let rows = [
             (

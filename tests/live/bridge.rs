@@ -116,6 +116,12 @@ fn what_a_domain_is_set_not_to_flood_learn_or_forward_is_lost_with_its_reason() 
     live(|world| {
         let mut hold = Hold::start(world);
         members(world, &mut hold, 2);
+        // So that the second host sends nothing by itself, from which its MAC would be learned again.
+        for (here, there) in [(1, 2), (2, 1)] {
+            let entry =
+                format!("10.7.0.{there} lladdr {} dev t{here} nud permanent", mac(world, there));
+            world.ip(&format!("-n n{here} neigh replace {entry}"));
+        }
         world.ping_answered("n1", "10.7.0.2");
         hold.run("set bridge-domain forward 1 disable");
         world.ping_unanswered("n1", "10.7.0.2");
