@@ -88,9 +88,10 @@
 //! | [`repl`] | the shell: a person's lines, completion, events; the only place that names rustyline | cli, api, render, holder, doctor, sys |
 //! | [`demo`] | two namespaces, two taps, a wire, and traffic across it | api, control, host, render, counters, sys |
 //! | [`doctor`] | what the machine offers; what one interface would drop | api, host, device, sys, counters |
+//! | [`program`] | the binary: starts what the command line was written against | cli, control, demo, device, repl, sys |
 //!
 //! Every place may import [`units`], [`diag`] and [`sync`]. `unsafe` stands only in `sys`, `ring/shared.rs`
-//! and `device/pool.rs`; only `cli`, `demo` and `main.rs` print, and none ends the process.
+//! and `device/pool.rs`; only `cli`, `demo` and `program` print, and none ends the process.
 //!
 //! # Design notes
 //! What a user meets of the design, and why it is so.
@@ -247,6 +248,7 @@ pub mod frame;
 pub mod holder;
 pub mod host;
 pub mod offload;
+pub mod program;
 pub mod render;
 pub mod repl;
 pub mod ring;

@@ -28,8 +28,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("repl", &["cli", "api", "render", "holder", "doctor", "sys"]),
     ("demo", &["api", "control", "host", "render"]),
     ("doctor", &["api", "host", "device", "sys"]),
-    // The binary starts what the command line was written against.
-    ("main", &["api", "cli", "control", "demo", "device", "repl", "sys"]),
+    // Starts what the command line was written against.
+    ("program", &["cli", "control", "demo", "device", "repl", "sys"]),
+    ("main", &["program"]),
 ];
 
 /// Words that all speak.
@@ -63,7 +64,7 @@ const CIRCLES: &[(&str, usize)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
-    ("color_eyre", &["cli", "main"]),
+    ("color_eyre", &["cli", "program"]),
     ("comfy_table", &["render"]),
     ("etherparse", &["action", "demo", "frame", "offload"]),
     ("futures_util", &["api", "control", "holder", "host"]),
@@ -75,7 +76,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "nix",
         &[
             "api", "cli", "control", "counters", "demo", "device", "diag", "doctor", "engine",
-            "holder", "host", "main", "repl", "sys",
+            "holder", "host", "program", "repl", "sys",
         ],
     ),
     ("rtnetlink", &["host"]),
@@ -100,7 +101,7 @@ const HANDED_ON: &[(&str, &str)] = &[(
 const UNSAFE: &[&str] = &["src/sys/", "src/ring/shared.rs", "src/device/pool.rs"];
 
 /// The only places that may print or end the process.
-const PRINTING: &[&str] = &["src/cli/", "src/demo/", "src/main.rs"];
+const PRINTING: &[&str] = &["src/cli/", "src/demo/", "src/program.rs"];
 const PRINTS: &[&str] = &[
     "print!",
     "println!",
