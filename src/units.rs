@@ -10,6 +10,7 @@ mod list;
 mod names;
 mod numbers;
 mod prefix;
+mod rx_mode;
 mod sizes;
 mod wire;
 
@@ -21,6 +22,7 @@ pub use numbers::{
     SwIfIndex,
 };
 pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};
+pub use rx_mode::RxMode;
 pub use sizes::{MemorySize, Mtu, Mtus, RingSize, TxQueueLength};
 
 /// Why a word is not a valid value: a sentence without the word itself.

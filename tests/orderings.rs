@@ -25,7 +25,7 @@ mod device {
     pub use taptool::device::{Frame, Pool, PoolSlot, QueueDevice};
 }
 mod units {
-    pub use taptool::units::{Kind, Mtus, PollerIndex};
+    pub use taptool::units::{Kind, Mtus, PollerIndex, RxMode};
 }
 
 #[path = "orderings/counters.rs"]

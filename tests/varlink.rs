@@ -18,7 +18,7 @@ use taptool::api::{
     NsimRequest, NsimSettings, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
 use taptool::holder::DESCRIPTION;
-use taptool::units::{HostOffload, Impairment, Kind, PollerIndex, QueueIndex, SwIfIndex};
+use taptool::units::{HostOffload, Impairment, Kind, PollerIndex, QueueIndex, RxMode, SwIfIndex};
 use varlink::{Connection, MethodCall, OrgVarlinkServiceClient, OrgVarlinkServiceInterface};
 use varlink_parser::{IDL, VStruct, VStructOrEnum, VType, VTypeExt};
 
@@ -195,6 +195,7 @@ fn requests() -> Vec<Request> {
         set(SetInterface::DelSecondaryMac("02:fe:00:00:00:01".parse().unwrap())),
         set(SetInterface::Promiscuous { on: true }),
         set(SetInterface::RxPlacement { queue: QueueIndex(1), poller: PollerIndex(2) }),
+        set(SetInterface::RxMode { queue: Some(QueueIndex(1)), mode: RxMode::Polling }),
         set(SetInterface::TxQueue { queue: QueueIndex(1), threads: vec![PollerIndex(2)] }),
         set(SetInterface::Mtu { of: MtuOf::Ip4, mtu: "1400".parse().ok() }),
         set(SetInterface::HostMtu("1400".parse().unwrap())),

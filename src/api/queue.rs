@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::counters::{COUNTERS, Counter, CounterRow, DROP_REASONS, Direction, QueueSnapshot};
-use crate::units::{PollerIndex, QueueIndex, RingSize};
+use crate::units::{PollerIndex, QueueIndex, RingSize, RxMode};
 
 /// State of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Queue {
     pub size: RingSize,
     /// The poller that owns it.
     pub poller: PollerIndex,
+    /// How frames of a receive queue are noticed: polling, interrupt or adaptive.
+    pub mode: Option<RxMode>,
     /// The pollers that send to a transmit queue.
     pub threads: Vec<PollerIndex>,
     /// `running`, or `broken: ` and the rule that the device broke.
@@ -90,6 +92,9 @@ impl Serialize for Queue {
         map.serialize_entry("id", &self.id)?;
         map.serialize_entry("size", &self.size)?;
         map.serialize_entry("poller", &self.poller)?;
+        if let Some(mode) = self.mode {
+            map.serialize_entry("mode", &mode)?;
+        }
         if self.counters.direction() == Direction::Tx {
             map.serialize_entry("threads", &self.threads)?;
         }
@@ -124,6 +129,8 @@ struct Written {
     size: RingSize,
     poller: PollerIndex,
     #[serde(default)]
+    mode: Option<RxMode>,
+    #[serde(default)]
     threads: Vec<PollerIndex>,
     state: QueueState,
     drops: BTreeMap<String, u64>,
@@ -147,6 +154,7 @@ impl Written {
             id: self.id,
             size: self.size,
             poller: self.poller,
+            mode: self.mode,
             threads: self.threads,
             counters: QueueSnapshot::from_numbers(direction, counted, lost),
             state: self.state,

@@ -7,7 +7,7 @@ use super::{InterfaceRef, address, wire};
 use crate::diag::Failure;
 use crate::units::{
     BridgeDomainId, HostOffload, IfName, Impairment, MacAddr, Mtu, NumberList, PollerIndex,
-    QueueIndex, Tag,
+    QueueIndex, RxMode, Tag,
 };
 
 /// A change of one interface.
@@ -43,6 +43,14 @@ pub enum SetInterface {
         queue: QueueIndex,
         /// Its poller from now on.
         poller: PollerIndex,
+    },
+    /// `set interface rx-mode NAME [queue N] polling|interrupt|adaptive`.
+    RxMode {
+        /// The receive queue; none: all.
+        #[serde(default)]
+        queue: Option<QueueIndex>,
+        /// How its frames are noticed from now on.
+        mode: RxMode,
     },
     /// `set interface tx-queue NAME queue N threads LIST`.
     TxQueue {

@@ -10,7 +10,9 @@ use crate::api::{
     BackendChoice, ClearRequest, CreateRequest, DeleteRequest, Detail, GsoRequest, InterfaceRef,
     MtuOf, NamespaceSpec, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
 };
-use crate::units::{IfName, Impairment, Kind, MacAddr, Mtu, PollerIndex, QueueIndex, SwIfIndex};
+use crate::units::{
+    IfName, Impairment, Kind, MacAddr, Mtu, PollerIndex, QueueIndex, RxMode, SwIfIndex,
+};
 
 fn split(line: &str) -> Vec<String> {
     shlex::split(line).unwrap()
@@ -383,6 +385,14 @@ fn lines_of_the_other_verbs() {
         (
             "set int rx-placement t1 main",
             set("t1", SetInterface::RxPlacement { queue: QueueIndex(0), poller: PollerIndex(0) }),
+        ),
+        (
+            "set interface rx-mode t1 queue 3 polling",
+            set("t1", SetInterface::RxMode { queue: Some(QueueIndex(3)), mode: RxMode::Polling }),
+        ),
+        (
+            "set int rx-mode t1 adaptive",
+            set("t1", SetInterface::RxMode { queue: None, mode: RxMode::Adaptive }),
         ),
         (
             "set interface tx-queue t1 queue 1 threads 0,2-3",

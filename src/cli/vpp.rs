@@ -313,6 +313,15 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "moved under traffic, no frame is lost and no flow is reordered; worker 0 is the first poller, and main is the same",
     ),
     does(
+        "set interface rx-mode IF [queue N] {polling | interrupt | adaptive}",
+        &[
+            "set interface rx-mode tap0 queue 0 polling",
+            "set interface rx-mode tap0 interrupt",
+            "set interface rx-mode tap0 adaptive",
+        ],
+        "switched under traffic, no wake-up is lost",
+    ),
+    does(
         "set interface tx-queue IF queue N [threads LIST]",
         &[
             "set interface tx-queue tap0 queue 0 threads",
@@ -451,7 +460,6 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     ),
     lacks("show interface vtr", "show interface vtr", "tap0", VLAN),
     lacks("set interface span IF ...", "set interface span", "tap0 destination tap1", SEE_FRAMES),
-    lacks("set interface rx-mode IF ...", "set interface rx-mode", "tap0 polling", ADAPTIVE),
     lacks(
         "set interface default rx-mode ...",
         "set interface default",

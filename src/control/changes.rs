@@ -214,6 +214,9 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
         SetInterface::RxPlacement { queue, poller } => {
             placement::place_rx(shared, &resources, index, *queue, *poller).await?;
         }
+        SetInterface::RxMode { queue, mode } => {
+            placement::set_rx_mode(shared, &resources, index, *queue, *mode).await?;
+        }
         SetInterface::TxQueue { queue, threads } => {
             let users = threads.iter().fold(NumberList::default(), |all, p| all.with(p.0));
             placement::assign_tx(shared, &resources, index, *queue, users).await?;

@@ -17,7 +17,7 @@ use crate::engine::QueueKey;
 use crate::units::Mtus;
 use crate::units::{
     BridgeDomainId, IfName, Impairment, InterfaceId, Kind, NumberList, PollerIndex, RingSize,
-    SwIfIndex, Tag,
+    RxMode, SwIfIndex, Tag,
 };
 
 /// A queue: its place, and the baselines of `clear`.
@@ -25,6 +25,8 @@ use crate::units::{
 pub(super) struct Queue {
     pub(super) key: QueueKey,
     pub(super) poller: PollerIndex,
+    /// How frames of a receive queue are noticed.
+    pub(super) mode: RxMode,
     /// The pollers that a transmit queue is for.
     pub(super) users: NumberList,
     pub(super) memory: Arc<QueueMemory>,

@@ -1,4 +1,4 @@
-//! Which poller visits a receive queue, and which transmit queues a poller sends to.
+//! Which poller visits a receive queue, and how; which transmit queues a poller sends to.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::life::Life;
 use super::{Resources, Shared};
 use crate::diag::{Code, Failure};
 use crate::engine::TxPlace;
-use crate::units::{NumberList, PollerIndex, QueueIndex, SwIfIndex};
+use crate::units::{NumberList, PollerIndex, QueueIndex, RxMode, SwIfIndex};
 
 impl Interface {
     /// Its transmit queues, for the pollers.
@@ -60,6 +60,41 @@ pub(super) async fn place_rx(
         queue.poller = to;
     }
     moved
+}
+
+/// Sets how frames of a receive queue, or of all, are noticed.
+///
+/// # Errors
+/// Exit code 3: there is no such queue.
+pub(super) async fn set_rx_mode(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+    queue: Option<QueueIndex>,
+    mode: RxMode,
+) -> Result<(), Failure> {
+    let queues: Vec<_> = {
+        let mut registry = shared.registry();
+        let interface = registry.get_mut(index).filter(|i| i.life != Life::Deleting);
+        let interface = interface.ok_or_else(vanished)?;
+        let one = queue.map(|queue| usize::from(queue.0));
+        if let (Some(queue), Some(at)) = (queue, one)
+            && at >= interface.rx.len()
+        {
+            return Err(unknown_queue(queue, interface));
+        }
+        let all = interface.rx.iter_mut().enumerate();
+        let chosen = all.filter(|(at, _)| one.is_none_or(|one| one == *at));
+        let changed = chosen.map(|(_, queue)| {
+            queue.mode = mode;
+            (queue.poller, queue.key)
+        });
+        changed.collect()
+    };
+    for (poller, key) in queues {
+        resources.engine.set_rx_mode(poller, key, mode).await?;
+    }
+    Ok(())
 }
 
 /// Says which pollers send to a transmit queue. It stays with the poller that owns it; others hand

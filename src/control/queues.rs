@@ -12,7 +12,7 @@ use crate::device::{BufferClass, Pool, PoolSlot, QueueDevices, QueueId, QueueMem
 use crate::diag::Failure;
 use crate::engine::{Engine, QueueKey, RxParts, StopReason, TxParts, TxPlace};
 use crate::units::Mtus;
-use crate::units::{Kind, NumberList, PollerIndex, QueueIndex, RingSize, SwIfIndex};
+use crate::units::{Kind, NumberList, PollerIndex, QueueIndex, RingSize, RxMode, SwIfIndex};
 
 /// Buffers posted, and buffers that may be lent, on a large-buffer queue. Few, so that they stay in
 /// cache.
@@ -296,6 +296,7 @@ fn make(
     let queue = Queue {
         key: engine.reserve_queue(),
         poller,
+        mode: RxMode::default(),
         users: match id.direction {
             Direction::Rx => NumberList::default(),
             Direction::Tx => NumberList::of(poller.0),

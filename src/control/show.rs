@@ -204,6 +204,7 @@ fn queue(id: QueueIndex, queue: &Queue, descriptors: bool) -> api::Queue {
         id,
         size: queue.size,
         poller: queue.poller,
+        mode: (queue.memory.id().direction == Direction::Rx).then_some(queue.mode),
         threads: queue.users.iter().map(PollerIndex).collect(),
         state: queue
             .broken()

@@ -40,7 +40,7 @@ use crate::action::{Action, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
 use crate::units::Mtus;
-use crate::units::{Kind, NumberList, PollerIndex, SwIfIndex};
+use crate::units::{Kind, NumberList, PollerIndex, RxMode, SwIfIndex};
 
 use capture::Capture;
 use keys::Reserved;
@@ -365,6 +365,19 @@ impl Engine {
             self.ask_all(|| Command::AddPool(Arc::clone(pool), poller)).await?;
         }
         self.ask(poller, Command::SetHoldPool(key, pool)).await
+    }
+
+    /// Sets how a poller learns of frames of a receive queue.
+    ///
+    /// # Errors
+    /// When a poller has ended.
+    pub async fn set_rx_mode(
+        &self,
+        poller: PollerIndex,
+        key: QueueKey,
+        mode: RxMode,
+    ) -> Result<(), Failure> {
+        self.ask(poller, Command::SetRxMode(key, mode)).await
     }
 
     /// Sets a queue administratively up or down.

@@ -27,7 +27,7 @@ fn block(i: &Interface, detail: Detail) -> Vec<String> {
     lines.push("    queue thread         mode".into());
     for q in &i.rx_queues {
         let thread = format!("poller-{0} ({0})", q.poller);
-        lines.push(format!("    {:<6}{thread:<15}adaptive", q.id));
+        lines.push(format!("    {:<6}{thread:<15}{}", q.id, q.mode.unwrap_or_default()));
     }
     lines.push("  TX Queues:".into());
     lines.push("    queue shared thread(s)".into());

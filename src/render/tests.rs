@@ -14,7 +14,7 @@ use crate::api::{
 use crate::counters::{
     CellBlock, Counter, Direction, DropReason, GROUP_WORDS, QueueCounters, QueueSnapshot,
 };
-use crate::units::{IfName, Kind, PollerIndex, QueueIndex, RingSize, SwIfIndex};
+use crate::units::{IfName, Kind, PollerIndex, QueueIndex, RingSize, RxMode, SwIfIndex};
 
 /// As where nobody says how many columns there are.
 fn text(reply: &Reply) -> String {
@@ -34,6 +34,7 @@ fn queue(direction: Direction, counted: &[(Counter, u64)], lost: &[DropReason]) 
         id: QueueIndex(0),
         size: RingSize::default(),
         poller: PollerIndex(0),
+        mode: (direction == Direction::Rx).then_some(RxMode::Adaptive),
         threads: vec![PollerIndex(0)],
         state: QueueState::Running,
         counters: QueueSnapshot::read(direction, &cells),
@@ -495,7 +496,7 @@ fn json_keys() {
     assert_eq!(
         keys(&tap["rx_queues"][0]).join(" "),
         "avail_flags avail_idx bursts bytes callfd calls consumed copies desc_in_use drops \
-         forwarded held id kickfd kicks last_used_idx packets poller size state unreadable used_flags used_idx"
+         forwarded held id kickfd kicks last_used_idx mode packets poller size state unreadable used_flags used_idx"
     );
     assert_eq!(
         keys(&tap["tx_queues"][0]).join(" "),

@@ -49,13 +49,17 @@ pub(super) fn mode(all: &[Interface]) -> String {
         .collect()
 }
 
-/// `show interface rx-placement`. Our pollers are adaptive: they poll while there is work.
+/// `show interface rx-placement`.
 pub(super) fn rx_placement(all: &[Interface]) -> String {
     let mut threads: BTreeMap<PollerIndex, String> = BTreeMap::new();
     for i in all {
         for queue in &i.rx_queues {
-            *threads.entry(queue.poller).or_default() +=
-                &format!("    {} queue {} (adaptive)\n", i.name, queue.id);
+            *threads.entry(queue.poller).or_default() += &format!(
+                "    {} queue {} ({})\n",
+                i.name,
+                queue.id,
+                queue.mode.unwrap_or_default()
+            );
         }
     }
     threads

@@ -59,7 +59,7 @@ pub const GROUPS: &[Group] = &[
     Group { name: "Queues", rows: &[
         ("several queues each way", No, Yes, Shown("tests/live/queues.rs::each_queue_of_a_four_queue_tap_carries_its_share_of_eight_flows")),
         ("placement on pollers, processors", No, Yes, Shown("tests/live/queues.rs::queues_that_change_their_poller_under_traffic_lose_nothing_and_reorder_no_flow")),
-        ("polling, interrupt, adaptive", Yes, Yes, Lacks(LATER)),
+        ("polling, interrupt, adaptive", Yes, Yes, Shown("tests/live/queues.rs::the_mode_of_a_queue_is_switched_under_traffic_and_no_answer_is_late")),
     ]},
     Group { name: "Offloads", rows: &[
         ("gso at birth and live", Yes, Wrong, Shown("tests/live/wire.rs::gso_is_switched_live_and_the_kernel_shows_it")),

@@ -69,8 +69,8 @@ fn kind_of(kind: &str) -> String {
         "u8" | "BridgeDomainId" | "Mtu" | "u16" | "u32" | "u64" | "i32" | "InterfaceId"
         | "SwIfIndex" | "QueueIndex" | "RingSize" | "PollerIndex" => "number",
         "String" | "&'static str" | "Cow<'static, str>" | "IfName" | "Kind" | "BackendKind"
-        | "State" | "Action" | "IpNet" | "MacAddr" | "Tag" | "QueueState" | "Direction"
-        | "Level" | "Delay" | "Share" | "BitRate" => "string",
+        | "State" | "Action" | "IpNet" | "MacAddr" | "Tag" | "RxMode" | "QueueState"
+        | "Direction" | "Level" | "Delay" | "Share" | "BitRate" => "string",
         "CreateRequest" | "Impairment" => "object",
         "QueueSnapshot" => "",
         other => panic!("how does JSON show a {other}?"),

@@ -418,3 +418,38 @@ fn a_queue_or_poller_that_is_not_there_is_refused_as_vpp_does() {
         world.nothing_left();
     });
 }
+
+#[test]
+fn the_mode_of_a_queue_is_switched_under_traffic_and_no_answer_is_late() {
+    live(|world| {
+        world.quiet_netns("a");
+        let mut hold = Hold::start(world);
+        hold.run(
+            "create tap0 host-ns a num-rx-queues 2 host-ip4-addr 10.9.0.1/24 respond 10.9.0.2/24",
+        );
+        world.ping_answered("a", "10.9.0.2");
+        let mode = |tap: &Value, at: usize| tap["rx_queues"][at]["mode"].clone();
+        let sleeps = |hold: &mut Hold| number(&hold.one("show runtime"), "sleeps");
+        for (word, polls) in [("interrupt", false), ("polling", true), ("adaptive", false)] {
+            let pinging = world.start("ip netns exec a ping -n -q -c 100 -i 0.002 -W 5 10.9.0.2");
+            for word in ["polling", "adaptive", "interrupt", "polling", "interrupt", word] {
+                hold.run(&format!("set interface rx-mode tap0 {word}"));
+            }
+            let said = String::from_utf8_lossy(&pinging.output(30.0).stdout).into_owned();
+            assert!(said.contains(" 100 received"), "{word}: {said}");
+            let tap = hold.tap("tap0");
+            assert_eq!([mode(&tap, 0), mode(&tap, 1)], [json!(word), json!(word)]);
+            let before = sleeps(&mut hold);
+            world.ping_answered("a", "10.9.0.2");
+            assert_eq!(sleeps(&mut hold) == before, polls, "{word}");
+        }
+        // One queue alone.
+        hold.run("set interface rx-mode tap0 queue 1 interrupt");
+        let tap = hold.tap("tap0");
+        assert_eq!([mode(&tap, 0), mode(&tap, 1)], [json!("adaptive"), json!("interrupt")]);
+        assert_ledger(&[tap]);
+        let ended = hold.refused("set interface rx-mode tap0 queue 2 polling");
+        assert_eq!(ended.code, 3, "{}", ended.stderr);
+        assert!(ended.stderr.contains("unknown queue 2 on interface tap0"), "{}", ended.stderr);
+    });
+}

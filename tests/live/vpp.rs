@@ -154,6 +154,15 @@ fn effect(world: &World, line: &str, out: &str) {
             silent();
             assert_eq!(tap("tap0")["rx_queues"][0]["poller"], 0);
         }
+        "set interface rx-mode tap0 queue 0"
+        | "set interface rx-mode tap0 interrupt"
+        | "set interface rx-mode tap0 adaptive" => {
+            silent();
+            let mode = line.rsplit(' ').next().unwrap();
+            assert_eq!(tap("tap0")["rx_queues"][0]["mode"], mode);
+            let shown = run(world, "show interface rx-placement");
+            assert!(shown.contains(&format!("tap0 queue 0 ({mode})\n")), "{shown}");
+        }
         "set interface tx-queue tap0 queue 0" => {
             silent();
             let threads = if line.ends_with('0') { json!([0]) } else { json!([]) };

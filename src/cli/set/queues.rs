@@ -1,11 +1,11 @@
-//! `set interface rx-placement|tx-queue`.
+//! `set interface rx-placement|rx-mode|tx-queue`.
 
 use clap::Subcommand;
 
 use crate::api::SetInterface;
 use crate::cli::{names, values};
 use crate::diag::Failure;
-use crate::units::{IfName, NumberList, PollerIndex, QueueIndex};
+use crate::units::{IfName, NumberList, PollerIndex, QueueIndex, RxMode};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Queues {
@@ -30,6 +30,32 @@ pub(super) enum Queues {
         /// Poller 0.
         #[arg(long)]
         main: bool,
+    },
+    /// Say how the poller of a receive queue learns of frames.
+    ///
+    /// polling: it looks all the time, and takes a whole processor. interrupt: it sleeps as soon as
+    /// there is nothing. adaptive (the default): it looks while frames come and 50 microseconds
+    /// longer, then sleeps. `show interface rx-placement' shows it.
+    #[command(
+        override_usage = "taptool set interface rx-mode NAME [queue N] {polling | interrupt | adaptive}",
+        after_help = "Example: set interface rx-mode tap0 queue 0 interrupt"
+    )]
+    RxMode {
+        /// The interface.
+        #[arg(value_name = "NAME", add = names::interfaces())]
+        name: Option<IfName>,
+        /// The receive queue [default: all of the interface].
+        #[arg(long, value_name = "N", value_parser = values::queue)]
+        queue: Option<QueueIndex>,
+        /// Look all the time.
+        #[arg(long, conflicts_with_all = ["interrupt", "adaptive"])]
+        polling: bool,
+        /// Sleep as soon as there is nothing.
+        #[arg(long, conflicts_with = "adaptive")]
+        interrupt: bool,
+        /// Look while frames come, and a moment longer.
+        #[arg(long)]
+        adaptive: bool,
     },
     /// Say which pollers send to a transmit queue.
     ///
@@ -67,6 +93,16 @@ impl Queues {
                     Failure::usage("", "please specify valid worker thread or main")
                 })?;
                 Ok((name, SetInterface::RxPlacement { queue: number(queue), poller }))
+            }
+            Self::RxMode { name, queue, polling, interrupt, adaptive } => {
+                let name = named(name)?;
+                let mode = match (polling, interrupt, adaptive) {
+                    (true, ..) => RxMode::Polling,
+                    (_, true, _) => RxMode::Interrupt,
+                    (_, _, true) => RxMode::Adaptive,
+                    _ => return Err(Failure::usage("", "please specify valid rx-mode")),
+                };
+                Ok((name, SetInterface::RxMode { queue, mode }))
             }
             Self::TxQueue { name, queue, threads } => {
                 let list = threads.unwrap_or_default();

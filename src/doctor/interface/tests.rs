@@ -34,6 +34,7 @@ fn queue_that(direction: Direction, counted: impl FnOnce(&mut QueueCounters)) ->
         id: QueueIndex(0),
         size: RingSize::default(),
         poller: PollerIndex(0),
+        mode: None,
         threads: Vec::new(),
         state: QueueState::Running,
         counters: QueueSnapshot::read(direction, &cells),

@@ -14,6 +14,7 @@ use crate::action::News;
 use crate::counters::{BrokenReason, DropReason};
 use crate::device::Pool;
 use crate::engine::peers::{Lender, Peer, SLOTS};
+use crate::engine::queue::spin_ns;
 use crate::engine::queue::{Common, StopReason};
 use crate::engine::rx::RxQueue;
 use crate::engine::{QueueKey, event_key};
@@ -137,6 +138,13 @@ impl Poller {
             Command::SetSegmentPool(key, pool) => {
                 if let Some(queue) = self.tx.get(key) {
                     queue.segments = pool;
+                }
+            }
+            Command::SetRxMode(key, mode) => {
+                if let Some((common, core)) = self.common(key) {
+                    common.spin_ns = spin_ns(mode);
+                    // It is visited once more, and sleeps by the new rule.
+                    core.make_ready(common);
                 }
             }
             Command::SetAdmin(key, up) => {

@@ -17,10 +17,6 @@ use crate::engine::queue::{Common, StopReason};
 use crate::engine::{Event, QueueKey};
 use crate::units::PollerIndex;
 
-/// How long a queue that moves nothing is visited before it sleeps. A wake-up across cores costs
-/// 20 to 40 µs, so shorter pauses are cheaper to sit out.
-pub(in crate::engine) const SPIN_NS: u64 = 50_000;
-
 /// What is being worked on, so that after a panic it is known what is no longer whole.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::engine) struct Touched {
@@ -132,7 +128,7 @@ impl Core {
 
     /// Whether a queue stays on the ready list; if not, it was armed.
     pub(super) fn keep(&self, epoll: &Epoll, common: &mut Common, may_leave_at_once: bool) -> bool {
-        let idle = self.now_ns.saturating_sub(common.active_ns) >= SPIN_NS;
+        let idle = self.now_ns.saturating_sub(common.active_ns) >= common.spin_ns;
         if common.stopped.is_some() || common.parked || may_leave_at_once {
             common.ready = false;
             return false;

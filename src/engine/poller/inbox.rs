@@ -19,7 +19,7 @@ use crate::engine::rx::RxQueue;
 use crate::engine::tx::TxQueue;
 use crate::sync::{AtomicBool, Mutex};
 use crate::units::Mtus;
-use crate::units::{Kind, PollerIndex};
+use crate::units::{Kind, PollerIndex, RxMode};
 
 /// The MACs that a poller knows in a bridge domain, and its clock, ns.
 pub type Macs = (u64, Vec<([u8; 6], Entry)>);
@@ -45,6 +45,7 @@ pub(in crate::engine) enum Command {
     /// Frames that are held so far are lost.
     SetHoldPool(QueueKey, Option<Arc<Pool>>),
     SetSegmentPool(QueueKey, Option<Arc<Pool>>),
+    SetRxMode(QueueKey, RxMode),
     SetAdmin(QueueKey, bool),
     SetCapture(QueueKey, Option<Box<Capture>>),
     SetLink(QueueKey, bool),
@@ -77,6 +78,7 @@ impl Command {
             | Self::SetAction(key, _)
             | Self::SetHoldPool(key, _)
             | Self::SetSegmentPool(key, _)
+            | Self::SetRxMode(key, _)
             | Self::SetAdmin(key, _)
             | Self::SetMtus(key, _)
             | Self::SetCapture(key, _)

@@ -32,7 +32,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::peers::Mesh;
-use super::queue::Common;
+use super::queue::{Common, SPIN_NS};
 use super::rx::RxQueue;
 use super::tx::TxQueue;
 use super::{Event, QueueKey};
@@ -40,7 +40,7 @@ use crate::counters::Counter;
 use crate::device::ERROR_KEY;
 use crate::units::PollerIndex;
 
-pub(super) use self::core::{Core, SPIN_NS};
+pub(super) use self::core::Core;
 pub use inbox::Macs;
 pub(super) use inbox::{Command, Inbox};
 pub(super) use slots::{Queue, Slots};

@@ -13,6 +13,7 @@ mod panics;
 mod reset;
 mod retire;
 mod rig;
+mod rx_mode;
 mod sleep;
 mod split;
 mod stall;
