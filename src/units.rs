@@ -12,6 +12,7 @@ mod numbers;
 mod prefix;
 mod rx_mode;
 mod sizes;
+mod vlan;
 mod wire;
 
 pub use impairment::{BitRate, Delay, Impairment, Share};
@@ -24,6 +25,7 @@ pub use numbers::{
 pub use prefix::{host_net, prefix, prefix4, prefix6, unicast};
 pub use rx_mode::RxMode;
 pub use sizes::{MemorySize, Mtu, Mtus, RingSize, TxQueueLength};
+pub use vlan::{Encapsulation, InnerTag, REWRITTEN_TAGS_MAX, TagRewrite, TagType, VlanId, VlanTag};
 
 /// Why a word is not a valid value: a sentence without the word itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -60,6 +60,10 @@ const HINTS: &[(&str, &str, usize, &[Fate])] = &[
     ("api/create/lacked.rs", "check", 1, &[Followed("tests/live/hints.rs::a_word_that_is_to_be_left_out_is_all_that_was_in_the_way")]),
     // A namespace; a process; rights, once for root and once for others.
     ("cli/bridge.rs", "try_from", 1, &[Not("behind which member the MAC is, only the reader knows")]),
+    ("control/sub_interfaces.rs", "name_of", 1, &[Not("the shorter name, only the reader knows")]),
+    ("control/sub_interfaces.rs", "sub_interface", 1, &[Not("whether the interface is to go, only the reader knows")]),
+    ("control/sub_settings.rs", "rewrite", 1, &[Not("which tags there are to be, only the reader knows")]),
+    ("control/sub_settings.rs", "set", 1, &[Not("what of the parent is to change, only the reader knows")]),
     ("control/domains.rs", "bridge", 1, &[Not("what is to change, only the reader knows")]),
     ("control/domains.rs", "l2fib", 1, &[Words(BRIDGE, "set interface l2 bridge t2 1")]),
     ("control/domains.rs", "remove", 1, &[Words(BRIDGE, "delete bridge-domain 1")]),
@@ -86,7 +90,7 @@ const HINTS: &[(&str, &str, usize, &[Fate])] = &[
     ("control/create.rs", "run", 1, &[Not("it lists what an undo left, and no undo that can be made to fail leaves anything")]),
     // A name, an id, a name of an id; all ids.
     ("control/registry.rs", "pick", 4, &[Followed(TAKEN), Not("all 8192 ids taken is an hour of creates")]),
-    ("control/registry.rs", "no_such", 1, &[Followed(TAKEN)]),
+    ("control/registry.rs", "no_such", 2, &[Followed(TAKEN), Not("whether the sub-interface is to go, only the reader knows")]),
     ("demo/ground.rs", "find", 1, &[Not(OTHERS)]),
     ("demo/ledger.rs", "at_rest", 1, &[Not("it says that frames were lost unaccounted, which is a bug")]),
     ("demo/mod.rs", "perform", 1, &[Not("it carries on the hint of what failed, and adds what could not be removed")]),

@@ -19,7 +19,7 @@ mod sync {
 }
 
 mod action {
-    pub use taptool::action::{Action, DomainKey, News, PeerKey, bridge};
+    pub use taptool::action::{Action, DomainKey, Egress, News, PeerKey, bridge};
 }
 mod device {
     pub use taptool::device::{Frame, Pool, PoolSlot, QueueDevice};

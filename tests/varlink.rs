@@ -15,10 +15,14 @@ use serde_json::{Value, json};
 use taptool::api::{
     BackendChoice, BridgeChange, BridgeRequest, BridgeSettings, ClearRequest, CreateRequest,
     DeleteRequest, Detail, GsoRequest, InterfaceRef, L2FibKind, L2FibRequest, MtuOf, NamespaceSpec,
-    NsimRequest, NsimSettings, Request, SetInterface, SetRequest, ShowRequest, XconnectRequest,
+    NsimRequest, NsimSettings, Request, SetInterface, SetRequest, ShowRequest, SubInterfaceRequest,
+    XconnectRequest,
 };
 use taptool::holder::DESCRIPTION;
-use taptool::units::{HostOffload, Impairment, Kind, PollerIndex, QueueIndex, RxMode, SwIfIndex};
+use taptool::units::{
+    Encapsulation, HostOffload, Impairment, InnerTag, Kind, PollerIndex, QueueIndex, RxMode,
+    SwIfIndex, TagRewrite, TagType, VlanId, VlanTag,
+};
 use varlink::{Connection, MethodCall, OrgVarlinkServiceClient, OrgVarlinkServiceInterface};
 use varlink_parser::{IDL, VStruct, VStructOrEnum, VType, VTypeExt};
 
@@ -179,6 +183,22 @@ fn requests() -> Vec<Request> {
         set(SetInterface::State { up: true }),
         set(SetInterface::L2Xconnect { peer: by_name("b"), impairment: impairment() }),
         set(SetInterface::L2Bridge { bd_id: domain(), shg: 2 }),
+        set(SetInterface::TagRewrite(TagRewrite {
+            pop: 1,
+            push: vec![VlanTag { kind: TagType::Dot1q, id: VlanId::new(10).unwrap() }],
+        })),
+        Request::SubInterface(SubInterfaceRequest::Create {
+            interface: by_name("a"),
+            first: 10,
+            last: 10,
+            encapsulation: Some(Encapsulation::Tagged {
+                outer_type: TagType::Dot1ad,
+                outer: VlanId::new(10).ok(),
+                inner: Some(InnerTag::Any {}),
+                exact_match: true,
+            }),
+        }),
+        Request::SubInterface(SubInterfaceRequest::Delete { interface: by_name("a.10") }),
         set(SetInterface::L3 {}),
         set(SetInterface::NoGso { on: true }),
         set(SetInterface::Offload { host: HostOffload::Csum }),
@@ -208,6 +228,7 @@ fn requests() -> Vec<Request> {
         Request::Show(ShowRequest::TxPlacement(both())),
         Request::Show(ShowRequest::Features(both())),
         Request::Show(ShowRequest::Tags(both())),
+        Request::Show(ShowRequest::TagRewrites(both())),
         Request::Show(ShowRequest::SecondaryMacs(both())),
         Request::Show(ShowRequest::Hardware { interfaces: both(), detail: Detail::Verbose }),
         Request::Show(ShowRequest::Mode(both())),

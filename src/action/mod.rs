@@ -19,6 +19,7 @@ mod output;
 pub mod respond;
 pub mod sink;
 mod tables;
+pub mod trunk;
 pub mod xconnect;
 
 pub use bridge::Bridge;
@@ -26,6 +27,7 @@ pub use impair::Impaired;
 pub use output::{EDIT_BYTES_MAX, HeldKey, ORIGINATED_MAX, Originated, Output};
 pub use respond::{Responder, Station};
 pub use tables::{DomainKey, News, Tables};
+pub use trunk::{Branch, Egress, Retag, Trunk};
 pub use xconnect::PeerKey;
 
 use crate::counters::DropReason;
@@ -107,6 +109,8 @@ pub enum Action {
     Impair(Box<Impaired>),
     /// Hands every frame to the members of a bridge domain behind which its destination is.
     Bridge(Bridge),
+    /// Hands each frame to the action of the sub-interface that it belongs to.
+    Trunk(Box<Trunk>),
     /// What a test says.
     #[cfg(test)]
     Scripted(scripted::Script),
@@ -114,12 +118,13 @@ pub enum Action {
 
 impl Action {
     /// The action's name, as `show` spells it.
-    pub const fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Sink => "sink",
             Self::Respond(_) => "respond",
             Self::Xconnect(_) | Self::Impair(_) => "xconnect",
             Self::Bridge(_) => "bridge",
+            Self::Trunk(trunk) => trunk.own_action().word(),
             #[cfg(test)]
             Self::Scripted(_) => "scripted",
         }
@@ -138,15 +143,17 @@ impl Action {
             Self::Xconnect(peer) => xconnect::visit(*peer),
             Self::Impair(wire) => wire.visit(context, hdr, frame),
             Self::Bridge(bridge) => bridge.visit(context, frame),
+            Self::Trunk(trunk) => trunk.visit(context, hdr, frame),
             #[cfg(test)]
             Self::Scripted(script) => script.visit(context, frame.len()),
         }
     }
 
     /// Whether it wants [`Action::expire`] to be called as soon as it is set.
-    pub const fn is_due(&self) -> bool {
+    pub fn is_due(&self) -> bool {
         match self {
             Self::Respond(responder) => responder.is_due(),
+            Self::Trunk(trunk) => trunk.own_action().is_due(),
             _ => false,
         }
     }
@@ -157,6 +164,7 @@ impl Action {
         match (self, context) {
             (Self::Respond(responder), context) => responder.expire(context),
             (Self::Impair(wire), context) => wire.expire(context),
+            (Self::Trunk(trunk), context) => trunk.own_action_mut().expire(context),
             (Self::Sink | Self::Xconnect(_) | Self::Bridge(_), _) => {}
             #[cfg(test)]
             (Self::Scripted(script), context) => script.expire(context),
@@ -164,8 +172,12 @@ impl Action {
     }
 
     /// Whether it decides by the time at which a frame came, to the microsecond.
-    pub const fn is_timed(&self) -> bool {
-        matches!(self, Self::Impair(_))
+    pub fn is_timed(&self) -> bool {
+        match self {
+            Self::Impair(_) => true,
+            Self::Trunk(trunk) => trunk.own_action().is_timed(),
+            _ => false,
+        }
     }
 
     /// Takes over the frames that the action before this one holds, where both lead to the same
@@ -184,6 +196,14 @@ impl Action {
                 before.release_all(context.next_held, context.output);
                 true
             }
+            (Self::Trunk(trunk), before) => {
+                let before = match before {
+                    Self::Trunk(before) => before.own_action_mut(),
+                    other => other,
+                };
+                trunk.own_action_mut().take_over(before, context)
+            }
+            (after, Self::Trunk(before)) => after.take_over(before.own_action_mut(), context),
             _ => false,
         }
     }

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::{PeerKey, Verdict};
+use super::{PeerKey, Retag, Verdict};
 use crate::frame::NetHdr;
 use crate::units::Kind;
 
@@ -47,6 +47,8 @@ pub struct Output {
     edits: Vec<(usize, usize)>,
     edited: [u8; EDIT_BYTES_MAX],
     edit_bytes: usize,
+    /// How the frame's VLAN tags change.
+    retag: Option<Retag>,
     /// Where the frame goes with [`Verdict::Flood`].
     peers: Vec<PeerKey>,
     /// Held frames, and what becomes of each.
@@ -70,6 +72,7 @@ impl Output {
             edits: Vec::with_capacity(EDIT_BYTES_MAX),
             edited: [0; EDIT_BYTES_MAX],
             edit_bytes: 0,
+            retag: None,
             peers: Vec::new(),
             released: Vec::new(),
             buffer: vec![0; NetHdr::BYTES + Self::FRAME_BYTES_MAX].into_boxed_slice(),
@@ -90,6 +93,7 @@ impl Output {
             self.used = false;
             self.edits.clear();
             self.edit_bytes = 0;
+            self.retag = None;
             self.peers.clear();
             self.released.clear();
             self.originated.clear();
@@ -122,6 +126,18 @@ impl Output {
             from += bytes;
             (offset, run)
         })
+    }
+
+    /// Changes the VLAN tags of the received frame, after the edits and before it goes anywhere. Of
+    /// several changes the last counts.
+    pub const fn retag(&mut self, retag: Retag) {
+        self.used = true;
+        self.retag = Some(retag);
+    }
+
+    /// How the VLAN tags change.
+    pub const fn retagged(&self) -> Option<Retag> {
+        self.retag
     }
 
     /// Adds a peer that the frame goes to with [`Verdict::Flood`].

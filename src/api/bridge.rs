@@ -155,6 +155,8 @@ pub struct BridgeMember {
     pub sw_if_index: SwIfIndex,
     /// Its split-horizon group: members of one group do not reach each other; 0 is none.
     pub shg: u8,
+    /// What is done with the VLAN tags of its frames: `none`, or as `pop-1`; undone on the way out.
+    pub tag_rewrite: String,
 }
 
 /// What a bridge domain knows of a MAC.

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::CreateRequest;
 use super::queue::{self, Queue};
+use super::{CreateRequest, SubInterface};
 use crate::units::{
     BackendKind, BridgeDomainId, IfName, Impairment, InterfaceId, Invalid, Kind, MacAddr, Mtu,
     SwIfIndex, Tag, digits,
@@ -102,6 +102,11 @@ const fn on() -> bool {
     true
 }
 
+/// As [`on`], of a tag rewrite.
+fn none() -> String {
+    "none".into()
+}
+
 /// One interface.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Interface {
@@ -141,6 +146,12 @@ pub struct Interface {
     /// What happens to received frames: `sink`, `respond`, `xconnect PEER`, or `bridge BD-ID` with
     /// ` shg GROUP` where it is in a split-horizon group.
     pub action: Action,
+    /// What is done with the VLAN tags of received frames: `none`, or as `push-1 dot1q 10`.
+    #[serde(default = "none")]
+    pub tag_rewrite: String,
+    /// Its sub-interfaces; their frames are counted here.
+    #[serde(default)]
+    pub sub_interfaces: Vec<SubInterface>,
     /// Our side's addresses, kept while another action is set.
     pub addresses: Vec<IpNet>,
     /// Name of the Linux device now.

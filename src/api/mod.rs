@@ -21,6 +21,7 @@ mod process;
 mod queue;
 mod set;
 mod show;
+mod sub_interface;
 mod wire;
 mod xconnect;
 
@@ -42,6 +43,7 @@ pub use process::{Level, LogRow, NodeRow, PollerRow, ThreadRow, Version};
 pub use queue::{Queue, QueueState, RingEntry};
 pub use set::{MtuOf, SPEED, SetInterface, SetRequest};
 pub use show::{Detail, ErrorRow, ShowRequest, View};
+pub use sub_interface::{SubInterface, SubInterfaceRequest};
 pub use xconnect::XconnectRequest;
 
 use std::future::Future;
@@ -66,6 +68,14 @@ pub enum InterfaceRef {
 }
 
 impl InterfaceRef {
+    /// Whether it names the interface of this name and number.
+    pub fn is(&self, name: &IfName, index: SwIfIndex) -> bool {
+        match self {
+            Self::Name(named) => named == name,
+            Self::Index(numbered) => *numbered == index,
+        }
+    }
+
     /// The refusal where there is no such interface.
     pub fn missing(&self) -> Failure {
         Failure::new(Code::NotFound, self.to_string(), "no such interface")
@@ -126,6 +136,9 @@ pub enum Request {
     /// `l2fib …`.
     #[serde(rename = "io.taptool.L2Fib")]
     L2Fib(L2FibRequest),
+    /// `create sub-interfaces`, `delete sub-interfaces`.
+    #[serde(rename = "io.taptool.SubInterfaces")]
+    SubInterface(SubInterfaceRequest),
     /// `clear …`.
     #[serde(rename = "io.taptool.Clear")]
     Clear(ClearRequest),
@@ -145,6 +158,7 @@ impl Request {
             Self::Set(set) => set.check(),
             Self::Xconnect(wire) => wire.check(),
             Self::Nsim(NsimRequest::Configure(settings)) => settings.check(),
+            Self::SubInterface(request) => request.check(),
             _ => Ok(()),
         }
     }
@@ -209,6 +223,14 @@ impl Request {
                 Box::new(move |wire| bridges(wire, said))
             }
             Self::L2Fib(_) => Box::new(|wire| bridges(wire, false)),
+            Self::SubInterface(request) => {
+                let said = matches!(request, SubInterfaceRequest::Create { .. });
+                Box::new(move |wire| {
+                    let changed: Vec<Named> = list(wire, "interfaces")?;
+                    let names = changed.into_iter().map(|named| named.name).collect();
+                    Ok(if said { Reply::SubInterfaces(names) } else { Reply::Changed(names) })
+                })
+            }
             Self::Show(show) => show.reader(),
             Self::Monitor(_) => Box::new(|wire| list(wire, "events").map(Reply::Logging)),
         }
@@ -254,6 +276,8 @@ pub enum Reply {
     Deleted(Vec<Deleted>),
     /// Names of the interfaces that changed (gso, xconnect, set, clear).
     Changed(Vec<IfName>),
+    /// Names of new sub-interfaces.
+    SubInterfaces(Vec<IfName>),
     /// Interfaces, and how they were asked to be laid out.
     Interfaces(Vec<Interface>, View),
     /// Numbers of the bridge domains that changed; whether to say so, as of a new one.
@@ -287,7 +311,7 @@ impl Reply {
             Self::Created(interface) => of(std::slice::from_ref(interface)),
             Self::Planned(steps) => of(steps),
             Self::Deleted(gone) => of(gone),
-            Self::Changed(names) => {
+            Self::Changed(names) | Self::SubInterfaces(names) => {
                 let named = |name: &IfName| Named { name: name.clone() };
                 of(&names.iter().map(named).collect::<Vec<_>>())
             }
@@ -314,6 +338,7 @@ impl Reply {
             Self::Planned(_)
             | Self::Deleted(_)
             | Self::Changed(_)
+            | Self::SubInterfaces(_)
             | Self::BridgesChanged(..)
             | Self::BridgeDomains(..)
             | Self::L2Fib(..)
@@ -329,9 +354,11 @@ impl Reply {
     /// The name under which it travels.
     fn key(&self) -> &'static str {
         match self {
-            Self::Created(_) | Self::Deleted(_) | Self::Changed(_) | Self::Interfaces(..) => {
-                "interfaces"
-            }
+            Self::Created(_)
+            | Self::Deleted(_)
+            | Self::Changed(_)
+            | Self::SubInterfaces(_)
+            | Self::Interfaces(..) => "interfaces",
             Self::Planned(_) => "steps",
             Self::BridgesChanged(..) | Self::BridgeDomains(..) => "bridge_domains",
             Self::L2Fib(..) => "l2fib",

@@ -65,7 +65,9 @@ impl Reply {
             Self::Created(interface) => interfaces(vec![*interface]),
             Self::Planned(steps) => each(steps),
             Self::Deleted(gone) => each(gone),
-            Self::Changed(names) => each(names.into_iter().map(|name| Named { name }).collect()),
+            Self::Changed(names) | Self::SubInterfaces(names) => {
+                each(names.into_iter().map(|name| Named { name }).collect())
+            }
             Self::Interfaces(all, _) => interfaces(all),
             Self::BridgesChanged(ids, _) => {
                 each(ids.into_iter().map(|bd_id| Numbered { bd_id }).collect())

@@ -7,7 +7,7 @@ use super::{InterfaceRef, address, wire};
 use crate::diag::Failure;
 use crate::units::{
     BridgeDomainId, HostOffload, IfName, Impairment, MacAddr, Mtu, NumberList, PollerIndex,
-    QueueIndex, RxMode, Tag,
+    QueueIndex, REWRITTEN_TAGS_MAX, RxMode, Tag, TagRewrite,
 };
 
 /// A change of one interface.
@@ -68,6 +68,8 @@ pub enum SetInterface {
         #[serde(default, deserialize_with = "wire::nullable")]
         shg: u8,
     },
+    /// `set interface l2 tag-rewrite NAME …`.
+    TagRewrite(TagRewrite),
     /// `set interface l3 NAME`: back to `respond` or `sink`.
     L3 {},
     /// `set interface feature gso NAME enable|disable`: as `no-gso` of create.
@@ -165,6 +167,11 @@ impl SetRequest {
                 beyond.map_or(Ok(()), |poller| {
                     Err(Failure::usage(format!("threads {poller}"), "not a number below 1024"))
                 })
+            }
+            SetInterface::TagRewrite(rewrite)
+                if usize::from(rewrite.pop).max(rewrite.push.len()) > REWRITTEN_TAGS_MAX =>
+            {
+                Err(Failure::usage("tag-rewrite", "it adds or removes more than two tags"))
             }
             _ => Ok(()),
         }

@@ -43,6 +43,8 @@ pub enum ShowRequest {
     Features(Vec<InterfaceRef>),
     /// `show interface tag [NAME…]`.
     Tags(Vec<InterfaceRef>),
+    /// `show interface vtr`.
+    TagRewrites(Vec<InterfaceRef>),
     /// `show interface secondary-mac-address [NAME…]`.
     SecondaryMacs(Vec<InterfaceRef>),
     /// `show hardware-interfaces [NAME…] [brief|verbose]`.
@@ -132,6 +134,8 @@ pub enum View {
     Features,
     /// `show interface tag`.
     Tags,
+    /// `show interface vtr`.
+    TagRewrites,
     /// `show interface secondary-mac-address`.
     SecondaryMacs,
     /// `show hardware-interfaces`, and how much of it.
@@ -171,6 +175,7 @@ impl ShowRequest {
             | Self::TxPlacement(names)
             | Self::Features(names)
             | Self::Tags(names)
+            | Self::TagRewrites(names)
             | Self::SecondaryMacs(names)
             | Self::Mode(names)
             | Self::Tap { interfaces: names, .. }
@@ -198,6 +203,7 @@ impl ShowRequest {
             Self::TxPlacement(_) => View::TxPlacement,
             Self::Features(_) => View::Features,
             Self::Tags(_) => View::Tags,
+            Self::TagRewrites(_) => View::TagRewrites,
             Self::SecondaryMacs(_) => View::SecondaryMacs,
             Self::Hardware { detail, .. } => View::Hardware(detail),
             Self::Mode(_) => View::Mode,
@@ -267,6 +273,7 @@ mod tests {
             ShowRequest::TxPlacement(none()),
             ShowRequest::Features(none()),
             ShowRequest::Tags(none()),
+            ShowRequest::TagRewrites(none()),
             ShowRequest::SecondaryMacs(none()),
             ShowRequest::Hardware { interfaces: none(), detail: Detail::Brief },
             ShowRequest::Hardware { interfaces: none(), detail: Detail::Normal },

@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 
-use super::{bridge, names};
+use super::{bridge, names, sub_interfaces};
 use crate::api::{BackendChoice, CreateRequest, Namespace, NamespaceSpec, Request};
 use crate::diag::{Code, Failure};
 use crate::sys::userns;
@@ -60,6 +60,16 @@ enum KindArgs {
         after_help = "Examples:\n  create bridge-domain 1\n  create bridge-domain 2 mac-age 5 bd-tag lab\n  create bridge-domain 2 del"
     )]
     BridgeDomain(bridge::Create),
+    /// A sub-interface: the frames of an interface with certain VLAN tags.
+    ///
+    /// With ID alone they are those of VLAN ID, with one dot1q tag. It takes a bridge domain, a
+    /// cross-connect and a tag rewrite of its own; its frames are counted on the interface.
+    #[command(
+        aliases = ["sub-interface", "sub"],
+        override_usage = "taptool create sub-interfaces NAME {ID [default|untagged] | MIN-MAX | ID dot1q|dot1ad VLAN|any [inner-dot1q VLAN|any] [exact-match]}",
+        after_help = "Examples:\n  create sub-interfaces tap0 10\n  create sub-interfaces tap0 20-29\n  create sub-interfaces tap0 30 dot1ad 100 inner-dot1q any"
+    )]
+    SubInterfaces(sub_interfaces::Create),
 }
 
 // A comment and no doc: clap would print it as the command's own.
@@ -256,6 +266,7 @@ impl TryFrom<Args> for Request {
     fn try_from(args: Args) -> Result<Self, Failure> {
         let (kind, o) = match args.kind {
             Some(KindArgs::BridgeDomain(domain)) => return domain.request(),
+            Some(KindArgs::SubInterfaces(sub)) => return sub.try_into(),
             None => (Kind::Tap, args.options),
             Some(KindArgs::Tap(options)) => (Kind::Tap, options),
             Some(KindArgs::Tun(options)) => (Kind::Tun, options),

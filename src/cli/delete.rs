@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{bridge, names, values};
+use super::{bridge, names, sub_interfaces, values};
 use crate::api::{DeleteRequest, InterfaceRef, Request};
 use crate::diag::Failure;
 use crate::units::{IfName, SwIfIndex};
@@ -48,6 +48,12 @@ enum KindArgs {
     /// Delete a bridge domain; its members answer for their addresses again, or sink.
     #[command(after_help = "Example: delete bridge-domain 1")]
     BridgeDomain(bridge::Delete),
+    /// Delete a sub-interface; the interface stays.
+    #[command(
+        aliases = ["sub-interface", "sub"],
+        after_help = "Example: delete sub-interfaces tap0.10"
+    )]
+    SubInterfaces(sub_interfaces::Delete),
 }
 
 // A comment and no doc: clap would print it as the command's own.
@@ -82,6 +88,7 @@ impl TryFrom<Args> for Request {
             None => args.which,
             Some(KindArgs::Tap(which) | KindArgs::Tun(which)) => which,
             Some(KindArgs::BridgeDomain(domain)) => return Ok(domain.into()),
+            Some(KindArgs::SubInterfaces(sub)) => return Ok(sub.into()),
         };
         if which.all {
             return Ok(Self::Delete(DeleteRequest::All { destroy: which.destroy }));

@@ -41,6 +41,7 @@ mod set;
 mod shell;
 mod show;
 mod shown;
+mod sub_interfaces;
 #[cfg(test)]
 mod tests;
 mod usage;

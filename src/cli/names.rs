@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::reach::Reach;
 use super::world::block_on;
-use crate::api::{Action, Interface, Outcome, Reply, Request, ShowRequest};
+use crate::api::{Action, Interface, Outcome, Reply, Request, ShowRequest, SubInterface};
 use crate::holder::Client;
 
 /// Where `ip netns` keeps its names.
@@ -48,6 +48,22 @@ pub struct Seen {
     pub addresses: Vec<String>,
     /// The bridge domain that it is a member of.
     pub domain: Option<String>,
+}
+
+impl Seen {
+    /// An interface and its sub-interfaces.
+    pub fn of(interface: &Interface) -> impl Iterator<Item = Self> {
+        let sub = |sub: &SubInterface| Self {
+            name: sub.name.to_string(),
+            sw_if_index: sub.sw_if_index.0.to_string(),
+            addresses: Vec::new(),
+            domain: match sub.action {
+                Action::Bridge(bd_id, _) => Some(bd_id.to_string()),
+                _ => None,
+            },
+        };
+        std::iter::once(Self::from(interface)).chain(interface.sub_interfaces.iter().map(sub))
+    }
 }
 
 impl From<&Interface> for Seen {
@@ -86,7 +102,7 @@ fn seen() -> Vec<Seen> {
         return known;
     }
     match ask(ShowRequest::Overview(Vec::new())) {
-        Some(Reply::Interfaces(interfaces, _)) => interfaces.iter().map(Seen::from).collect(),
+        Some(Reply::Interfaces(interfaces, _)) => interfaces.iter().flat_map(Seen::of).collect(),
         _ => Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::api::{
     BridgeRequest, ClearRequest, DeleteRequest, InterfaceRef, L2FibRequest, NsimRequest, Outcome,
-    Reply, Request, ShowRequest, no_such_domain,
+    Reply, Request, ShowRequest, SubInterfaceRequest, no_such_domain,
 };
 use crate::diag::{Code, Failure};
 
@@ -38,6 +38,10 @@ fn reply(request: &Request) -> Result<Reply, Failure> {
             | NsimRequest::OutputFeature { interface, .. },
         ) => return Err(interface.missing()),
         Request::Set(set) => return Err(set.interface.missing()),
+        Request::SubInterface(
+            SubInterfaceRequest::Create { interface, .. }
+            | SubInterfaceRequest::Delete { interface },
+        ) => return Err(interface.missing()),
         Request::Clear(ClearRequest::Interfaces(names)) if !names.is_empty() => {
             return Err(missing(names));
         }

@@ -7,7 +7,7 @@ mod tap;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::faults::Faults;
-use super::{bridge, names, nsim, vpp, xconnect};
+use super::{bridge, names, nsim, sub_interfaces, vpp, xconnect};
 use crate::api::{NsimRequest, Request, SetInterface};
 use crate::diag::Failure;
 use crate::units::{self, BridgeDomainId, IfName};
@@ -133,6 +133,23 @@ enum L2 {
         #[arg(long, hide = true)]
         uu_fwd: bool,
     },
+    /// Remove, add or replace the outer VLAN tags of what NAME receives.
+    ///
+    /// It counts where the frames go to a cross-connect or a bridge domain. What is sent to NAME has it
+    /// undone: tags that were added are removed, and those that were removed are the sub-interface's
+    /// own, and so must have been given with it. Added tags have priority 0.
+    #[command(
+        override_usage = "taptool set interface l2 tag-rewrite NAME {disable | pop 1|2 | push dot1q|dot1ad VLAN [VLAN] | translate 1|2-1|2 dot1q|dot1ad VLAN [VLAN]}",
+        after_help = "Examples:\n  set interface l2 tag-rewrite tap0.10 pop 1\n  set interface l2 tag-rewrite tap1 push dot1q 10\n  set interface l2 tag-rewrite tap0.10 translate 1-1 dot1q 20"
+    )]
+    TagRewrite {
+        /// The interface or sub-interface.
+        #[arg(value_name = "NAME", add = names::interfaces())]
+        name: IfName,
+        /// What is done with the tags.
+        #[arg(value_name = "OPERATION", num_args = 0..=5, add = sub_interfaces::operations())]
+        operation: Vec<String>,
+    },
 }
 
 /// The split-horizon group, in VPP's spelling or by its word.
@@ -211,6 +228,9 @@ impl TryFrom<Args> for Request {
             }
             Interface::L2(L2::Bridge { name, bd_id, group: bare, shg, .. }) => {
                 (name, SetInterface::L2Bridge { bd_id, shg: group(shg, bare) })
+            }
+            Interface::L2(L2::TagRewrite { name, operation }) => {
+                (name, SetInterface::TagRewrite(sub_interfaces::rewrite(&operation)?))
             }
             Interface::Ip(Ip::Address { del, name, address }) => (name, change(del, &address)?),
         };

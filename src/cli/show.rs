@@ -166,6 +166,9 @@ enum OfInterface {
     /// What `set interface tag' has marked each with.
     #[command(after_help = "Example: show interface tag tap0")]
     Tag(Names),
+    /// What is done with VLAN tags: `set interface l2 tag-rewrite'.
+    #[command(after_help = "Example: show interface vtr")]
+    Vtr(Names),
     /// Further MACs whose frames are taken.
     #[command(after_help = "Example: show interface secondary-mac-address")]
     SecondaryMacAddress(Names),
@@ -218,6 +221,7 @@ fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowReq
             "rx-placement" => Some(("rx-placement", ShowRequest::RxPlacement)),
             "tx-placement" => Some(("tx-placement", ShowRequest::TxPlacement)),
             "tag" => Some(("tag", ShowRequest::Tags)),
+            "vtr" => Some(("vtr", ShowRequest::TagRewrites)),
             "secondary-mac-address" => Some(("secondary-mac-address", ShowRequest::SecondaryMacs)),
             _ => None,
         }
@@ -229,6 +233,7 @@ fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowReq
         Some(OfInterface::RxPlacement(Names { names })) => (word("rx-placement"), names),
         Some(OfInterface::TxPlacement(Names { names })) => (word("tx-placement"), names),
         Some(OfInterface::Tag(Names { names })) => (word("tag"), names),
+        Some(OfInterface::Vtr(Names { names })) => (word("vtr"), names),
         Some(OfInterface::SecondaryMacAddress(Names { names })) => {
             (word("secondary-mac-address"), names)
         }
@@ -239,11 +244,10 @@ fn of_interface(what: Option<OfInterface>, names: Vec<IfName>) -> Result<ShowReq
             (given, Some((also, _))) if asked.is_some_and(|(asked, _)| asked != also) => {
                 return Err(Failure::usage(
                     given,
-                    "one of addr, features, rx-placement, tx-placement, tag, secondary-mac-address at a time",
+                    "one of addr, features, rx-placement, tx-placement, tag, vtr, secondary-mac-address at a time",
                 ));
             }
             (_, Some(what)) => asked = Some(what),
-            ("vtr", _) => return Err(vpp::not_supported("show interface vtr", "vtr")),
             ("verbose", _) => verbose = true,
             _ => named.push(name),
         }

@@ -607,11 +607,7 @@ fn wrong_values_are_refused_with_the_option_and_the_reason() {
         ("set interface state tap0 flat", "set interface state: flat: not one of up, down"),
         (
             "show interface addr tap0 feat",
-            "show interface addr: feat: one of addr, features, rx-placement, tx-placement, tag, secondary-mac-address at a time",
-        ),
-        (
-            "show interface tap0 vtr",
-            "show interface: vtr: not supported in this version\n  VLANs are the host side's: `ip link add link HOST-NAME ... type vlan id N'",
+            "show interface addr: feat: one of addr, features, rx-placement, tx-placement, tag, vtr, secondary-mac-address at a time",
         ),
         (
             "set interface ip address tap0 10.0.0.1/33",

@@ -84,7 +84,6 @@ const fn refuses(grammar: &'static str, line: &'static str, instead: &'static st
 }
 
 const SEE_FRAMES: &str = "`tcpdump -i HOST-NAME' in the host side's namespace sees the same frames";
-const VLAN: &str = "VLANs are the host side's: `ip link add link HOST-NAME ... type vlan id N'";
 const ADAPTIVE: &str = "every queue is adaptive: its poller spins while frames come, then sleeps";
 const NO_ROUTES: &str = "our side only answers; routes and neighbours are the host side's: `ip -n NS route', `ip -n NS neigh'";
 const LOOPBACK: &str = "only taps are made here: `set interface ip address IF A/L' gives one an address of ours, and \
@@ -446,19 +445,36 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         "`?' at any point of a line says what can come next",
     ),
     does("quit, q, exit", &["quit", "q", "exit"], "says which interfaces would vanish, and asks"),
-    lacks(
-        "set interface l2 tag-rewrite IF ...",
-        "set interface l2 tag-rewrite",
-        "tap0 pop 1",
-        VLAN,
+    does(
+        "create sub-interfaces|sub-interface|sub IF {ID [default|untagged] | MIN-MAX | ID \
+         dot1q|dot1ad VLAN|any [inner-dot1q VLAN|any] [exact-match]}",
+        &[
+            "create sub-interfaces tap0 10",
+            "create sub-interfaces tap0 11 dot1q 11 exact-match",
+            "create sub-interfaces tap0 12 dot1q any",
+            "create sub tap0 20 dot1ad 100 inner-dot1q any exact-match",
+            "create sub-interface tap0 30-32",
+            "create sub-interfaces tap0 40 default",
+            "create sub-interfaces tap0 41 untagged",
+        ],
+        "they are up at birth; an address on one is layer 3 and not supported",
     ),
-    lacks(
-        "create sub-interfaces|sub-interface|sub IF ID ...",
-        "create sub-interfaces|sub-interface|sub",
-        "tap0 10 dot1q 10",
-        VLAN,
+    does(
+        "set interface l2 tag-rewrite IF {disable | pop N | push ... | translate ...}",
+        &[
+            "set interface l2 tag-rewrite tap0.10 pop 1",
+            "set interface l2 tag-rewrite tap1 push dot1q 10",
+            "set interface l2 tag-rewrite tap0.10 translate 1-1 dot1q 7",
+            "show interface tap0 vtr",
+            "set interface l2 tag-rewrite tap1 disable",
+        ],
+        "",
     ),
-    lacks("show interface vtr", "show interface vtr", "tap0", VLAN),
+    does(
+        "delete sub-interface IF",
+        &["delete sub-interface tap0.10", "delete sub-interfaces tap0.20"],
+        "",
+    ),
     lacks("set interface span IF ...", "set interface span", "tap0 destination tap1", SEE_FRAMES),
     lacks(
         "set interface default rx-mode ...",

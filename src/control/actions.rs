@@ -2,31 +2,47 @@
 
 use std::sync::Arc;
 
-use super::interface::{Interface, Mode, local_action, vanished, wire_action};
+use super::interface::{Interface, Mode, SubInterface, local_action, vanished, wire_action};
 use super::registry::Registry;
 use super::{Resources, Shared, impairment};
-use crate::action::{Action, Bridge};
+use crate::action::{Action, Branch, Bridge, Retag, Trunk};
 use crate::diag::Failure;
-use crate::units::SwIfIndex;
+use crate::units::{Impairment, SwIfIndex};
 
-/// The action that an interface's settings mean, of receive queue `queue`.
-fn action_of(registry: &Registry, interface: &Interface, queue: u64) -> Action {
-    let away = match interface.mode {
+/// The action that a mode means, of receive queue `queue`; none where frames stay on our side.
+fn away(registry: &Registry, mode: Mode, impairment: &Impairment, queue: u64) -> Option<Action> {
+    match mode {
         Mode::L3 => None,
         Mode::Xconnect(peer) => {
-            let impairment = impairment::of(registry, interface);
-            let wire = |peer: &Interface| wire_action(peer.peer, &impairment, queue);
-            registry.get(peer).map(wire)
+            registry.end(peer).map(|peer| wire_action(peer.peer, impairment, queue))
         }
         Mode::Bridge { domain, group } => {
             let key = registry.domains.get(&domain).and_then(|domain| domain.key);
             key.map(|domain| Action::Bridge(Bridge { domain, group }))
         }
-    };
-    away.unwrap_or_else(|| local_action(&interface.station, &interface.addresses))
+    }
 }
 
-/// Sends the pollers the action that follows from an interface's settings.
+/// The action that an interface's own settings mean.
+fn own_action(registry: &Registry, interface: &Interface, queue: u64) -> Action {
+    away(registry, interface.mode, &impairment::of(registry, interface), queue)
+        .unwrap_or_else(|| local_action(&interface.station, &interface.addresses))
+}
+
+/// The interface's sub-interfaces, each with what its settings mean.
+fn branches(registry: &Registry, interface: &Interface) -> Vec<Branch> {
+    let branch = |sub: &SubInterface| Branch {
+        encapsulation: sub.encapsulation,
+        own: sub.peer,
+        up: sub.admin_up,
+        retag: Retag::new(&sub.tag_rewrite),
+        action: away(registry, sub.mode, &Impairment::default(), 0).unwrap_or(Action::Sink),
+    };
+    registry.subs_of(interface.sw_if_index).map(branch).collect()
+}
+
+/// Sends the pollers the action that follows from an interface's settings, or from those of the
+/// interface that a sub-interface is part of.
 pub(super) async fn apply_action(
     shared: &Arc<Shared>,
     resources: &Resources,
@@ -43,20 +59,28 @@ pub(super) async fn apply(
     first: impl FnOnce(Action) -> Action,
 ) -> Result<(), Failure> {
     let mut first = Some(first);
-    impairment::make_pools(shared, resources, index).await?;
-    let queues: Vec<_> = {
+    let carrier = shared.registry().subs.get(&index).map_or(index, |sub| sub.parent);
+    impairment::make_pools(shared, resources, carrier).await?;
+    let (queues, retag, branches) = {
         let registry = shared.registry();
-        let interface = registry.get(index).ok_or_else(vanished)?;
+        let interface = registry.get(carrier).ok_or_else(vanished)?;
+        let retag = Retag::new(&interface.tag_rewrite);
         let queues = interface.rx.iter().zip(0..);
-        let action = |number| action_of(&registry, interface, number);
-        queues.map(|(q, number)| (q.poller, q.key, action(number))).collect()
+        let action = |number| own_action(&registry, interface, number);
+        let queues = queues.map(|(q, number)| (q.poller, q.key, action(number)));
+        (queues.collect::<Vec<_>>(), retag, branches(&registry, interface))
     };
     for (poller, key, action) in queues {
         let action = match first.take() {
             Some(first) => first(action),
             None => action,
         };
+        let action = if branches.is_empty() && retag.is_none() {
+            action
+        } else {
+            Action::Trunk(Box::new(Trunk::new(retag, action, branches.clone())))
+        };
         resources.engine.set_action(poller, key, action).await?;
     }
-    impairment::free_pools(shared, resources, index).await
+    impairment::free_pools(shared, resources, carrier).await
 }

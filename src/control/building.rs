@@ -17,7 +17,7 @@ use crate::action::Station;
 use crate::device::{Backend, QueueDevices, has_event_idx, negotiate};
 use crate::diag::Failure;
 use crate::host::Session;
-use crate::units::Mtus;
+use crate::units::{Mtus, TagRewrite};
 
 /// An interface under construction.
 pub(super) struct Building<'a> {
@@ -304,6 +304,7 @@ impl<'a> Building<'a> {
             mode: Mode::L3,
             faults: Faults::default(),
             nsim_output: false,
+            tag_rewrite: TagRewrite::default(),
             link_state: false,
             pools,
             hold_pools: Vec::new(),

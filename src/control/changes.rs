@@ -7,16 +7,19 @@ use ipnet::IpNet;
 use tokio::sync::Mutex;
 
 use super::actions::{apply, apply_action};
-use super::interface::{Faults, Interface, Mode, announcing, host_gone, vanished};
+use super::interface::{Faults, Mode, announcing, host_gone, vanished};
 use super::life::Life;
-use super::{Resources, Shared, carrier, domains, impairment, offload, placement, reset, settings};
+use super::{
+    Resources, Shared, carrier, domains, impairment, offload, placement, reset, settings,
+    sub_settings,
+};
 use crate::api::{GsoRequest, Outcome, Reply, SetInterface, SetRequest, XconnectRequest};
 use crate::diag::{Code, Failure};
 use crate::host;
 use crate::units::{HostOffload, IfName, Impairment, NumberList, SwIfIndex};
 
 fn name_of(shared: &Shared, index: SwIfIndex) -> Result<IfName, Failure> {
-    shared.registry().get(index).map(|i| i.name.clone()).ok_or_else(vanished)
+    shared.registry().end(index).map(|i| i.name.clone()).ok_or_else(vanished)
 }
 
 pub(super) async fn gso(shared: &Arc<Shared>, request: &GsoRequest) -> Result<Reply, Failure> {
@@ -47,16 +50,20 @@ pub(super) async fn xconnect(
 ) -> Result<Outcome, Failure> {
     let (a, b) = {
         let registry = shared.registry();
-        (registry.find(&request.a)?, registry.find(&request.b)?)
+        (registry.find_end(&request.a)?, registry.find_end(&request.b)?)
     };
     let resources = shared.running()?;
+    if request.link_state && (is_sub(shared, a) || is_sub(shared, b)) {
+        let both = format!("{} and {}", request.a, request.b);
+        return Err(Failure::usage(both, "a sub-interface has no carrier to hand on"));
+    }
     if a == b {
         return Err(Failure::usage(request.b.to_string(), "an interface cannot be its own peer"));
     }
     let mut notices = Vec::new();
     if request.off {
         let connected =
-            |from, to| shared.registry().get(from).is_some_and(|i| i.mode == Mode::Xconnect(to));
+            |from, to| shared.registry().end(from).is_some_and(|i| i.mode == Mode::Xconnect(to));
         if !connected(a, b) && !connected(b, a) {
             let both = format!("{} and {}", request.a, request.b);
             return Err(Failure::new(Code::NotFound, both, "they are not cross-connected"));
@@ -64,18 +71,20 @@ pub(super) async fn xconnect(
         for (from, to) in [(a, b), (b, a)] {
             if connected(from, to) {
                 set_mode(shared, &resources, from, Mode::L3).await?;
-                carrier::follow(shared, &resources, from, false).await?;
+                unfollow(shared, &resources, from).await?;
             }
         }
     } else {
         same_kind(shared, a, b)?;
         let (there, back) = (request.impairment, request.impairment.of_other_direction());
-        impairment::check(shared, a, &there)?;
-        impairment::check(shared, b, &back)?;
+        check_impairment(shared, a, &there)?;
+        check_impairment(shared, b, &back)?;
         set_wire(shared, &resources, a, b, there).await?;
         set_wire(shared, &resources, b, a, back).await?;
         for end in [a, b] {
-            carrier::follow(shared, &resources, end, request.link_state).await?;
+            if !is_sub(shared, end) {
+                carrier::follow(shared, &resources, end, request.link_state).await?;
+            }
         }
         notices = senders(shared, a, b);
     }
@@ -86,7 +95,7 @@ pub(super) async fn xconnect(
 /// Refuses a wire between a tap and a tun: their frames differ.
 pub(super) fn same_kind(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Result<(), Failure> {
     let registry = shared.registry();
-    let (a, b) = (registry.get(a).ok_or_else(vanished)?, registry.get(b).ok_or_else(vanished)?);
+    let (a, b) = (registry.end(a).ok_or_else(vanished)?, registry.end(b).ok_or_else(vanished)?);
     if a.kind == b.kind {
         return Ok(());
     }
@@ -97,9 +106,8 @@ pub(super) fn same_kind(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Result<(
 /// cross-connects one-way.
 fn senders(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Vec<String> {
     let registry = shared.registry();
-    let name = |index| registry.get(index).map(|i| i.name.clone());
-    let others =
-        registry.all().filter(|i| ![a, b].contains(&i.sw_if_index) && i.life != Life::Deleting);
+    let name = |index| registry.end(index).map(|i| i.name.clone());
+    let others = registry.ends().filter(|i| ![a, b].contains(&i.sw_if_index));
     let told = others.filter_map(|other| {
         let to = other.mode.peer().filter(|to| [a, b].contains(to)).and_then(name)?;
         Some(format!("{} still sends to {to}", other.name))
@@ -107,8 +115,40 @@ fn senders(shared: &Shared, a: SwIfIndex, b: SwIfIndex) -> Vec<String> {
     told.collect()
 }
 
-/// Sets where an interface's received frames go, as they are.
-async fn set_mode(
+fn is_sub(shared: &Shared, index: SwIfIndex) -> bool {
+    shared.registry().subs.contains_key(&index)
+}
+
+/// Refuses what an interface cannot do to the frames that it receives, and a sub-interface at all.
+fn check_impairment(
+    shared: &Shared,
+    index: SwIfIndex,
+    impairment: &Impairment,
+) -> Result<(), Failure> {
+    if !is_sub(shared, index) {
+        return impairment::check(shared, index, impairment);
+    }
+    if impairment.is_none() {
+        return Ok(());
+    }
+    let name = name_of(shared, index)?;
+    Err(Failure::usage(name.as_str(), "a sub-interface does nothing to the frames of its wire"))
+}
+
+/// Has an interface follow the link of no other; a sub-interface never does.
+async fn unfollow(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+) -> Result<(), Failure> {
+    if is_sub(shared, index) {
+        return Ok(());
+    }
+    carrier::follow(shared, resources, index, false).await
+}
+
+/// Sets where the received frames of an interface or a sub-interface go.
+pub(super) async fn set_mode(
     shared: &Arc<Shared>,
     resources: &Resources,
     from: SwIfIndex,
@@ -138,16 +178,17 @@ pub(super) async fn set_mode_and_faults(
     let _one_at_a_time = shared.domains.lock().await;
     let before = {
         let mut registry = shared.registry();
-        let lives =
-            |peer| registry.get(peer).is_some_and(|peer: &Interface| peer.life != Life::Deleting);
-        let peer_is_there = mode.peer().is_none_or(lives);
+        let peer_is_there = mode.peer().is_none_or(|peer| registry.end(peer).is_some());
         if let Mode::Bridge { domain, .. } = mode {
             domains::ensure(&mut registry, domain);
         }
-        match registry.get_mut(from) {
-            Some(interface) if peer_is_there => {
-                interface.faults = faults;
-                std::mem::replace(&mut interface.mode, mode)
+        match registry.mode_mut(from) {
+            Some(now) if peer_is_there => {
+                let before = std::mem::replace(now, mode);
+                if let Some(interface) = registry.get_mut(from) {
+                    interface.faults = faults;
+                }
+                before
             }
             _ => return Err(vanished()),
         }
@@ -164,6 +205,26 @@ pub(super) async fn set_mode_and_faults(
     Ok(())
 }
 
+/// Takes away every cross-connect that leads to an interface or a sub-interface.
+pub(super) async fn unwire(
+    shared: &Arc<Shared>,
+    resources: &Resources,
+    index: SwIfIndex,
+) -> Result<(), Failure> {
+    let pointing: Vec<SwIfIndex> = {
+        let registry = shared.registry();
+        let ends = registry.ends().filter(|end| end.mode == Mode::Xconnect(index));
+        ends.map(|end| end.sw_if_index).collect()
+    };
+    for from in pointing {
+        set_mode(shared, resources, from, Mode::L3).await?;
+        if !is_sub(shared, from) {
+            carrier::settle(shared, resources, from).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes an interface that is being deleted out of every cross-connect that leads to it, and out of
 /// its bridge domain.
 pub(super) async fn disconnect(
@@ -171,14 +232,7 @@ pub(super) async fn disconnect(
     resources: &Resources,
     index: SwIfIndex,
 ) -> Result<(), Failure> {
-    let pointing: Vec<SwIfIndex> = {
-        let registry = shared.registry();
-        registry.all().filter(|i| i.mode == Mode::Xconnect(index)).map(|i| i.sw_if_index).collect()
-    };
-    for from in pointing {
-        set_mode(shared, resources, from, Mode::L3).await?;
-        carrier::settle(shared, resources, from).await?;
-    }
+    unwire(shared, resources, index).await?;
     let mode = shared.registry().get(index).map(|i| i.mode);
     if let Some(Mode::Bridge { domain, .. }) = mode {
         let _one_at_a_time = shared.domains.lock().await;
@@ -188,12 +242,15 @@ pub(super) async fn disconnect(
 }
 
 pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Reply, Failure> {
-    let index = shared.registry().find(&request.interface)?;
+    let index = shared.registry().find_end(&request.interface)?;
     let resources = shared.running()?;
+    let sub = is_sub(shared, index);
     match &request.change {
-        SetInterface::State { up } => set_state(shared, &resources, index, *up).await?,
+        SetInterface::TagRewrite(rewrite) => {
+            sub_settings::rewrite(shared, &resources, index, rewrite).await?;
+        }
         SetInterface::L2Xconnect { peer, impairment } => {
-            let to = shared.registry().find(peer)?;
+            let to = shared.registry().find_end(peer)?;
             if to == index {
                 return Err(Failure::usage(
                     peer.to_string(),
@@ -201,16 +258,30 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
                 ));
             }
             same_kind(shared, index, to)?;
-            impairment::check(shared, index, impairment)?;
+            check_impairment(shared, index, impairment)?;
             // Of the wire that it is on already it goes on following the other end.
             let follows = {
                 let registry = shared.registry();
-                let interface = registry.get(index).ok_or_else(vanished)?;
-                interface.link_state && interface.mode == Mode::Xconnect(to)
+                let interface = registry.get(index).filter(|i| i.mode == Mode::Xconnect(to));
+                interface.is_some_and(|interface| interface.link_state)
             };
             set_wire(shared, &resources, index, to, *impairment).await?;
-            carrier::follow(shared, &resources, index, follows).await?;
+            if !sub {
+                carrier::follow(shared, &resources, index, follows).await?;
+            }
         }
+        SetInterface::L3 {} => {
+            set_mode(shared, &resources, index, Mode::L3).await?;
+            unfollow(shared, &resources, index).await?;
+        }
+        SetInterface::L2Bridge { bd_id, shg } => {
+            domains::may_join(&shared.registry(), index)?;
+            let mode = Mode::Bridge { domain: *bd_id, group: *shg };
+            set_mode(shared, &resources, index, mode).await?;
+            unfollow(shared, &resources, index).await?;
+        }
+        change if sub => sub_settings::set(shared, &resources, index, change).await?,
+        SetInterface::State { up } => set_state(shared, &resources, index, *up).await?,
         SetInterface::RxPlacement { queue, poller } => {
             placement::place_rx(shared, &resources, index, *queue, *poller).await?;
         }
@@ -221,22 +292,12 @@ pub(super) async fn set(shared: &Arc<Shared>, request: &SetRequest) -> Result<Re
             let users = threads.iter().fold(NumberList::default(), |all, p| all.with(p.0));
             placement::assign_tx(shared, &resources, index, *queue, users).await?;
         }
-        SetInterface::L3 {} => {
-            set_mode(shared, &resources, index, Mode::L3).await?;
-            carrier::follow(shared, &resources, index, false).await?;
-        }
         SetInterface::HostCarrier { up } => {
             living(shared, index)?;
             carrier::set(shared, &resources, index, *up).await?;
         }
         SetInterface::HostSpeed { mbps } => {
             set_speed(shared, index, *mbps).await?;
-        }
-        SetInterface::L2Bridge { bd_id, shg } => {
-            domains::may_join(&shared.registry(), index)?;
-            let mode = Mode::Bridge { domain: *bd_id, group: *shg };
-            set_mode(shared, &resources, index, mode).await?;
-            carrier::follow(shared, &resources, index, false).await?;
         }
         SetInterface::AddAddress(address) => {
             change_addresses(shared, index, |all, name| add(all, *address, name))?;

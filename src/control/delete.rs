@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::interface::Interface;
 use super::life::Life;
 use super::port::TapPort;
-use super::{Resources, Shared, carrier, changes, domains, thread};
+use super::{Resources, Shared, carrier, changes, domains, sub_interfaces, thread};
 use crate::action::PeerKey;
 use crate::api::{DeleteRequest, Deleted, Level, NamespaceSpec, Outcome, Reply};
 use crate::counters::DropReason;
@@ -71,9 +71,11 @@ pub(super) async fn delete(
     }
     let mut torn = Vec::new();
     for index in indices {
+        let subs = sub_interfaces::remove_all(shared, &resources, index).await;
         let disconnected = changes::disconnect(shared, &resources, index).await;
         let mut off = take_off(shared, &resources, index).await;
         if let Some(torn) = &mut off {
+            torn.failures.extend(subs);
             torn.failures.extend(disconnected.err());
         }
         torn.push(off);

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use super::actions::apply_action;
 use super::domain::{Domain, Given};
-use super::interface::{Interface, Mode, vanished};
-use super::life::Life;
+use super::ends::End;
+use super::interface::{Mode, vanished};
 use super::registry::Registry;
 use super::{Resources, Shared};
 use crate::action::PeerKey;
@@ -37,17 +37,16 @@ pub(super) fn ensure(registry: &mut Registry, bd_id: BridgeDomainId) {
 fn members(
     registry: &Registry,
     bd_id: BridgeDomainId,
-) -> impl Iterator<Item = (&Interface, u8)> + use<'_> {
-    let living = registry.all().filter(|interface| interface.life != Life::Deleting);
-    living.filter_map(move |interface| match interface.mode {
-        Mode::Bridge { domain, group } if domain == bd_id => Some((interface, group)),
+) -> impl Iterator<Item = (End<'_>, u8)> + use<'_> {
+    registry.ends().filter_map(move |end| match end.mode {
+        Mode::Bridge { domain, group } if domain == bd_id => Some((end, group)),
         _ => None,
     })
 }
 
 /// Refuses an interface that can be no member.
 pub(super) fn may_join(registry: &Registry, index: SwIfIndex) -> Result<(), Failure> {
-    let interface = registry.get(index).ok_or_else(vanished)?;
+    let interface = registry.end(index).ok_or_else(vanished)?;
     match interface.kind {
         Kind::Tap => Ok(()),
         Kind::Tun => {
@@ -99,7 +98,7 @@ pub(super) async fn flush_behind(
 ) -> Result<Option<BridgeDomainId>, Failure> {
     let found = {
         let registry = shared.registry();
-        let interface = registry.get(index).ok_or_else(vanished)?;
+        let interface = registry.end(index).ok_or_else(vanished)?;
         match interface.mode {
             Mode::Bridge { domain, .. } => {
                 let key = registry.domains.get(&domain).and_then(|domain| domain.key);
@@ -184,8 +183,8 @@ async fn remove(
     let key = shared.registry().domains.get(&bd_id).and_then(|domain| domain.key);
     if let (Ok(resources), Some(key)) = (shared.running(), key) {
         for index in inside {
-            if let Some(interface) = shared.registry().get_mut(index) {
-                interface.mode = Mode::L3;
+            if let Some(mode) = shared.registry().mode_mut(index) {
+                *mode = Mode::L3;
             }
             apply_action(shared, &resources, index).await?;
         }
@@ -213,7 +212,7 @@ pub(super) async fn l2fib(shared: &Arc<Shared>, request: &L2FibRequest) -> Resul
         L2FibRequest::Add { mac, bd_id, interface, static_mac } => {
             let (given, peer) = {
                 let registry = shared.registry();
-                let index = interface.as_ref().map(|name| registry.find(name)).transpose()?;
+                let index = interface.as_ref().map(|name| registry.find_end(name)).transpose()?;
                 domain_of(&registry, *bd_id)?;
                 let member = |index| {
                     let mut inside = members(&registry, *bd_id);
@@ -249,7 +248,7 @@ pub(super) async fn l2fib(shared: &Arc<Shared>, request: &L2FibRequest) -> Resul
             vec![*bd_id]
         }
         L2FibRequest::FlushInterface(name) => {
-            let index = shared.registry().find(name)?;
+            let index = shared.registry().find_end(name)?;
             let resources = shared.running()?;
             flush_behind(shared, &resources, index).await?.into_iter().collect()
         }
@@ -334,6 +333,7 @@ pub(super) fn show(
             name: interface.name.clone(),
             sw_if_index: interface.sw_if_index,
             shg,
+            tag_rewrite: interface.tag_rewrite.to_string(),
         });
         shown.push(BridgeDomain {
             bd_id,
@@ -404,7 +404,7 @@ async fn table(shared: &Arc<Shared>, bd_id: BridgeDomainId) -> Result<Vec<L2FibE
     }
     let mac_age = domain.settings.mac_age;
     let entries = youngest.into_iter().filter_map(|(mac, (age, entry))| {
-        let member = entry.peer.map(|peer| registry.all().find(|i| i.peer == peer));
+        let member = entry.peer.map(|peer| registry.ends().find(|end| end.peer == peer));
         let behind = match member {
             // It was deleted meanwhile.
             Some(None) => return None,
@@ -415,8 +415,8 @@ async fn table(shared: &Arc<Shared>, bd_id: BridgeDomainId) -> Result<Vec<L2FibE
         Some(L2FibEntry {
             mac,
             bd_id,
-            name: behind.map(|interface| interface.name.clone()),
-            sw_if_index: behind.map(|interface| interface.sw_if_index),
+            name: behind.map(|end| end.name.clone()),
+            sw_if_index: behind.map(|end| end.sw_if_index),
             learned,
             static_mac: entry.origin == Origin::Static,
             filter_mac: entry.peer.is_none(),

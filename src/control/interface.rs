@@ -14,10 +14,9 @@ use crate::counters::QueueSnapshot;
 use crate::device::{Backend, Pool, QueueMemory};
 use crate::diag::{Code, Failure};
 use crate::engine::QueueKey;
-use crate::units::Mtus;
 use crate::units::{
-    BridgeDomainId, IfName, Impairment, InterfaceId, Kind, NumberList, PollerIndex, RingSize,
-    RxMode, SwIfIndex, Tag,
+    BridgeDomainId, Encapsulation, IfName, Impairment, InterfaceId, Kind, Mtus, NumberList,
+    PollerIndex, RingSize, RxMode, SwIfIndex, Tag, TagRewrite,
 };
 
 /// A queue: its place, and the baselines of `clear`.
@@ -127,6 +126,8 @@ pub(super) struct Interface {
     pub(super) faults: Faults,
     /// Wires to it do what the simulator is set to.
     pub(super) nsim_output: bool,
+    /// What is done with the VLAN tags of its frames.
+    pub(super) tag_rewrite: TagRewrite,
     /// Its carrier follows the link of its peer.
     pub(super) link_state: bool,
     /// Buffers of the receive queues: kept until the backend has stopped, whatever becomes of the
@@ -145,6 +146,21 @@ pub(super) struct Interface {
     /// Names it as the peer of others.
     pub(super) peer: PeerKey,
     pub(super) life: Life,
+}
+
+/// A sub-interface: the frames of an interface whose VLAN tags fit.
+#[derive(Debug)]
+pub(super) struct SubInterface {
+    pub(super) sw_if_index: SwIfIndex,
+    pub(super) name: IfName,
+    /// The interface that it is a part of.
+    pub(super) parent: SwIfIndex,
+    pub(super) encapsulation: Encapsulation,
+    pub(super) admin_up: bool,
+    pub(super) mode: Mode,
+    pub(super) tag_rewrite: TagRewrite,
+    /// Names it as the peer of others.
+    pub(super) peer: PeerKey,
 }
 
 impl Interface {

@@ -18,6 +18,7 @@ mod create;
 mod delete;
 mod domain;
 mod domains;
+mod ends;
 mod executor;
 mod host_counters;
 mod impairment;
@@ -36,6 +37,8 @@ mod reset;
 mod settings;
 mod show;
 mod steps;
+mod sub_interfaces;
+mod sub_settings;
 mod sweep;
 pub(crate) mod thread;
 mod watch;
@@ -212,6 +215,7 @@ impl Submit for Control {
             Request::Set(request) => changes::set(shared, &request).await,
             Request::Bridge(request) => domains::bridge(shared, &request).await,
             Request::L2Fib(request) => domains::l2fib(shared, &request).await,
+            Request::SubInterface(request) => sub_interfaces::sub_interface(shared, &request).await,
             Request::Show(request) => show::show(shared, &request).await,
             Request::Clear(request) => show::clear(shared, &request).await,
             Request::Monitor(_) => Err(Failure::bug("monitor", "it has no single answer")),

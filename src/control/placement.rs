@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::interface::{Interface, vanished};
 use super::life::Life;
-use super::{Resources, Shared};
+use super::{Resources, Shared, sub_settings};
 use crate::diag::{Code, Failure};
 use crate::engine::TxPlace;
 use crate::units::{NumberList, PollerIndex, QueueIndex, RxMode, SwIfIndex};
 
 impl Interface {
     /// Its transmit queues, for the pollers.
-    fn tx_places(&self) -> Vec<TxPlace> {
+    pub(super) fn tx_places(&self) -> Vec<TxPlace> {
         let place = |q: &super::interface::Queue| TxPlace {
             queue: q.key,
             poller: q.poller,
@@ -114,7 +114,7 @@ pub(super) async fn assign_tx(
         let why = format!("please specify valid thread(s) - last thread index {last}");
         return Err(Failure::usage(format!("threads {users}"), why));
     }
-    let (peer, kind, places) = {
+    {
         let mut registry = shared.registry();
         let interface = registry.get_mut(index).filter(|i| i.life != Life::Deleting);
         let interface = interface.ok_or_else(vanished)?;
@@ -122,9 +122,8 @@ pub(super) async fn assign_tx(
             Some(queue) => queue.users = users,
             None => return Err(unknown_queue(queue, interface)),
         }
-        (interface.peer, interface.kind, interface.tx_places())
-    };
-    resources.engine.set_peer(peer, kind, places).await
+    }
+    sub_settings::tell_peers(shared, resources, index).await
 }
 
 fn unknown_queue(queue: QueueIndex, interface: &Interface) -> Failure {

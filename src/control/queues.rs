@@ -150,7 +150,7 @@ impl Queues {
             engine.add_tx(poller, key, parts).await?;
             to.push(TxPlace { queue: key, poller, users: made.queue.users });
         }
-        engine.set_peer(peer, kind, to).await?;
+        engine.set_peer(peer, kind, to, None).await?;
         for made in &mut self.made {
             let Some((pool, credit)) = &made.buffers else { continue };
             let (pool, credit) = (Arc::clone(pool), *credit);

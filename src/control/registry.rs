@@ -6,7 +6,7 @@ use strsim::osa_distance;
 
 use super::Interface;
 use super::domain::Domains;
-use super::interface::{host_gone, vanished};
+use super::interface::{SubInterface, host_gone, vanished};
 use super::life::Life;
 use super::log::Log;
 use crate::api::{InterfaceRef, Level, NsimSettings};
@@ -19,6 +19,8 @@ pub(super) struct Registry {
     /// What `set nsim` said.
     pub(super) nsim: Option<NsimSettings>,
     interfaces: BTreeMap<SwIfIndex, Interface>,
+    /// Sub-interfaces, by number.
+    pub(super) subs: BTreeMap<SwIfIndex, SubInterface>,
     names: BTreeSet<IfName>,
     ids: BTreeSet<(bool, InterfaceId)>,
     records: BTreeSet<usize>,
@@ -126,6 +128,31 @@ impl Registry {
         first
     }
 
+    /// Whether a name is in use or reserved.
+    pub(super) fn has_name(&self, name: &IfName) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Reserves a name and a number, for a sub-interface.
+    ///
+    /// # Errors
+    /// Exit code 4: taken.
+    pub(super) fn reserve_name(&mut self, name: IfName) -> Result<SwIfIndex, Failure> {
+        if self.names.contains(&name) {
+            return Err(Failure::new(Code::Exists, name.as_str(), "interface already exists"));
+        }
+        self.last_index += 1;
+        self.names.insert(name);
+        Ok(SwIfIndex(self.last_index))
+    }
+
+    /// Removes a sub-interface; its name is free.
+    pub(super) fn remove_sub(&mut self, index: SwIfIndex) -> Option<SubInterface> {
+        let sub = self.subs.remove(&index)?;
+        self.names.remove(&sub.name);
+        Some(sub)
+    }
+
     /// A free record of the private memory.
     ///
     /// # Errors
@@ -200,6 +227,10 @@ impl Registry {
     pub(super) fn no_such(&self, which: &InterfaceRef) -> Failure {
         let failure = which.missing();
         let InterfaceRef::Name(name) = which else { return failure };
+        if self.subs.values().any(|sub| sub.name == *name) {
+            return Failure::usage(name.as_str(), "it is a sub-interface")
+                .hint(format!("`delete sub-interfaces {name}' deletes it"));
+        }
         let live = self.interfaces.values().filter(|interface| interface.life != Life::Deleting);
         match slipped(name.as_str(), live.map(|interface| interface.name.as_str())) {
             Some(meant) => failure.hint(format!("did you mean `{meant}'")),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::interface::{Interface, Mode, Queue};
+use super::interface::{Interface, Mode, Queue, SubInterface};
 use super::life::Life;
 use super::port::{Baseline, Port};
 use super::registry::Registry;
@@ -94,6 +94,9 @@ fn select<'a>(
             InterfaceRef::Name(name) => i.name == *name,
             InterfaceRef::Index(index) => i.sw_if_index == *index,
         });
+        // A sub-interface is shown with its parent.
+        let sub = || registry.subs.values().find(|sub| name.is(&sub.name, sub.sw_if_index));
+        let named = named.or_else(|| registry.get(sub()?.parent));
         let interface = named.ok_or_else(|| registry.no_such(name))?;
         if !of_kind(&interface) {
             let kind = kind.map_or_else(String::new, |k| k.to_string());
@@ -120,6 +123,29 @@ fn state(interface: &Interface) -> State {
     }
 }
 
+/// What a mode is called; `local` where frames stay on our side.
+fn action(registry: &Registry, mode: Mode, local: api::Action) -> api::Action {
+    match mode {
+        Mode::L3 => local,
+        Mode::Xconnect(peer) => {
+            registry.end(peer).map_or(local, |peer| api::Action::Xconnect(peer.name.clone()))
+        }
+        Mode::Bridge { domain, group } => api::Action::Bridge(domain, group),
+    }
+}
+
+/// A sub-interface.
+fn sub_interface(registry: &Registry, sub: &SubInterface) -> api::SubInterface {
+    api::SubInterface {
+        name: sub.name.clone(),
+        sw_if_index: sub.sw_if_index,
+        encapsulation: sub.encapsulation.to_string(),
+        admin_up: sub.admin_up,
+        action: action(registry, sub.mode, api::Action::Sink),
+        tag_rewrite: sub.tag_rewrite.to_string(),
+    }
+}
+
 /// One interface in full.
 pub(super) fn interface(
     registry: &Registry,
@@ -133,13 +159,9 @@ pub(super) fn interface(
         true => api::Action::Sink,
         false => api::Action::Respond,
     };
-    let action = match interface.mode {
-        Mode::L3 => local,
-        Mode::Xconnect(peer) => {
-            registry.get(peer).map_or(local, |peer| api::Action::Xconnect(peer.name.clone()))
-        }
-        Mode::Bridge { domain, group } => api::Action::Bridge(domain, group),
-    };
+    let action = action(registry, interface.mode, local);
+    let subs = registry.subs_of(interface.sw_if_index);
+    let sub_interfaces = subs.map(|sub| sub_interface(registry, sub)).collect();
     api::Interface {
         name: interface.name.clone(),
         id: interface.id,
@@ -155,6 +177,8 @@ pub(super) fn interface(
         link_state: interface.link_state,
         impairment: Some(impairment::of(registry, interface)).filter(|faults| !faults.is_none()),
         action,
+        tag_rewrite: interface.tag_rewrite.to_string(),
+        sub_interfaces,
         addresses: interface.addresses.clone(),
         host_if_name: host.name.clone(),
         host_ifindex: host.ifindex,

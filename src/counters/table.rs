@@ -140,6 +140,7 @@ drops! {
     MacMoved "mac_moved" Rx false "source MAC has a static entry behind another member of the bridge domain";
     ImpairedLoss "impaired_loss" Rx false "frame was lost by the wire's `loss'";
     QueueFull "queue_full" Rx false "frame found as many others on the wire as its `limit', or its `rate' in 100 ms, allows";
+    TooFewTags "too_few_tags" Rx false "frame has fewer VLAN tags than a tag rewrite removes";
     HoldFull "hold_full" Rx false "as many frames are held as may be";
     ActionChanged "action_changed" Rx false "frame was held when the interface was set to do something else";
     NoBuffer "no_buffer" Rx false "no free buffer for a frame of our own";

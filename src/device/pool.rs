@@ -16,6 +16,7 @@
 //! puts one buffer in two places.
 
 mod fill;
+mod splice;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -84,6 +84,10 @@ pub(super) const fn about(reason: DropReason) -> (&'static str, Option<&'static 
             "more frames came than the wire's `rate' carries; a larger `limit' lets more of them wait",
             None,
         ),
+        DropReason::TooFewTags => (
+            "the tag rewrite of an interface on their way removes more VLAN tags than they have",
+            Some("taptool show interface"),
+        ),
         DropReason::HoldFull => {
             ("more frames came than may wait at a time: the wire is slower than its sender", None)
         }

@@ -36,7 +36,7 @@ use nix::errno::Errno;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
-use crate::action::{Action, PeerKey};
+use crate::action::{Action, Egress, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::diag::{Code, Failure};
 use crate::units::Mtus;
@@ -206,6 +206,7 @@ impl Engine {
 
     /// Makes an interface known to all pollers as the peer `key`. Each sends to the transmit queues
     /// that are for it; the pollers for which none is are spread over all.
+    /// Several peers may have the same queues, each with an egress of its own.
     ///
     /// # Errors
     /// When a poller has ended.
@@ -214,9 +215,10 @@ impl Engine {
         key: PeerKey,
         kind: Kind,
         queues: Vec<TxPlace>,
+        egress: Option<Egress>,
     ) -> Result<(), Failure> {
         let queues: Arc<[_]> = queues.into();
-        self.ask_all(|| Command::SetPeer(key, kind, Arc::clone(&queues))).await
+        self.ask_all(|| Command::SetPeer(key, kind, Arc::clone(&queues), egress)).await
     }
 
     /// Makes all pollers forget a peer: no frame is offered to its queues afterwards, but for those

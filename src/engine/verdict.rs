@@ -13,6 +13,7 @@
 //! lost with the reason; where that frame went elsewhere, or there was none, a copy is.
 
 use super::capture::Point;
+use super::peers::retagged;
 use super::poller::{Core, Slots};
 use super::queue::HDR_BYTES;
 use super::rx::{FrameView, RxQueue, lender};
@@ -129,7 +130,8 @@ impl Core {
             })
         };
         let asked = !self.output.is_empty();
-        let verdict = if asked { self.prepare(tx, queue, &frame, verdict) } else { verdict };
+        let (frame, verdict) =
+            if asked { self.prepare(tx, queue, frame, verdict) } else { (frame, verdict) };
         self.carry_out(tx, queue, &frame, Custody::Received, verdict);
         if asked {
             self.release_held(tx, queue);
@@ -160,14 +162,19 @@ impl Core {
         &mut self,
         tx: &mut Slots<TxQueue>,
         queue: &mut RxQueue,
-        frame: &Frame,
+        frame: Frame,
         verdict: Verdict,
-    ) -> Verdict {
+    ) -> (Frame, Verdict) {
         for (offset, bytes) in self.output.edits() {
-            queue.pool.edit(frame, offset.saturating_add(NetHdr::BYTES), bytes);
+            queue.pool.edit(&frame, offset.saturating_add(NetHdr::BYTES), bytes);
         }
         let lost = self.originate(tx, queue, verdict == Verdict::Consume);
-        lost.map_or(verdict, Verdict::Drop)
+        let verdict = lost.map_or(verdict, Verdict::Drop);
+        match self.output.retagged().map(|retag| retagged(&queue.pool, &frame, &retag)) {
+            None => (frame, verdict),
+            Some(Ok(frame)) => (frame, verdict),
+            Some(Err(reason)) => (frame, Verdict::Drop(reason)),
+        }
     }
 
     /// Calls an action whose time has come.

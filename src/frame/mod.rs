@@ -12,6 +12,7 @@ pub mod flow;
 pub mod mtu;
 pub mod net_hdr;
 pub mod network;
+pub mod vlan;
 
 pub use check::{HEAD_BYTES, check, check_up_to, needs_head};
 pub use net_hdr::NetHdr;

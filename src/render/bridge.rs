@@ -58,7 +58,7 @@ fn members(domain: &BridgeDomain, lines: &mut Vec<String>) {
     }
     for member in &domain.members {
         let (index, shg) = (member.sw_if_index.to_string(), member.shg.to_string());
-        lines.push(row([member.name.as_str(), &index, "0", &shg, "-", "*", "none"]));
+        lines.push(row([member.name.as_str(), &index, "0", &shg, "-", "*", &member.tag_rewrite]));
     }
     if let Some(tag) = &domain.tag {
         lines.extend([String::new(), format!("  BD-Tag: {}", escape(tag.as_str()))]);
@@ -125,6 +125,7 @@ mod tests {
             name: name.parse().unwrap(),
             sw_if_index: crate::units::SwIfIndex(index),
             shg,
+            tag_rewrite: "none".into(),
         };
         BridgeDomain {
             bd_id: "7".parse().unwrap(),

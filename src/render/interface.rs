@@ -36,6 +36,16 @@ fn rows(interface: &Interface) -> Vec<String> {
     let first = counters.next().map(counter).unwrap_or_default();
     let mut rows = vec![head + &first];
     rows.extend(counters.map(counter).map(|c| format!("{:COUNTERS_AT$}{c}", "")));
+    for sub in &interface.sub_interfaces {
+        let state = if sub.admin_up { "up" } else { "down" };
+        rows.push(format!(
+            "{:<32}{}{}{}",
+            sub.name,
+            centred(sub.sw_if_index, 5),
+            centred(state, 10),
+            centred("0/0/0/0", 21),
+        ));
+    }
     rows
 }
 

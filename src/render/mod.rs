@@ -35,6 +35,7 @@ pub fn text(reply: &Reply, columns: Option<usize>) -> String {
         Reply::Created(interface) => format!("{}\n", interface.name),
         Reply::Planned(steps) => planned::steps(steps),
         Reply::Deleted(_) | Reply::Changed(_) => String::new(),
+        Reply::SubInterfaces(names) => names.iter().map(|name| format!("{name}\n")).collect(),
         Reply::Interfaces(all, view) => interfaces(all, *view, columns),
         Reply::BridgesChanged(ids, true) => {
             ids.iter().map(|bd_id| format!("bridge-domain {bd_id}\n")).collect()
@@ -63,6 +64,7 @@ fn interfaces(all: &[Interface], view: View, columns: Option<usize>) -> String {
         View::Tags => views::tags(all),
         View::SecondaryMacs => views::secondary_macs(all),
         View::Hardware(detail) => hardware::table(all, detail),
+        View::TagRewrites => views::tag_rewrites(all),
         View::Mode => views::mode(all),
         View::RunningConfig => running_config::script(all),
     }

@@ -37,6 +37,16 @@ fn wide(all: &[Interface]) -> String {
         rows(interface).for_each(|row| {
             table.add_row(queue_row(row));
         });
+        for sub in &interface.sub_interfaces {
+            let state = if sub.admin_up { State::Up } else { State::AdminDown };
+            table.add_row([
+                sub.name.to_string(),
+                sub.encapsulation.clone(),
+                String::new(),
+                state.word().to_owned(),
+                escape(&sub.action.to_string()).into_owned(),
+            ]);
+        }
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -55,6 +65,10 @@ fn narrow(all: &[Interface]) -> String {
         lines.push(format!("  {}", host_side(interface)));
         lines.push(format!("  {}", action(interface)));
         lines.extend(rows(interface).map(line));
+        for sub in &interface.sub_interfaces {
+            lines.push(format!("{}  {}", sub.name, sub.encapsulation));
+            lines.push(format!("  {}", escape(&sub.action.to_string()).into_owned()));
+        }
     }
     trimmed(lines)
 }

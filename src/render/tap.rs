@@ -48,6 +48,16 @@ pub(super) fn interface(i: &Interface) -> String {
     if i.link_state {
         out.line(format_args!("  link-state: on"));
     }
+    if i.tag_rewrite != "none" {
+        out.line(format_args!("  tag-rewrite: {}", i.tag_rewrite));
+    }
+    for sub in &i.sub_interfaces {
+        let state = if sub.admin_up { "up" } else { "admin-down" };
+        out.line(format_args!(
+            "  sub-interface: {} (ifindex {}) {}, {state}, {}, tag-rewrite {}",
+            sub.name, sub.sw_if_index, sub.encapsulation, sub.action, sub.tag_rewrite
+        ));
+    }
     for address in &i.addresses {
         out.line(format_args!("  address: {address}"));
     }

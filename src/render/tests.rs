@@ -72,6 +72,8 @@ fn tap0() -> Interface {
         link_state: false,
         impairment: None,
         action: Action::Respond,
+        tag_rewrite: "none".into(),
+        sub_interfaces: Vec::new(),
         addresses: vec!["10.9.0.2/24".parse().unwrap()],
         host_if_name: "vt0".into(),
         host_ifindex: 7,
@@ -491,7 +493,7 @@ fn json_keys() {
         "action addresses admin_up attached backend backend_features backend_features_raw backend_reason carrier \
          created_with csum_offload features features_raw gso host_addresses host_bridge host_if_name \
          host_ifindex host_mac_addr host_ns host_tx_dropped id impairment ip4_mtu ip6_mtu kind link_state link_up mac_addr mpls_mtu mtu name no_gso offloads packet_mtu persist pinned promiscuous qlen \
-         rx_queues secondary_mac_addrs speed_mbps state sw_if_index tag tap_fds tx_queues vhost_fds vhost_worker_mode"
+         rx_queues secondary_mac_addrs speed_mbps state sub_interfaces sw_if_index tag tag_rewrite tap_fds tx_queues vhost_fds vhost_worker_mode"
     );
     assert_eq!(
         keys(&tap["rx_queues"][0]).join(" "),

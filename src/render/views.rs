@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Action, Interface, State};
-use crate::units::{PollerIndex, Tag};
+use crate::api::{Action, Interface, State, SubInterface};
+use crate::units::{IfName, PollerIndex, Tag};
 
 /// `show interface addr`.
 pub(super) fn addresses(all: &[Interface]) -> String {
@@ -38,15 +38,26 @@ pub(super) fn secondary_macs(all: &[Interface]) -> String {
     all.iter().map(|i| head(i) + &macs(i)).collect()
 }
 
+/// `show interface vtr`: what is done with VLAN tags.
+pub(super) fn tag_rewrites(all: &[Interface]) -> String {
+    let of_subs = |i: &Interface| -> String {
+        let row = |sub: &SubInterface| format!("{}: {}\n", sub.name, sub.tag_rewrite);
+        i.sub_interfaces.iter().map(row).collect()
+    };
+    all.iter().map(|i| format!("{}: {}\n{}", i.name, i.tag_rewrite, of_subs(i))).collect()
+}
+
 /// `show mode`.
 pub(super) fn mode(all: &[Interface]) -> String {
-    all.iter()
-        .map(|i| match &i.action {
-            Action::Xconnect(peer) => format!("l2 xconnect {} {peer}\n", i.name),
-            Action::Bridge(bd_id, shg) => format!("l2 bridge {} bd_id {bd_id} shg {shg}\n", i.name),
-            Action::Sink | Action::Respond => format!("l3 {}\n", i.name),
-        })
-        .collect()
+    let row = |name: &IfName, action: &Action| match action {
+        Action::Xconnect(peer) => format!("l2 xconnect {name} {peer}\n"),
+        Action::Bridge(bd_id, shg) => format!("l2 bridge {name} bd_id {bd_id} shg {shg}\n"),
+        Action::Sink | Action::Respond => format!("l3 {name}\n"),
+    };
+    let of_subs = |i: &Interface| -> String {
+        i.sub_interfaces.iter().map(|sub| row(&sub.name, &sub.action)).collect()
+    };
+    all.iter().map(|i| row(&i.name, &i.action) + &of_subs(i)).collect()
 }
 
 /// `show interface rx-placement`.

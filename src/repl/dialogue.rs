@@ -211,7 +211,7 @@ impl<'a> Dialogue<'a> {
         if (cause == Cause::Line || !news.is_empty())
             && let Some(Reply::Interfaces(all, _)) = show(ShowRequest::Overview(Vec::new())).await
         {
-            let names = all.iter().map(Seen::from).collect();
+            let names = all.iter().flat_map(Seen::of).collect();
             *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
         }
         for line in news {

@@ -7,7 +7,7 @@ use serde::ser::{Serialize, Serializer};
 
 use super::{
     BitRate, BridgeDomainId, Delay, IfName, InterfaceId, MacAddr, Mtu, QueueCount, RingSize, Share,
-    Tag, TxQueueLength,
+    Tag, TxQueueLength, VlanId,
 };
 
 /// A string that is parsed.
@@ -47,7 +47,7 @@ macro_rules! from_number {
 
 from_text!(IfName, MacAddr, Tag, Delay, Share, BitRate);
 to_text!(Delay, Share, BitRate);
-from_number!(BridgeDomainId, QueueCount, RingSize, InterfaceId, Mtu, TxQueueLength);
+from_number!(BridgeDomainId, QueueCount, RingSize, InterfaceId, Mtu, TxQueueLength, VlanId);
 
 #[cfg(test)]
 mod tests {

@@ -104,7 +104,9 @@ impl Hold {
 
     /// Sends a line; a `create` that names no backend gets the one under test.
     fn send(&mut self, line: &str) {
-        let creates = line.starts_with("create ") && !line.starts_with("create bridge-domain ");
+        let others = ["create bridge-domain ", "create sub"];
+        let creates =
+            line.starts_with("create ") && !others.iter().any(|other| line.starts_with(other));
         let line = if creates && !line.split_whitespace().any(|w| w == "backend") {
             format!("{line} backend {}", backend())
         } else {

@@ -80,7 +80,8 @@ impl World {
     /// `taptool ARGS`: exit code, stdout, stderr. A `create` gets the backend under test.
     pub fn run(&self, args: &str) -> (i32, String, String) {
         let word = |word| args.split_whitespace().any(|w| w == word);
-        let creates = word("create") && !word("bridge-domain");
+        let creates = word("create")
+            && !["bridge-domain", "sub", "sub-interface", "sub-interfaces"].into_iter().any(word);
         let backend = if creates { format!(" backend {}", backend()) } else { String::new() };
         let line = format!("{} {args}{backend}", self.taptool());
         let out = self.start(&line).output(30.0);

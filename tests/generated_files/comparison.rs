@@ -79,7 +79,7 @@ pub const GROUPS: &[Group] = &[
         ("bridge domains, l2fib", Yes, Yes, Shown("tests/live/bridge.rs::three_members_ping_each_other_and_a_broadcast_reaches_each_once_and_the_ledger_balances")),
         ("split horizon", Yes, Yes, Shown("tests/live/bridge.rs::members_of_one_split_horizon_group_reach_others_and_not_each_other")),
         ("a mirror (span)", Yes, Yes, Lacks(LATER)),
-        ("sub-interfaces, tag rewrite", Yes, Yes, Lacks(LATER)),
+        ("sub-interfaces, tag rewrite", Yes, Yes, Shown("tests/live/vlan.rs::two_vlans_of_a_trunk_reach_their_taps_and_not_each_others_and_the_ledger_balances")),
         ("nsim, in VPP's words", Yes, Yes, Shown("tests/live/impair.rs::the_simulator_delays_the_wires_that_follow_it_and_a_new_setting_changes_them")),
         ("wires that delay, lose, reorder, duplicate, damage frames", Yes, Yes, Shown("tests/live/impair.rs::a_ping_over_a_delayed_wire_takes_twice_the_delay_and_the_ledger_balances_meanwhile")),
     ]},

@@ -60,7 +60,9 @@ fn kind_of(kind: &str) -> String {
     if let Some(inner) = kind.strip_prefix("Vec<") {
         let inner = inner.strip_suffix('>').unwrap();
         return match inner {
-            "Queue" | "RingEntry" | "NodeRow" | "BridgeMember" => "array of objects".into(),
+            "Queue" | "RingEntry" | "NodeRow" | "BridgeMember" | "SubInterface" => {
+                "array of objects".into()
+            }
             other => format!("array of {}s", kind_of(other)),
         };
     }
@@ -121,6 +123,7 @@ pub fn others() -> Vec<(&'static str, Vec<Key>)> {
         ("show errors", fields("api/show.rs", "ErrorRow")),
         ("show bridge-domain", fields("api/bridge.rs", "BridgeDomain")),
         ("show bridge-domain: members", fields("api/bridge.rs", "BridgeMember")),
+        ("show interface: sub_interfaces", fields("api/sub_interface.rs", "SubInterface")),
         ("show l2fib", fields("api/bridge.rs", "L2FibEntry")),
         ("show runtime", fields("api/process.rs", "PollerRow")),
         ("show runtime: nodes", fields("api/process.rs", "NodeRow")),

@@ -43,6 +43,7 @@ mod tun;
 mod undo;
 mod unheard;
 mod unsent;
+mod vlan;
 mod vpp;
 mod vpp_lines;
 mod wire;

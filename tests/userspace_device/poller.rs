@@ -90,7 +90,10 @@ impl Rig {
         };
         self.runtime.block_on(async {
             self.engine.add_tx(poller, tx, tx_parts).await.unwrap();
-            self.engine.set_peer(peer, Kind::Tap, vec![TxPlace::own(poller, tx)]).await.unwrap();
+            self.engine
+                .set_peer(peer, Kind::Tap, vec![TxPlace::own(poller, tx)], None)
+                .await
+                .unwrap();
             self.engine.add_rx(poller, rx, rx_parts, peer, Action::Sink).await.unwrap();
         });
         Interface { host, queues, pool, poller, rx, peer }

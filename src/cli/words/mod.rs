@@ -300,7 +300,7 @@ impl<'a> Walk<'a> {
         let whole = next.get_name();
         let remedy = place(self.node, 0).and_then(|place| self.remedy(word, place));
         match remedy {
-            Some(remedy) if word != whole => {
+            Some(remedy) if word != whole && !next.get_all_aliases().any(|a| a == word) => {
                 Err(Failure::usage("", format!("ambiguous input {}", quoted(word)))
                     .hint(format!("write {}, or as a name: {remedy}", quoted(whole))))
             }

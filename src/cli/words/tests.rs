@@ -252,7 +252,6 @@ fn the_beginning_of_what_is_lacked_is_refused_where_no_name_may_stand() {
         ("clear run", "clear runtime"),
         ("tr add tap-input 5", "trace"),
         ("arpi 10.9.0.1 tap0", "arping"),
-        ("create sub-int tap0 10", "create sub-interfaces"),
         ("create lo interface", "create loopback"),
         ("create host name eth0", "create host-interface"),
     ] {
@@ -260,7 +259,7 @@ fn the_beginning_of_what_is_lacked_is_refused_where_no_name_may_stand() {
         assert!(said.starts_with(&format!("{path}: not supported in this version\n")), "{said}");
     }
     // An interface may have that name.
-    for (line, path) in [("sh tr", "show trace"), ("show int vt", "show interface vtr")] {
+    for (line, path) in [("sh tr", "show trace")] {
         let doubt = resolve(&full(), &split(line), "--help").unwrap().doubt.unwrap();
         let lacked = doubt.lacked.unwrap();
         assert_eq!(lacked.path, path);

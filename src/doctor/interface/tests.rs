@@ -83,6 +83,8 @@ fn tap0() -> Interface {
         link_state: false,
         impairment: None,
         action: Action::Respond,
+        tag_rewrite: "none".into(),
+        sub_interfaces: Vec::new(),
         addresses: vec!["10.9.0.2/24".parse().unwrap()],
         host_if_name: "tap0".into(),
         host_ifindex: 7,

@@ -9,12 +9,13 @@
 //! owner of their pool the same way.
 
 mod handoff;
+mod retag;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use crate::action::PeerKey;
+use crate::action::{Egress, PeerKey};
 use crate::counters::DropReason;
 use crate::device::{Frame, Pool, PoolSlot};
 use crate::frame::NetHdr;
@@ -26,6 +27,7 @@ use super::tx::TxQueue;
 use super::{Event, QueueKey};
 
 pub(super) use handoff::{Handoff, Message, SLOTS};
+pub(super) use retag::retagged;
 
 /// What connects the pollers: the inbox of each, and a handoff ring for every pair.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub(super) struct Peer {
     kind: Kind,
     /// Where several are for it, all of them.
     several: Box<[(PollerIndex, QueueKey)]>,
+    /// What else becomes of the frames.
+    egress: Option<Egress>,
 }
 
 /// A transmit queue of a peer.
@@ -89,6 +93,7 @@ impl Peer {
         kind: Kind,
         queues: &[TxPlace],
         to: PollerIndex,
+        egress: Option<Egress>,
     ) -> Option<Self> {
         let own = queues.iter().filter(|queue| queue.users.contains(to.0));
         let own: Box<[_]> = own.map(|place| (place.poller, place.queue)).collect();
@@ -98,7 +103,7 @@ impl Peer {
             None => spread().map(|place| (place.poller, place.queue))?,
         };
         let several = if own.len() > 1 { own } else { Box::default() };
-        Some(Self { key, queue, poller, kind, several })
+        Some(Self { key, queue, poller, kind, several, egress })
     }
 }
 
@@ -120,10 +125,27 @@ impl Core {
         frame: Frame,
         originated: bool,
     ) -> Result<(), DropReason> {
+        self.pass(tx, to, frame, originated, false)
+    }
+
+    /// As [`Core::dispatch`]; with `changed`, what the peer's egress asks for was done.
+    fn pass(
+        &mut self,
+        tx: &mut Slots<TxQueue>,
+        to: PeerKey,
+        frame: Frame,
+        originated: bool,
+        changed: bool,
+    ) -> Result<(), DropReason> {
         let peer = self.peers.get(to.slot as usize).and_then(Option::as_ref);
         let Some(peer) = peer.filter(|peer| peer.key == to) else {
             return Err(DropReason::PeerGone);
         };
+        if let Some(egress) = peer.egress
+            && !changed
+        {
+            return self.dispatch_changed(tx, to, egress, frame, originated);
+        }
         let Peer { mut queue, mut poller, .. } = *peer;
         if !peer.several.is_empty() {
             (poller, queue) = self.place_of_flow(peer, &frame).unwrap_or((poller, queue));

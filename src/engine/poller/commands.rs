@@ -78,8 +78,8 @@ impl Poller {
                 self.tx.put(queue);
                 let _ = answer.send(watched);
             }
-            Command::SetPeer(key, kind, queues) => {
-                if let Some(peer) = Peer::of(key, kind, &queues, self.core.id) {
+            Command::SetPeer(key, kind, queues, egress) => {
+                if let Some(peer) = Peer::of(key, kind, &queues, self.core.id, egress) {
                     put(&mut self.core.peers, key.slot as usize, peer);
                 }
             }

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use tokio::sync::oneshot;
 
 use crate::action::bridge::{Entry, Member, Settings};
-use crate::action::{Action, DomainKey, News, PeerKey};
+use crate::action::{Action, DomainKey, Egress, News, PeerKey};
 use crate::device::{Pool, PoolSlot, QueueDevice};
 use crate::engine::bell::Bell;
 use crate::engine::capture::Capture;
@@ -30,7 +30,7 @@ pub(in crate::engine) enum Command {
     AddPool(Arc<Pool>, PollerIndex),
     AddRx(Box<RxQueue>, oneshot::Sender<Result<(), Errno>>),
     AddTx(Box<TxQueue>, oneshot::Sender<Result<(), Errno>>),
-    SetPeer(PeerKey, Kind, Arc<[TxPlace]>),
+    SetPeer(PeerKey, Kind, Arc<[TxPlace]>, Option<Egress>),
     RemovePeer(PeerKey),
     TakeRx(QueueKey, oneshot::Sender<Option<Box<RxQueue>>>),
     TakeTx(QueueKey, oneshot::Sender<Option<Box<TxQueue>>>),

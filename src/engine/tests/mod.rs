@@ -17,5 +17,6 @@ mod rx_mode;
 mod sleep;
 mod split;
 mod stall;
+mod trunk;
 mod verdicts;
 mod xconnect;

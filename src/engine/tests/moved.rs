@@ -35,7 +35,7 @@ fn moved(shape: Shape) {
     };
     let peer = rig.engine.reserve_peer();
     let all = places(&rig);
-    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, all));
+    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, all, None));
     rig.set_action(a, Action::Xconnect(peer));
     let mut inside = Vec::new();
     for round in 0..MOVES {

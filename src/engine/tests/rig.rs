@@ -188,7 +188,7 @@ impl Rig {
             mtus: Mtus::default(),
         };
         self.ask(|engine| engine.add_tx(poller, tx, tx_parts));
-        self.ask(|engine| engine.set_peer(peer, Kind::Tap, vec![TxPlace::own(poller, tx)]));
+        self.ask(|engine| engine.set_peer(peer, Kind::Tap, vec![TxPlace::own(poller, tx)], None));
         let rx_parts = RxParts {
             interface: index,
             kind: Kind::Tap,

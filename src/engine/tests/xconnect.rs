@@ -132,7 +132,7 @@ fn a_poller_sends_to_the_queue_of_its_peer_that_it_owns_itself() {
         .map(|i| TxPlace::own(rig.interfaces[*i].poller, rig.interfaces[*i].tx))
         .collect();
     let peer = rig.engine.reserve_peer();
-    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, both.clone()));
+    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, both.clone(), None));
     for from in [a, b] {
         rig.set_action(from, Action::Xconnect(peer));
     }
@@ -141,7 +141,7 @@ fn a_poller_sends_to_the_queue_of_its_peer_that_it_owns_itself() {
     rig.settle();
     assert_eq!((rig.interfaces[c].out(), rig.interfaces[d].out()), (10, 20));
     // With a queue on one poller only, all take that one.
-    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, both[1..].to_vec()));
+    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, both[1..].to_vec(), None));
     rig.interfaces[a].wire.inject((0..10).map(|i| frame(i, 100)));
     rig.settle();
     assert_eq!((rig.interfaces[c].out(), rig.interfaces[d].out()), (10, 30));
@@ -150,7 +150,7 @@ fn a_poller_sends_to_the_queue_of_its_peer_that_it_owns_itself() {
         .iter()
         .map(|i| TxPlace::own(rig.interfaces[*i].poller, rig.interfaces[*i].tx))
         .collect();
-    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, own));
+    rig.ask(|engine| engine.set_peer(peer, Kind::Tap, own, None));
     let flow = |i: u64| {
         let mut frame = frame(i, 100);
         frame[23] = (i % 8).try_into().unwrap();
