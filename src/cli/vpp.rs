@@ -417,35 +417,6 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
     ),
     does("clear errors", &["clear errors"], "only a baseline"),
     does(
-        "delete tap {IF | sw_if_index N}",
-        &[
-            "delete tap tap9",
-            "delete tap tap0",
-            "delete tap sw_if_index 2",
-            "del tap tap2 tap3 tap4 tap8",
-        ],
-        "answers when the kernel has let go; takes several names",
-    ),
-    does(
-        "exec FILE",
-        &["exec script"],
-        "`FILE:LINE:' where it stops; `#' and `\\' in every script",
-    ),
-    does("comment TEXT", &["comment nothing of this is read"], "`#' too"),
-    does("echo TEXT", &["echo taps"], ""),
-    does("wait SECONDS", &["wait 0.01"], ""),
-    does(
-        "define NAME TEXT, undefine NAME, show macro",
-        &["define NS a", "echo $(NS)", "show macro", "undefine NS"],
-        "",
-    ),
-    does(
-        "history, help [COMMAND], ?",
-        &["history", "help", "help create tap", "?", "create tap ?"],
-        "`?' at any point of a line says what can come next",
-    ),
-    does("quit, q, exit", &["quit", "q", "exit"], "says which interfaces would vanish, and asks"),
-    does(
         "create sub-interfaces|sub-interface|sub IF {ID [default|untagged] | MIN-MAX | ID \
          dot1q|dot1ad VLAN|any [inner-dot1q VLAN|any] [exact-match]}",
         &[
@@ -475,6 +446,35 @@ pub const VPP_COMMANDS: &[VppCommand] = &[
         &["delete sub-interface tap0.10", "delete sub-interfaces tap0.20"],
         "",
     ),
+    does(
+        "delete tap {IF | sw_if_index N}",
+        &[
+            "delete tap tap9",
+            "delete tap tap0",
+            "delete tap sw_if_index 2",
+            "del tap tap2 tap3 tap4 tap8",
+        ],
+        "answers when the kernel has let go; takes several names",
+    ),
+    does(
+        "exec FILE",
+        &["exec script"],
+        "`FILE:LINE:' where it stops; `#' and `\\' in every script",
+    ),
+    does("comment TEXT", &["comment nothing of this is read"], "`#' too"),
+    does("echo TEXT", &["echo taps"], ""),
+    does("wait SECONDS", &["wait 0.01"], ""),
+    does(
+        "define NAME TEXT, undefine NAME, show macro",
+        &["define NS a", "echo $(NS)", "show macro", "undefine NS"],
+        "",
+    ),
+    does(
+        "history, help [COMMAND], ?",
+        &["history", "help", "help create tap", "?", "create tap ?"],
+        "`?' at any point of a line says what can come next",
+    ),
+    does("quit, q, exit", &["quit", "q", "exit"], "says which interfaces would vanish, and asks"),
     lacks("set interface span IF ...", "set interface span", "tap0 destination tap1", SEE_FRAMES),
     lacks(
         "set interface default rx-mode ...",

@@ -34,6 +34,13 @@ fn addresses(tap: &Value) -> Vec<&str> {
     tap["addresses"].as_array().unwrap().iter().map(|a| a.as_str().unwrap()).collect()
 }
 
+/// A sub-interface of tap0; null where there is none of this name.
+fn sub(world: &World, name: &str) -> Value {
+    let tap = tap(world, "tap0");
+    let found = tap["sub_interfaces"].as_array().unwrap().iter().find(|sub| sub["name"] == name);
+    found.cloned().unwrap_or(Value::Null)
+}
+
 /// What is so after `line`, which printed `out`.
 fn effect(world: &World, line: &str, out: &str) {
     let has =
@@ -240,6 +247,29 @@ fn effect(world: &World, line: &str, out: &str) {
             assert_eq!(code, 2);
             assert!(stderr.contains("valid only in the interactive shell"), "{stderr}");
         }
+        word if word.starts_with("create sub") => {
+            let here = tap("tap0");
+            let subs = here["sub_interfaces"].as_array().unwrap();
+            assert!(out.starts_with("tap0."), "{line}: {out}");
+            for name in out.lines() {
+                assert!(subs.iter().any(|sub| sub["name"] == name), "{line}: {name}: {here:#}");
+            }
+        }
+        "set interface l2 tag-rewrite tap0.10 pop" => {
+            assert_eq!(sub(world, "tap0.10")["tag_rewrite"], "pop-1");
+        }
+        "set interface l2 tag-rewrite tap0.10 translate" => {
+            assert_eq!(sub(world, "tap0.10")["tag_rewrite"], "trans-1-1 dot1q 7");
+        }
+        "set interface l2 tag-rewrite tap1 push" => {
+            assert_eq!(tap("tap1")["tag_rewrite"], "push-1 dot1q 10");
+        }
+        "set interface l2 tag-rewrite tap1 disable" => {
+            assert_eq!(tap("tap1")["tag_rewrite"], "none")
+        }
+        "show interface tap0 vtr" => has(&["tap0"]),
+        "delete sub-interface tap0.10" => assert_eq!(sub(world, "tap0.10"), Value::Null),
+        "delete sub-interfaces tap0.20" => assert_eq!(sub(world, "tap0.20"), Value::Null),
         "create bridge-domain 1 learn 1 forward" => assert_eq!(out, "bridge-domain 1\n"),
         "create bridge-domain 2 mac-age 60 bd-tag" => {
             assert!(run(world, "show bridge-domain 2 detail").contains("BD-Tag: lab"));

@@ -162,7 +162,7 @@ mod tests {
         ) {
             let class = if large { BufferClass::Large } else { BufferClass::Small };
             let pool = pool(class, 16, 16);
-            let mut model: Vec<u8> = (0..bytes).map(|i| (i % 251) as u8).collect();
+            let mut model: Vec<u8> = (0..=250).cycle().take(bytes).collect();
             let frame = pool.compose(&[&model]).unwrap();
             if lent {
                 prop_assert!(pool.lend(&frame));
