@@ -25,7 +25,7 @@ fn prepare(world: &World, command: &str) {
     }
     world.quiet_netns("foo");
     fs::write(world.dir().join("taps.conf"), "create tap9 host-ns foo\n").unwrap();
-    let starts = command.starts_with("create");
+    let starts = is_create_of_an_interface(command) || command == "create bridge-domain";
     if starts || matches!(command, "exec" | "hold" | "define") {
         return;
     }
@@ -40,9 +40,19 @@ fn prepare(world: &World, command: &str) {
         world.done("set interface l2 bridge tap0 1");
         world.done("l2fib add 02:fe:00:00:00:07 1 tap0");
     }
+    if command.contains("tag-rewrite") || command.starts_with("delete sub") {
+        world.done("create sub-interfaces tap0 10");
+        world.done("create sub-interfaces tap0 20-29");
+    }
     if command.starts_with("nsim") {
         world.done("set nsim delay 10.0 ms bandwidth 1 gbit");
     }
+}
+
+/// Whether a line takes `backend`.
+fn is_create_of_an_interface(line: &str) -> bool {
+    let other = ["create bridge-domain", "create sub"].iter().any(|words| line.starts_with(words));
+    line.starts_with("create") && !other
 }
 
 fn tidy(world: &World, command: &str) {
@@ -124,7 +134,7 @@ fn check(world: &World, command: &clap::Command, path: &str) {
             let first = line.split_whitespace().next().unwrap();
             if matches!(first, "taptool" | "sudo" | "ip" | "echo") && path != "echo" {
                 run(world, line);
-            } else if line.starts_with("create") && !line.starts_with("create bridge-domain") {
+            } else if is_create_of_an_interface(line) {
                 lines.push(format!("{line} backend {}", backend()));
             } else {
                 lines.push(line.clone());
