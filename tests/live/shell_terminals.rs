@@ -117,7 +117,7 @@ fn forty_columns_are_enough_for_help_and_for_a_longer_line() {
         terminal.wait("tap7 ");
         terminal.wait("tap7 ");
         terminal.screen("one list, drawn over itself", |screen| {
-            screen.matches("  queue ").count() == 1
+            screen.matches("  queue    packets").count() == 1
         });
         terminal.keys(" ");
         terminal.wait(READS);
