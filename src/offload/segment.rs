@@ -44,7 +44,7 @@ pub struct Segments<'f> {
 }
 
 impl<'f> Segments<'f> {
-    /// The segments of a whole frame that [`check`](crate::frame::check) let pass. `None` where it
+    /// The segments of a whole frame that [`check`](crate::frame::check()) let pass. `None` where it
     /// cannot be split: it is no GSO frame, its headers are longer than [`HEADERS_MAX`] or are not
     /// where the virtio header says, or the packet is longer than the frame. What is behind the
     /// packet is padding and is left out.

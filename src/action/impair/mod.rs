@@ -4,7 +4,7 @@
 //! A frame is first lost or not, doubled or not, damaged or not. Then it waits for its turn on a line
 //! of the wire's rate, whose time it takes by its bytes, and then for the end of the delay. A frame
 //! that has to wait is held; the list here says when each is to be released, and a timer calls
-//! [`Impaired::expire`] at the first of these times. Frames leave in the order in which they came,
+//! `Impaired::expire` at the first of these times. Frames leave in the order in which they came,
 //! whatever the jitter; only a frame that is chosen for `reorder` skips the delay. So there are two
 //! lists, each in the order of its times, and nothing is sorted or searched.
 //!

@@ -16,7 +16,7 @@ pub const SPLICED_BYTES_MAX: usize = 16;
 
 impl Pool {
     /// Replaces the bytes of a frame in `range` (0 is the virtio header's first) by `insert`, at most
-    /// [`SPLICED_BYTES_MAX`]. Nobody else may see the frame: it is in no ring and has one reference.
+    /// `SPLICED_BYTES_MAX`. Nobody else may see the frame: it is in no ring and has one reference.
     /// None, and nothing is done, where the range is not in the first buffer, or there is no free
     /// buffer for what overflows.
     pub fn splice(&self, frame: &Frame, range: Range<usize>, insert: &[u8]) -> Option<Frame> {
